@@ -1,0 +1,249 @@
+// See fs.h.
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+int fs_read_fd(int fd, size_t max, struct buffer *out)
+{
+    size_t start = out->len;
+    for (;;) {
+        char *end = buffer_reserve(out, 4096);
+        size_t room = MIN(out->cap - out->len - 1, max + 1 - (out->len - start));
+        ssize_t n = read(fd, end, room);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            int code = -errno;
+            buffer_truncate(out, start);
+            return code;
+        }
+        out->len += (size_t)n;
+        out->data[out->len] = '\0';
+        if (out->len - start > max) {
+            buffer_truncate(out, start);
+            return -EFBIG;
+        }
+        if (n == 0)
+            return 0;
+    }
+}
+
+int fs_read_file(int dirfd, const char *path, size_t max, struct buffer *out)
+{
+    _cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+    if ((uintmax_t)st.st_size > max)
+        return -EFBIG;
+    return fs_read_fd(fd, max, out);
+}
+
+int fs_write_all(int fd, const void *data, size_t len)
+{
+    const char *p = data;
+    while (len > 0) {
+        ssize_t n = write(fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static int sync_directory_of(int dirfd, const char *path)
+{
+    const char *base = path_base(path);
+    _cleanup_free_ char *dir = base == path ? xstrdup(".") : xstrndup(path, (size_t)(base - path));
+    _cleanup_close_ int fd = openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_and_publish(int dirfd, int fd, const char *temporary, const char *path,
+                             const void *data, size_t len, unsigned flags)
+{
+    int code = fs_write_all(fd, data, len);
+    if (code < 0)
+        return code;
+    if ((flags & FS_WRITE_SYNC) && fsync(fd) < 0)
+        return -errno;
+    unsigned how = flags & FS_WRITE_EXCLUSIVE ? RENAME_NOREPLACE : 0;
+    if (renameat2(dirfd, temporary, dirfd, path, how) < 0)
+        return -errno;
+    return flags & FS_WRITE_SYNC ? sync_directory_of(dirfd, path) : 0;
+}
+
+int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+                    unsigned flags)
+{
+    const char *base = path_base(path);
+    _cleanup_free_ char *temporary = NULL;
+    _cleanup_close_ int fd = -1;
+    for (unsigned attempt = 0; fd < 0; attempt++) {
+        free(temporary);
+        temporary =
+            xasprintf("%.*s.%s.tmp-%d-%u", (int)(base - path), path, base, (int)getpid(), attempt);
+        fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (fd < 0 && (errno != EEXIST || attempt > 100))
+            return -errno;
+    }
+    int code = fchmod(fd, mode) < 0 ? -errno : 0;
+    if (code == 0)
+        code = write_and_publish(dirfd, fd, temporary, path, data, len, flags);
+    if (code < 0)
+        unlinkat(dirfd, temporary, 0);
+    return code;
+}
+
+static int make_directory(int dirfd, const char *path, mode_t mode)
+{
+    struct stat st;
+    if (mkdirat(dirfd, path, mode) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return -errno;
+    if (fstatat(dirfd, path, &st, 0) < 0)
+        return -errno;
+    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int fs_mkdir_parents_of(int dirfd, const char *path)
+{
+    _cleanup_free_ char *copy = xstrdup(path);
+    for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        int code = make_directory(dirfd, copy, 0755);
+        *slash = '/';
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+int fs_mkdir_parents(int dirfd, const char *path, mode_t mode)
+{
+    if (strcmp(path, "/") == 0)
+        return 0;
+    int code = fs_mkdir_parents_of(dirfd, path);
+    return code < 0 ? code : make_directory(dirfd, path, mode);
+}
+
+static int remove_entries(int fd, dev_t device);
+
+static int remove_entry(int dirfd, const char *name, dev_t device)
+{
+    if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return -errno;
+    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        int code = errno == ENOENT ? 0 : -errno;
+        if (fd >= 0)
+            close(fd);
+        return code;
+    }
+    if (st.st_dev != device) {
+        close(fd);
+        return -EXDEV;
+    }
+    int code = remove_entries(fd, device); // closes fd
+    if (code < 0)
+        return code;
+    return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int remove_entries(int fd, dev_t device)
+{
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return -ENOMEM;
+    }
+    int first = 0;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        int code = remove_entry(dirfd(dir), entry->d_name, device);
+        if (code < 0 && first == 0)
+            first = code;
+    }
+    closedir(dir);
+    return first;
+}
+
+int fs_remove_tree(int dirfd, const char *path)
+{
+    struct stat st;
+    if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return remove_entry(dirfd, path, st.st_dev);
+}
+
+int fs_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+{
+    struct open_how how = {
+        .flags = (uint64_t)flags | O_CLOEXEC,
+        .mode = mode,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+    return fd < 0 ? -errno : (int)fd;
+}
+
+int fs_set_nonblocking(int fd, bool on)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
+}
+
+char *path_join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    bool root = n == 1 && dir[0] == '/';
+    return xasprintf("%.*s%s%s", (int)n, dir, root ? "" : "/", name);
+}
+
+const char *path_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool path_is_name(const char *name)
+{
+    return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+bool path_is_clean_absolute(const char *path)
+{
+    if (path[0] != '/')
+        return false;
+    for (const char *part = path + 1; *part;) {
+        size_t n = strcspn(part, "/");
+        if ((n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.'))
+            return false;
+        part += n + (part[n] == '/');
+    }
+    return true;
+}
