@@ -1,0 +1,64 @@
+// The cgroup tree of the agent: v2 first, v1 hierarchies beside it or instead, or none at all.
+//
+//   <base>/kubepods[/burstable|/besteffort]/pod<uid>/<container>   the container's processes
+//   <base>/kubepods[/burstable|/besteffort]/pod<uid>/shim-<container>  its shim
+// in the v2 hierarchy (for kill, freeze and the proof of emptiness, and the limits of its
+// controllers) and in each v1 controller hierarchy that a limit needs. Sources:
+// K/cm/helpers_linux.go, K/cm/cgroup_manager_linux.go, cgroups(7),
+// Documentation/admin-guide/cgroup-v2.rst.
+#pragma once
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "base/error.h"
+#include "base/string-list.h"
+#include "podspec/pod.h"
+#include "supervisor/shim/shim-spec.h"
+
+struct cgroup_tree; // what this host has and where the agent's subtree is
+
+// Finds the hierarchies and makes <own cgroup or root>/<name>.slice-less base directory `name`
+// ("mainstay" by default, so that several agents live side by side). Never fails for want of
+// cgroups: cgroup_tree_describe() says what is there. 0 or a negative errno.
+int cgroup_tree_open(const char *name, struct cgroup_tree **ret, struct error *err);
+void cgroup_tree_free(struct cgroup_tree *tree);
+
+// For status and events: "v2 at /sys/fs/cgroup/unified (kill, freeze); v1 cpu, memory, pids" or
+// "none: no writable cgroup (run as root, or delegate one)".
+const char *cgroup_tree_describe(const struct cgroup_tree *tree);
+bool cgroup_tree_can_kill(
+    const struct cgroup_tree *tree); // processes can be tracked and killed by cgroup
+
+// Makes the pod's and container's directories, enables controllers, and fills cgroup_dirs,
+// shim_cgroup_dirs and limits of the spec from requests and limits. Each limit that this host
+// cannot enforce is added to `unenforced` as one sentence.
+int cgroup_prepare(struct cgroup_tree *tree, const struct pod *pod,
+                   const struct container *container, struct shim_spec *spec,
+                   struct string_list *unenforced, struct error *err);
+
+// SIGKILL for everything in the container's cgroup: cgroup.kill, else freeze + kill + thaw. The
+// shim is not in it. 0 also where it is empty or gone.
+int cgroup_kill(const struct string_list *cgroup_dirs);
+
+// 1 populated (also below), 0 empty or gone, negative errno.
+int cgroup_populated(const struct string_list *cgroup_dirs);
+
+// The PIDs in it, for messages; at most `most`. Returns how many.
+size_t cgroup_pids(const struct string_list *cgroup_dirs, pid_t *ret, size_t most);
+
+// Calls back from the loop once the cgroup is empty (cgroup.events by inotify on v2; on v1 a
+// pidfd of what is left, re-read until empty). At once where it is empty already.
+struct cgroup_watch;
+int cgroup_watch_empty(sd_event *event, const struct string_list *cgroup_dirs,
+                       void (*empty)(void *userdata), void *userdata, struct cgroup_watch **ret,
+                       struct error *err);
+void cgroup_watch_free(struct cgroup_watch *watch);
+
+// Removes the container's directories, and the pod's once its last container is gone. -EBUSY where
+// something still lives there.
+int cgroup_remove_container(const struct string_list *cgroup_dirs,
+                            const struct string_list *shim_cgroup_dirs);
+int cgroup_remove_pod(struct cgroup_tree *tree, const struct pod *pod);
+// oom_kill count of the container's cgroup so far, for OOMKilled; 0 where unknown.
+uint64_t cgroup_oom_kills(const struct string_list *cgroup_dirs);
