@@ -1,0 +1,58 @@
+// The event log: every restart, refusal, kill and failure is an event with a reason, as under the
+// kubelet. Kept in memory (bounded), on disk (over an agent restart), and written to the journal
+// with a MESSAGE_ID of its own per reason.
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/monotime.h"
+
+struct event_log;
+
+enum event_type { EVENT_NORMAL, EVENT_WARNING };
+
+// What an event is about; all borrowed, NULL where it does not apply. Without a pod it is about the
+// node, or about the manifest `file`.
+struct event_object {
+    const char *namespace_, *pod, *uid, *container, *file;
+};
+
+// One event as it is kept. A repetition (same object, type, reason and message as an event that is
+// still in memory) raises `count` and `last` and gets a new id, as kubectl shows it.
+struct event {
+    uint64_t id; // grows with every addition and repetition
+    walltime first, last;
+    uint32_t count;
+    enum event_type type;
+    char *reason, *message;
+    char *namespace_, *pod, *uid, *container, *file;
+};
+
+enum { EVENTS_MOST = 4096 }; // kept in memory; older ones are on disk and in the journal only
+
+// `path`: the file of JSON lines, NULL for memory only; made if missing, rotated at a bounded size
+// (one old file is kept). A damaged line costs itself. Never fails for want of the file: it says so
+// through log_warning() and works from memory.
+struct event_log *event_log_open(const char *path, const char *node_name);
+void event_log_free(struct event_log *log);
+
+void event_add(struct event_log *log, struct event_object about, enum event_type type,
+               const char *reason, const char *format, ...) _printf_(5, 6);
+
+// In order of `id`, those with id > after. The array is the caller's (free()), its content borrowed
+// until the next event_add().
+size_t event_log_since(const struct event_log *log, uint64_t after, const struct event ***ret);
+
+// As a v1 Event object. A new reference.
+json_t *event_to_json(const struct event *event, const char *node_name);
+
+// Called after each addition or repetition (the API's watchers hang on it).
+void event_log_set_listener(struct event_log *log,
+                            void (*added)(void *userdata, const struct event *event),
+                            void *userdata);
+
+// The journal MESSAGE_ID (32 hex digits) of a reason; reasons without one of their own share one.
+const char *event_message_id(const char *reason);

@@ -1,0 +1,135 @@
+// One pod at work: carries out the pod's and its containers' state machines over a runtime that is
+// passed in, so that tests drive it with a fake runtime under a virtual clock. The structs are open
+// to the room (status.c and state.c read them); only pod-worker*.c write them.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/monotime.h"
+#include "podspec/podspec.h"
+#include "supervisor/backoff.h"
+#include "supervisor/container-machine.h"
+#include "supervisor/events.h"
+#include "supervisor/pod-machine.h"
+#include "supervisor/shim/shim-proto.h"
+
+struct pod_worker;
+
+// How one run of a container ended (or could not begin).
+struct container_exit {
+    bool known;             // false: never ran, or its exit could not be learned (`reason` tells)
+    uint64_t restart_count; // of the run that ended
+    int exit_code, signal;  // signal 0: exited by itself
+    char *reason;           // "Completed", "Error", "OOMKilled", "StartError", "ShimDied", …
+    char *message;          // termination message, or why it could not start
+    walltime started_at, finished_at;
+};
+
+struct container_worker {
+    struct pod_worker *pod;
+    const struct container *spec; // in pod->pod
+    bool init;
+    enum container_state state;
+    monotime deadline;      // of the state; MONOTIME_NEVER where it has none
+    uint64_t restart_count; // of the run that is on, or the newest
+    bool ever_started;
+    bool stop_requested;    // the pod stops, or an operator restarts it: an exit now is no crash
+    bool restart_requested; // after the stop, start again at once
+    monotime grace_end;     // while stopping: when SIGKILL is due
+    walltime started_at;    // of the current run
+    pid_t pid;              // of the current run; 0 where there is none
+    char *command;          // the file that was executed
+    char *waiting_reason;   // "ContainerCreating", "CrashLoopBackOff", "CreateContainerError", …
+    char *waiting_message;
+    struct container_exit last, previous; // the newest exit, and the one before it
+    struct backoff backoff;
+    void *run; // the runtime's own: what it started for this container; NULL where nothing is
+};
+
+// What the worker needs from the world. All return at once; results come back through the
+// pod_worker_* calls below.
+struct pod_runtime_ops {
+    // Start run `c->restart_count` of the container. On failure (negative errno) *ret_reason is a
+    // literal for status ("CreateContainerConfigError", …).
+    int (*start)(void *runtime, struct container_worker *c, const char **ret_reason,
+                 struct error *err);
+    void (*signal)(void *runtime, struct container_worker *c); // its stop signal
+    void (*kill)(void *runtime, struct container_worker *c, bool shim_too);
+    // Run a hook; pod_worker_hook_done() follows. A negative errno where it cannot be run.
+    int (*hook)(void *runtime, struct container_worker *c, const struct lifecycle_handler *hook,
+                int64_t timeout_usec, struct error *err);
+    void (*cancel_hook)(void *runtime, struct container_worker *c);
+    // The shim is over: kill what is left and call pod_worker_container_proven() when nothing is.
+    void (*prove)(void *runtime, struct container_worker *c);
+    // The exit is on record: let go of the run (c->run becomes NULL).
+    void (*forget)(void *runtime, struct container_worker *c);
+    void (*bury)(void *runtime, struct pod_worker *w); // remove the pod's directories and cgroup
+    void (*save)(void *runtime,
+                 struct pod_worker *w); // the worker's state changed: persist, tell watchers
+    void (*arm)(void *runtime, struct pod_worker *w,
+                monotime deadline); // call pod_worker_tick() then
+    void (*gone)(void *runtime,
+                 struct pod_worker *w); // POD_GONE: the owner frees it (later, from its loop)
+};
+
+struct pod_worker {
+    struct pod *pod; // owned
+    char *file;      // the manifest it came from; NULL where unknown
+    char hash[33];
+    enum pod_state state;
+    bool removing, held;
+    char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
+    char *failed_reason, *failed_message;   // POD_FINISHED with phase Failed, or NULL
+    walltime created_at, started_at;
+    walltime ready_since, initialized_since; // transition times of conditions; 0: not (yet)
+    bool ready;
+    struct container_worker *containers; // init containers first, then containers
+    size_t n_containers, n_init;
+    struct backoff_curve curve;
+    const struct pod_runtime_ops *ops;
+    void *runtime;
+    struct event_log *events;
+    uint64_t generation; // raised with every change, for watchers
+    void *owner;         // the slot of pods.c
+};
+
+// Takes `pod`. The worker starts in POD_WAITING; pod_worker_admit() sets it going.
+struct pod_worker *pod_worker_new(struct pod *pod, const char *file, struct backoff_curve curve,
+                                  const struct pod_runtime_ops *ops, void *runtime,
+                                  struct event_log *events);
+void pod_worker_free(struct pod_worker *w);
+DEFINE_CLEANUP(struct pod_worker *, pod_worker_free)
+
+void pod_worker_admit(struct pod_worker *w, monotime now);
+// Says why it is not admitted yet (status and one event).
+void pod_worker_set_waiting(struct pod_worker *w, const char *reason, const char *message);
+void pod_worker_remove(struct pod_worker *w, monotime now);
+void pod_worker_hold(struct pod_worker *w, monotime now);
+void pod_worker_release(struct pod_worker *w, monotime now);
+// NULL container: all of them.
+void pod_worker_restart(struct pod_worker *w, const char *container, monotime now);
+void pod_worker_retry(struct pod_worker *w, monotime now); // clears every back-off
+void pod_worker_tick(struct pod_worker *w, monotime now);  // a deadline may have passed
+
+// What the runtime reports.
+void pod_worker_container_started(struct container_worker *c, const struct shim_state *state,
+                                  monotime now);
+// exit: NULL where the shim died without saying how.
+void pod_worker_container_over(struct container_worker *c, const struct shim_state *exit,
+                               monotime now);
+void pod_worker_container_proven(struct container_worker *c, monotime now);
+void pod_worker_hook_done(struct container_worker *c, bool ok, const char *why, monotime now);
+
+// A container whose run an earlier agent started: puts it into the state that its shim reports.
+void pod_worker_adopt(struct container_worker *c, uint64_t restart_count, monotime now);
+// After a restart of the agent, once everything that lives was adopted: goes on from there.
+void pod_worker_resume(struct pod_worker *w, monotime now);
+
+struct container_worker *pod_worker_container(struct pod_worker *w, const char *name);
+bool pod_worker_is_ready(const struct pod_worker *w);
+// "Pending", "Running", "Succeeded", "Failed".
+const char *pod_worker_phase(const struct pod_worker *w);
+// True while any process of the pod may exist.
+bool pod_worker_is_alive(const struct pod_worker *w);
