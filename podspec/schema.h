@@ -11,7 +11,8 @@
 //     a field whose JSON name is a C keyword or macro gets a trailing underscore;
 //   - string: char *, NULL when unset or empty; *string likewise;
 //   - int32, int64: int64_t; bool: bool; a Go pointer to one: int64_t * or bool *, NULL when unset;
-//   - []string: struct string_list; map[string]string: struct string_map, sorted by key;
+//   - []string: struct string_list; []int64: struct int_list; map[string]string: struct string_map,
+//   sorted by key;
 //   - []T: LIST_OF(struct t); *T: struct t *; T: struct t, embedded;
 //   - ResourceList: struct resource_list; *Quantity: struct quantity *; IntOrString: struct
 //   int_or_string;
@@ -36,6 +37,7 @@ enum field_type {
     FIELD_STRUCT,        // embedded struct, see `type`
     FIELD_STRUCT_PTR,    // struct *, see `type`
     FIELD_STRING_LIST,   // struct string_list
+    FIELD_INT_LIST,      // struct int_list (supplementalGroups)
     FIELD_STRUCT_LIST,   // LIST_OF(struct …), see `type`
     FIELD_STRING_MAP,    // struct string_map
     FIELD_RESOURCES,     // struct resource_list
@@ -86,6 +88,11 @@ struct string_pair {
 
 struct string_map {
     struct string_pair *items;
+    size_t n;
+};
+
+struct int_list {
+    int64_t *items;
     size_t n;
 };
 
