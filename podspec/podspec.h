@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "base/error.h"
 #include "podspec/diag.h"
 #include "podspec/pod.h"
 
