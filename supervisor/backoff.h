@@ -15,12 +15,14 @@ struct backoff_curve {
     ((struct backoff_curve){10 * USEC_PER_SEC, 300 * USEC_PER_SEC, 600 * USEC_PER_SEC})
 
 struct backoff {
-    int64_t delay_usec; // the delay of the newest decision; 0: none yet
-    monotime decided;   // when it was taken
+    int64_t delay_usec; // that the next restart waits after an exit; 0: none yet
+    monotime decided;   // when the newest restart was decided
 };
 
-// The container exited at `finished`: when it may start again. The first restart is immediate.
-// Stepping: the next delay is twice the last, up to the maximum; a container that exited more than
-// reset_usec after the last decision starts from the beginning.
+// The container exited at `finished`: when it may start again. The first restart is at once; the
+// next ones wait twice as long each, up to the maximum. A container that exited more than
+// reset_usec after its last restart begins anew. The caller says by backoff_started() when the
+// restart really happens.
 monotime backoff_next(struct backoff *b, const struct backoff_curve *curve, monotime finished);
+void backoff_started(struct backoff *b, monotime now);
 void backoff_reset(struct backoff *b);

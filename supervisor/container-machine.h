@@ -27,6 +27,7 @@ enum container_event {
     CONTAINER_EV_PROVEN,   // nothing of it is left
     CONTAINER_EV_STOP,     // the pod stops, or an operator restarts the container
     CONTAINER_EV_DEADLINE, // the time of this state is up
+    CONTAINER_EV_BACK_OFF, // decided after an exit: start again, but later
     CONTAINER_EV_RETRY,    // an operator (or a dependency) clears the back-off
     CONTAINER_EVENTS,
 };
