@@ -24,6 +24,17 @@
 //   {"state":"Running","file":…,"hash":…,"held":bool,"successor":uid|null,
 //    "manifest":{"state","findings":[…]}   (of its file, when refused or in conflict)
 //    "containers":[{"name","init","state","pid","command","restartCount","logPath","shimSocket","nextStart","cgroup"}]}
+// In exact shape, because the command reads it:
+//   GET /mainstay/v1/manifests?watch=true       as pods: one {"type":"ADDED|MODIFIED|DELETED",
+//                                               "object":ITEM} a line, beginning with every file
+//   GET /mainstay/v1/status                     {"version","pid","node","startedAt","synced":bool,
+//       "ready":bool,"unhealthy":NAME|null,"adopted":N,
+//       "directories":{"manifests","root","run","podLogs"},"manifestsPresent":bool,
+//       "watchers":[{"name":"systemd","detail":"watchdog every 30s"}],  ([]: nobody watches)
+//       "cgroups":"v2 at …","limitations":["…"],
+//       "counts":{"pods","ready","manifests","refused","events"}}
+// A watch begins with its first line at once and ends when the agent does.
+//
 // Errors are {"kind":"Status","status":"Failure","reason":"NotFound","message":…,"code":404}.
 #pragma once
 
