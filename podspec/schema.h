@@ -113,6 +113,17 @@ void schema_clear(const struct type_schema *type, void *object);
 // A deep copy of *from into *to (to is overwritten).
 void schema_copy(const struct type_schema *type, void *to, const void *from);
 
+// Fills in the default of every row whose member has its zero value, in this struct and in all that
+// hang on it.
+void schema_set_defaults(const struct type_schema *type, void *object);
+
+// The member that a row describes.
+void *schema_member(const struct field_schema *field, void *object);
+const void *schema_member_const(const struct field_schema *field, const void *object);
+
+// True where the member that the row describes has its zero value (a pointer: NULL; a list: empty).
+bool schema_field_is_zero(const struct field_schema *field, const void *object);
+
 // True where every member has its zero value.
 bool schema_is_zero(const struct type_schema *type, const void *object);
 

@@ -1,0 +1,68 @@
+// See diag.h.
+#include "podspec/diag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+void diag_add(struct diag_list *list, enum diag_severity severity, struct diag_place place,
+              const char *format, ...)
+{
+    if (severity == DIAG_ERROR)
+        list->errors++;
+    else
+        list->warnings++;
+    if (list->n >= DIAG_MOST) {
+        list->dropped++;
+        return;
+    }
+    struct diag *d = LIST_APPEND(list);
+    d->severity = severity;
+    d->file = xstrdup(place.file ? place.file : "");
+    d->line = place.line;
+    d->column = place.column;
+    d->path = xstrdup_or_null(place.path);
+    va_list args;
+    va_start(args, format);
+    d->message = xvasprintf(format, args);
+    va_end(args);
+}
+
+void diag_format(const struct diag *d, struct buffer *out)
+{
+    if (*d->file)
+        buffer_printf(out, "%s:", d->file);
+    if (d->line > 0)
+        buffer_printf(out, "%u:%u:", d->line, d->column);
+    if (*d->file || d->line > 0)
+        buffer_add_char(out, ' ');
+    if (d->path && *d->path)
+        buffer_printf(out, "%s: ", d->path);
+    if (d->severity == DIAG_WARNING)
+        buffer_add_str(out, "warning: ");
+    buffer_add_str(out, d->message);
+}
+
+void diag_list_copy(struct diag_list *to, const struct diag_list *from)
+{
+    *to = *from;
+    to->items = from->n ? xcalloc(from->n, sizeof(from->items[0])) : NULL;
+    for (size_t i = 0; i < from->n; i++) {
+        to->items[i] = from->items[i];
+        to->items[i].file = xstrdup(from->items[i].file);
+        to->items[i].path = xstrdup_or_null(from->items[i].path);
+        to->items[i].message = xstrdup(from->items[i].message);
+    }
+}
+
+void diag_list_free(struct diag_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->items[i].file);
+        free(list->items[i].path);
+        free(list->items[i].message);
+    }
+    free(list->items);
+    *list = (struct diag_list){0};
+}
