@@ -1,41 +1,59 @@
 // The node's HTTP API, on the agent's socket (root only; everything) and on the healthz port
 // (127.0.0.1:10248; health only). libmicrohttpd with its epoll descriptor nested in the loop.
-// The kubelet's paths with the kubelet's JSON, and our own below /mainstay/v1/ :
+// The kubelet's paths with the kubelet's JSON, and our own below /mainstay/v1/ ({ns} may be "-":
+// any; {name} is a pod's name with or without the node's suffix):
 //
-//   GET  /healthz /livez /readyz[?verbose]      text, 200 or 500
-//   GET  /pods                                  v1 PodList with status (status.h)
-//   GET  /containerLogs/{ns}/{pod}/{container}  text; ?follow ?previous ?tailLines ?sinceSeconds
-//   ?sinceTime ?timestamps ?limitBytes GET  /configz                               the
-//   configuration in force GET  /mainstay/v1/status                    the agent: version, pid,
-//   uptime, node, directories, watchers, limitations, counts GET  /mainstay/v1/pods[?watch=true]
-//   PodList; with watch one {"type":"ADDED|MODIFIED|DELETED","object":Pod} a line,
-//                                               beginning with ADDED for every pod
-//   GET  /mainstay/v1/pods/{ns}/{name}          one Pod (name with or without the node's suffix; ns
-//   "-": any) GET  /mainstay/v1/events[?watch=true&after=ID&pod=NAME]  EventList, or one Event a
-//   line GET  /mainstay/v1/manifests
-//   {"items":[{"file","state":"Accepted|Refused|Conflict","sha256","changedAt",
-//                                               "findings":[{"severity","line","column","path","message","text"}],"conflictWith",
-//                                               "lastGood":bool,"pods":[{"namespace","name","uid"}]}]}
-//   POST /mainstay/v1/pods/{ns}/{name}/restart[?container=C] | stop | start | retry    202
-//   {"message":…} POST /mainstay/v1/stop-all                  202; ?exit=true ends the agent
-//   afterwards POST /mainstay/v1/rescan                    202: reads the manifest directory again
+// GET /healthz /livez /readyz[?verbose]
+//     text/plain, 200 or 500
+// GET /pods
+//     v1 PodList with status (status.h)
+// GET /containerLogs/{ns}/{pod}/{container}
+//     text; ?follow ?previous ?tailLines ?sinceSeconds ?sinceTime ?timestamps ?limitBytes
+//     With follow the stream ends when that run of the container is over.
+// GET /configz
+//     {"kubeletconfig":{…}}: the configuration in force
+// GET /mainstay/v1/status
+//     {"version","pid","node","nodeIP","startedAt","uptimeSeconds","live","ready","synced",
+//      "directories":{"manifests","root","run","logs"},"socket","healthz":"127.0.0.1:10248"|null,
+//      "health":[{"name","ok","ready","message"|null}],
+//      "watchers":{"systemd":bool,"watchdogSeconds":number|null},
+//      "cgroups":"…","limitations":["…"],"adopted":N,
+//      "pods":{"total","ready","pending","running","succeeded","failed","held","stopping",
+//              "backoff","containers","restarts"},
+//      "manifests":{"accepted","refused","conflict"},"lastEvent":ID,"watches":N}
+// GET /mainstay/v1/pods[?watch=true]
+//     PodList; with watch one {"type":"ADDED|MODIFIED|DELETED","object":Pod} a line, beginning
+//     with ADDED for every pod, then {"type":"BOOKMARK"}: from here on it is news. A watcher that
+//     reads too slowly gets {"type":"ERROR","object":Status} (code 410) as its last line.
+// GET /mainstay/v1/pods/{ns}/{name}
+//     one Pod
+// GET /mainstay/v1/events[?watch=true&after=ID&pod=NAME&namespace=NS]
+//     v1 EventList ("metadata":{"resourceVersion":"<newest id>"}), or with watch one Event a line
+//     (no wrapper; those with an id above `after` first, then the news). An Event's
+//     metadata.resourceVersion is its id; "mainstay":{"id","container","file"} stands beside it.
+// GET /mainstay/v1/manifests
+//     {"items":[{"file","state":"Accepted|Refused|Conflict","sha256","changedAt",
+//       "findings":[{"severity":"error|warning","line","column","path","message","text"}],
+//       "conflictWith","lastGood":bool,"pods":[{"namespace","name","uid"}]}]}
+//     Unknown strings are null; line and column are 0 where a finding has no place; "text" is the
+//     whole line to show.
+// POST /mainstay/v1/pods/{ns}/{name}/restart[?container=C] | stop | start | retry
+//     202 {"message":…}
+// POST /mainstay/v1/stop-all[?exit=true]
+//     202; with exit the agent ends afterwards
+// POST /mainstay/v1/rescan
+//     202: reads the manifest directory again
 //
-// Pods carry, beside the v1 status, the annotations-free extension "mainstay" at the top level:
-//   {"state":"Running","file":…,"hash":…,"held":bool,"successor":uid|null,
-//    "manifest":{"state","findings":[…]}   (of its file, when refused or in conflict)
-//    "containers":[{"name","init","state","pid","command","restartCount","logPath","shimSocket","nextStart","cgroup"}]}
-// In exact shape, because the command reads it:
-//   GET /mainstay/v1/manifests?watch=true       as pods: one {"type":"ADDED|MODIFIED|DELETED",
-//                                               "object":ITEM} a line, beginning with every file
-//   GET /mainstay/v1/status                     {"version","pid","node","startedAt","synced":bool,
-//       "ready":bool,"unhealthy":NAME|null,"adopted":N,
-//       "directories":{"manifests","root","run","podLogs"},"manifestsPresent":bool,
-//       "watchers":[{"name":"systemd","detail":"watchdog every 30s"}],  ([]: nobody watches)
-//       "cgroups":"v2 at …","limitations":["…"],
-//       "counts":{"pods","ready","manifests","refused","events"}}
-// A watch begins with its first line at once and ends when the agent does.
-//
-// Errors are {"kind":"Status","status":"Failure","reason":"NotFound","message":…,"code":404}.
+// Pods carry, beside the v1 status, the extension "mainstay" at the top level:
+//   {"state":"Waiting|Initializing|Running|Stopping|Held|Finished|Gone","file","hash",
+//    "held":bool,"removing":bool,"successor":uid|null,
+//    "reason","message" (why it waits or failed; null),
+//    "manifest":{"state","findings":[…],"conflictWith"}|null (its file, when refused or in conflict),
+//    "containers":[{"name","init":bool,"state":"Waiting|Starting|PostStart|Running|PreStop|
+//       Terminating|Killing|Proving|Backoff|Exited","pid":N|null,"command","restartCount",
+//       "logPath","shimSocket"|null (while it lives),"nextStart":RFC3339|null,"cgroup"|null}]}
+// Errors are {"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","message":…,
+// "code":404}.
 #pragma once
 
 #include "base/error.h"
