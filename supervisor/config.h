@@ -1,0 +1,83 @@
+// The daemon's configuration: the kubelet's flags and the kubelet's configuration file
+// (KubeletConfiguration, kubelet.config.k8s.io/v1beta1), with a few of our own beside them
+// (cmd/kubelet/app/options/options.go, staging/src/k8s.io/kubelet/config/v1beta1/types.go).
+//
+// Nothing is ignored in silence: what the kubelet knows and this program does not do is refused by
+// name with the reason, or, where leaving it out changes nothing that an operator would miss,
+// noted as without effect. Flags win over the file.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/monotime.h"
+#include "base/string-list.h"
+#include "supervisor/backoff.h"
+
+enum config_action {
+    CONFIG_RUN,
+    CONFIG_SHOW_HELP,    // --help: print config_usage(), exit 0
+    CONFIG_SHOW_VERSION, // --version: exit 0
+};
+
+// Every string is owned and, unless the comment says otherwise, never NULL.
+struct config {
+    enum config_action action;
+    char *config_file; // --config; NULL where there is none
+
+    char *node_name;         // --hostname-override, else the host's name; lower case
+    char *node_ip;           // --node-ip; "" where it was not given
+    char *manifest_path;     // --pod-manifest-path, staticPodPath: a directory or one file
+    int64_t file_check_usec; // --file-check-frequency
+
+    char *root_dir;    // --root-dir: state, images, pods
+    char *run_dir;     // --run-dir: sockets and shims
+    char *pod_log_dir; // --pod-log-dir, podLogsDir
+    char *socket_path; // --socket
+    char *shim_path;   // --shim
+
+    char *healthz_bind_address; // --healthz-bind-address
+    int healthz_port;           // --healthz-port; 0: no healthz endpoint
+
+    int64_t log_max_bytes; // --container-log-max-size: rotate beyond this
+    int log_max_files;     // --container-log-max-files, the live one included
+
+    char *cgroup_name;            // --cgroup-name, --cgroup-root without its leading slash
+    struct backoff_curve backoff; // crashLoopBackOff.maxContainerRestartPeriod changes its maximum
+    int verbosity;                // --v, as klog: 0 normal, 2 informative, 4 and above debug
+    bool stop_pods_on_exit;       // --stop-pods-on-exit: SIGTERM also stops the pods
+
+    // What was given and has no effect here, one sentence each: to be logged once at start.
+    struct string_list notes;
+};
+
+// What the defaults depend on, so that they can be tested for any user.
+struct config_host {
+    bool privileged;         // effective uid 0
+    const char *host_name;   // uname's node name
+    const char *home;        // $HOME, or NULL
+    const char *runtime_dir; // $XDG_RUNTIME_DIR, or NULL
+    const char *exe_dir;     // the directory of the running program, or NULL
+};
+
+// Reads flags and, where --config names one, the file. 0, or -EINVAL (a usage or configuration
+// error, which err explains with the flag's or field's name and file:line:column) or another
+// negative errno (the file cannot be read). config_free() it in either case.
+int config_parse(int argc, char *const *argv, struct config *ret, struct error *err);
+
+// The same for a given host.
+int config_parse_for(const struct config_host *host, int argc, char *const *argv,
+                     struct config *ret, struct error *err);
+
+// The text of --help: every flag with its default for this host.
+void config_usage(const struct config_host *host, struct buffer *out);
+void config_usage_here(struct buffer *out);
+
+// The configuration in force as a KubeletConfiguration in YAML-compatible JSON fields ("name:
+// value" lines), for /configz and the debug log.
+void config_describe(const struct config *config, struct buffer *out);
+
+void config_free(struct config *config);
+#define _cleanup_config_ _cleanup_(config_free)
