@@ -13,26 +13,28 @@
 // GET /configz
 //     {"kubeletconfig":{…}}: the configuration in force
 // GET /mainstay/v1/status
-//     {"version","pid","node","nodeIP","startedAt","uptimeSeconds","live","ready","synced",
-//      "directories":{"manifests","root","run","logs"},"socket","healthz":"127.0.0.1:10248"|null,
-//      "health":[{"name","ok","ready","message"|null}],
-//      "watchers":{"systemd":bool,"watchdogSeconds":number|null},
-//      "cgroups":"…","limitations":["…"],"adopted":N,
-//      "pods":{"total","ready","pending","running","succeeded","failed","held","stopping",
-//              "backoff","containers","restarts"},
-//      "manifests":{"accepted","refused","conflict"},"lastEvent":ID,"watches":N}
+//     {"version","pid","node","nodeIP"|null,"startedAt","uptimeSeconds","synced":bool,"live":bool,
+//      "ready":bool,"unhealthy":NAME|null,"adopted":N,
+//      "directories":{"manifests","root","run","podLogs"},"manifestsPresent":bool,
+//      "socket","healthz":"127.0.0.1:10248"|null,
+//      "watchers":[{"name":"systemd","detail":"watchdog every 30s"}],  ([]: nobody watches)
+//      "health":[{"name","ok":bool,"ready":bool,"message"|null}],
+//      "cgroups":"v2 at …","limitations":["…"],
+//      "counts":{"pods","ready","pending","running","succeeded","failed","held","stopping",
+//                "containers","backOff","restarts","manifests","accepted","refused","conflict",
+//                "events","watches"},"lastEvent":ID}
 // GET /mainstay/v1/pods[?watch=true]
 //     PodList; with watch one {"type":"ADDED|MODIFIED|DELETED","object":Pod} a line, beginning
-//     with ADDED for every pod, then {"type":"BOOKMARK"}: from here on it is news. A watcher that
-//     reads too slowly gets {"type":"ERROR","object":Status} (code 410) as its last line.
+//     with ADDED for every pod, then {"type":"BOOKMARK"}: from here on it is news. It ends when the
+//     agent does. A watcher that reads too slowly gets {"type":"ERROR","object":Status} (code 410) as its last line.
 // GET /mainstay/v1/pods/{ns}/{name}
 //     one Pod
 // GET /mainstay/v1/events[?watch=true&after=ID&pod=NAME&namespace=NS]
 //     v1 EventList ("metadata":{"resourceVersion":"<newest id>"}), or with watch one Event a line
 //     (no wrapper; those with an id above `after` first, then the news). An Event's
 //     metadata.resourceVersion is its id; "mainstay":{"id","container","file"} stands beside it.
-// GET /mainstay/v1/manifests
-//     {"items":[{"file","state":"Accepted|Refused|Conflict","sha256","changedAt",
+// GET /mainstay/v1/manifests[?watch=true]
+//     With watch as pods: one {"type","object":ITEM} a line. Else {"items":[{"file","state":"Accepted|Refused|Conflict","sha256","changedAt",
 //       "findings":[{"severity":"error|warning","line","column","path","message","text"}],
 //       "conflictWith","lastGood":bool,"pods":[{"namespace","name","uid"}]}]}
 //     Unknown strings are null; line and column are 0 where a finding has no place; "text" is the
@@ -50,7 +52,7 @@
 //    "reason","message" (why it waits or failed; null),
 //    "manifest":{"state","findings":[…],"conflictWith"}|null (its file, when refused or in conflict),
 //    "containers":[{"name","init":bool,"state":"Waiting|Starting|PostStart|Running|PreStop|
-//       Terminating|Killing|Proving|Backoff|Exited","pid":N|null,"command","restartCount",
+//       Terminating|Killing|Proving|BackOff|Exited","pid":N|null,"command","restartCount",
 //       "logPath","shimSocket"|null (while it lives),"nextStart":RFC3339|null,"cgroup"|null}]}
 // Errors are {"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","message":…,
 // "code":404}.
