@@ -26,7 +26,8 @@
 // GET /mainstay/v1/pods[?watch=true]
 //     PodList; with watch one {"type":"ADDED|MODIFIED|DELETED","object":Pod} a line, beginning
 //     with ADDED for every pod, then {"type":"BOOKMARK"}: from here on it is news. It ends when the
-//     agent does. A watcher that reads too slowly gets {"type":"ERROR","object":Status} (code 410) as its last line.
+//     agent does. A watcher that reads too slowly gets {"type":"ERROR","object":Status} (code 410)
+//     as its last line.
 // GET /mainstay/v1/pods/{ns}/{name}
 //     one Pod
 // GET /mainstay/v1/events[?watch=true&after=ID&pod=NAME&namespace=NS]
@@ -34,9 +35,10 @@
 //     (no wrapper; those with an id above `after` first, then the news). An Event's
 //     metadata.resourceVersion is its id; "mainstay":{"id","container","file"} stands beside it.
 // GET /mainstay/v1/manifests[?watch=true]
-//     With watch as pods: one {"type","object":ITEM} a line. Else {"items":[{"file","state":"Accepted|Refused|Conflict","sha256","changedAt",
+//     With watch as pods: one {"type","object":ITEM} a line. Else {"items":[ITEM]}. ITEM is
+//     {"file","state":"Accepted|Refused|Conflict","sha256","changedAt",
 //       "findings":[{"severity":"error|warning","line","column","path","message","text"}],
-//       "conflictWith","lastGood":bool,"pods":[{"namespace","name","uid"}]}]}
+//       "conflictWith","lastGood":bool,"pods":[{"namespace","name","uid"}]}
 //     Unknown strings are null; line and column are 0 where a finding has no place; "text" is the
 //     whole line to show.
 // POST /mainstay/v1/pods/{ns}/{name}/restart[?container=C] | stop | start | retry
@@ -69,4 +71,6 @@ struct pod_worker;
 int api_start(struct agent *agent, struct api **ret, struct error *err);
 // A pod changed or (deleted) is gone: wakes the watchers.
 void api_pod_changed(struct api *api, const struct pod_worker *w, bool deleted);
+// The state of a manifest file changed, or it went away: wakes its watchers and those of its pods.
+void api_manifest_changed(struct api *api, const char *file);
 void api_free(struct api *api);
