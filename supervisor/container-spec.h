@@ -1,0 +1,59 @@
+// From a pod spec to the shim_spec of one container: image, command, environment, volumes,
+// credentials, namespaces, cgroups, log paths. What is needed on disk (volume directories, log
+// directory, termination file, overlay layers, cgroups) is made on the way.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/string-list.h"
+#include "podspec/pod.h"
+#include "supervisor/cgroup.h"
+#include "supervisor/shim/shim-spec.h"
+
+struct container_spec_options {      // all borrowed
+    const char *root_dir;            // "/var/lib/mainstay": pods/ and images/ are in it
+    const char *run_dir;             // "/run/mainstay"
+    const char *log_dir;             // "/var/log/pods"
+    const char *container_links_dir; // "/var/log/containers"; NULL: no links are made
+    const char *node_name, *node_ip;
+    const char *journal_socket;  // "/run/systemd/journal/socket"; NULL: no journal
+    struct cgroup_tree *cgroups; // NULL: no cgroups
+    bool unprivileged;           // the agent is an ordinary user: user namespaces
+    int64_t log_max_bytes, log_max_files;
+    int64_t cpu_capacity_milli, memory_capacity_bytes; // 0: asked of the kernel
+};
+
+// Fills *ret (the caller frees with shim_spec_free()). `notes` gets a sentence each for what an
+// operator should see as an event: which host binary was taken, limits and settings that this host
+// cannot enforce. On failure *ret_reason is a literal in the kubelet's words: "ErrImagePull",
+// "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "FailedMount",
+// "CreateContainerError".
+int container_spec_build(const struct container_spec_options *options, const struct pod *pod,
+                         const struct container *container, bool init, uint64_t restart_count,
+                         struct shim_spec *ret, struct string_list *notes, const char **ret_reason,
+                         struct error *err);
+
+// The directory of a pod's logs: "<log_dir>/<namespace>_<name>_<uid>". The caller frees.
+char *container_spec_log_dir(const struct container_spec_options *options, const struct pod *pod);
+
+// "<log_dir>/<namespace>_<name>_<uid>/<container>/<restart_count>.log". The caller frees.
+char *container_spec_log_path(const struct container_spec_options *options, const struct pod *pod,
+                              const char *container, uint64_t restart_count);
+
+// The link "<links>/<pod>_<namespace>_<container>-<id>.log" that log shippers follow
+// (K/kuberuntime/legacy.go); NULL where no links are made. The caller frees.
+char *container_spec_log_link(const struct container_spec_options *options, const struct pod *pod,
+                              const char *container, uint64_t restart_count);
+
+// The termination message of an instance, at most 4096 bytes of its end
+// (K/kuberuntime: MaxContainerTerminationMessageLength); "" where there is none. The caller frees.
+char *container_spec_termination_message(const struct container_spec_options *options,
+                                         const struct pod *pod, const char *container,
+                                         uint64_t restart_count);
+
+// Removes what one instance left under pods/<uid>/containers/ (overlay layers, termination file).
+int container_spec_remove_instance(const struct container_spec_options *options,
+                                   const struct pod *pod, const char *container,
+                                   uint64_t restart_count, struct error *err);
