@@ -43,8 +43,8 @@
         &(list)->items[(list)->n++];                                                               \
     })
 #define LIST_EACH(item, list)                                                                      \
-    for (__typeof__((list)->items) item = (list)->items; item && item < (list)->items + (list)->n; \
-         item++)
+    for (__typeof__(&(list)->items[0]) item = (list)->items;                                       \
+         item && item < (list)->items + (list)->n; item++)
 
 static inline void cleanup_free(void *p)
 {

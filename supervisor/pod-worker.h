@@ -35,6 +35,8 @@ struct container_worker {
     monotime deadline;      // of the state; MONOTIME_NEVER where it has none
     uint64_t restart_count; // of the run that is on, or the newest
     bool ever_started;
+    bool start_failed;      // the newest attempt did not get as far as a process
+    monotime over_at;       // when the newest run or attempt ended; back-off counts from here
     bool stop_requested;    // the pod stops, or an operator restarts it: an exit now is no crash
     bool restart_requested; // after the stop, start again at once
     monotime grace_end;     // while stopping: when SIGKILL is due
@@ -80,6 +82,7 @@ struct pod_worker {
     char hash[33];
     enum pod_state state;
     bool removing, held;
+    bool admitted;                          // was admitted once: mainstay start need not ask again
     char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
     char *failed_reason, *failed_message;   // POD_FINISHED with phase Failed, or NULL
     walltime created_at, started_at;

@@ -1,0 +1,167 @@
+// See key.h.
+#include "pki/key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/string-list.h"
+
+enum { KEY_FILE_MAX = 64 << 10 };
+
+static const struct {
+    const char *name;
+    const char *curve; // NULL for RSA
+    unsigned bits;
+} algorithms[] = {
+    [KEY_ECDSA_P256] = {"ecdsa-p256", "P-256", 256},
+    [KEY_ECDSA_P384] = {"ecdsa-p384", "P-384", 384},
+    [KEY_RSA_2048] = {"rsa-2048", NULL, 2048},
+    [KEY_RSA_3072] = {"rsa-3072", NULL, 3072},
+    [KEY_RSA_4096] = {"rsa-4096", NULL, 4096},
+};
+
+int openssl_error(struct error *err, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    _cleanup_free_ char *what = xvasprintf(format, args);
+    va_end(args);
+    unsigned long reason = ERR_peek_last_error();
+    const char *text = reason ? ERR_reason_error_string(reason) : NULL;
+    ERR_clear_error();
+    return error_set(err, code, "%s%s%s", what, text ? ": " : "", text ? text : "");
+}
+
+int key_algorithm_parse(const char *name, enum key_algorithm *ret, struct error *err)
+{
+    if (str_equal(name, "ecdsa"))
+        name = "ecdsa-p256";
+    if (str_equal(name, "rsa"))
+        name = "rsa-2048";
+    for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
+        if (str_equal(name, algorithms[i].name)) {
+            *ret = (enum key_algorithm)i;
+            return 0;
+        }
+    }
+    return error_set(err, EINVAL,
+                     "unknown key algorithm \"%s\": use ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 "
+                     "or rsa-4096",
+                     name ? name : "");
+}
+
+const char *key_algorithm_name(enum key_algorithm algorithm)
+{
+    return algorithms[algorithm].name;
+}
+
+int key_generate(enum key_algorithm algorithm, EVP_PKEY **ret, struct error *err)
+{
+    const char *curve = algorithms[algorithm].curve;
+    EVP_PKEY *key = curve ? EVP_EC_gen(curve) : EVP_RSA_gen(algorithms[algorithm].bits);
+    if (!key)
+        return openssl_error(err, EIO, "cannot make a key (%s)", algorithms[algorithm].name);
+    *ret = key;
+    return 0;
+}
+
+// Moves what a memory BIO holds behind `out`.
+static void take_bio(BIO *bio, struct buffer *out)
+{
+    char *data = NULL;
+    long len = BIO_get_mem_data(bio, &data);
+    if (len > 0)
+        buffer_add(out, data, (size_t)len);
+}
+
+int key_to_pem(EVP_PKEY *key, struct buffer *out, struct error *err)
+{
+    BIO *bio = BIO_new(BIO_s_secmem());
+    int code = 0;
+    if (!bio || PEM_write_bio_PrivateKey_traditional(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+        code = openssl_error(err, EIO, "cannot encode a private key");
+    else
+        take_bio(bio, out);
+    BIO_free(bio);
+    return code;
+}
+
+int key_public_to_pem(EVP_PKEY *key, struct buffer *out, struct error *err)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    int code = 0;
+    if (!bio || PEM_write_bio_PUBKEY(bio, key) != 1)
+        code = openssl_error(err, EIO, "cannot encode a public key");
+    else
+        take_bio(bio, out);
+    BIO_free(bio);
+    return code;
+}
+
+// OpenSSL would ask on the terminal for the passphrase of an encrypted key; nobody is there.
+static int no_passphrase(char *buf, int size, int writing, void *userdata)
+{
+    return -1;
+}
+
+int key_load(const char *path, EVP_PKEY **ret, mode_t *ret_mode, struct error *err)
+{
+    _cleanup_secret_ struct buffer text = BUFFER_EMPTY;
+    buffer_reserve(&text, KEY_FILE_MAX + 4096); // so that growing leaves no copies behind
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return error_errno(err, errno, "%s", path);
+    int code = fs_read_file(AT_FDCWD, path, KEY_FILE_MAX, &text);
+    if (code < 0)
+        return error_errno(err, code, "%s", path);
+    BIO *bio = BIO_new_mem_buf(text.data, (int)text.len);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(bio);
+    if (!key)
+        return openssl_error(err, EINVAL, "%s: holds no unencrypted private key in PEM form", path);
+    if (ret_mode)
+        *ret_mode = st.st_mode & 07777;
+    *ret = key;
+    return 0;
+}
+
+int key_public_load(const char *path, EVP_PKEY **ret, struct error *err)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    int code = fs_read_file(AT_FDCWD, path, KEY_FILE_MAX, &text);
+    if (code < 0)
+        return error_errno(err, code, "%s", path);
+    BIO *bio = BIO_new_mem_buf(buffer_str(&text), (int)text.len);
+    EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(bio);
+    if (!key)
+        return openssl_error(err, EINVAL, "%s: holds no public key in PEM form", path);
+    *ret = key;
+    return 0;
+}
+
+int key_write(const char *path, EVP_PKEY *key, struct error *err)
+{
+    _cleanup_secret_ struct buffer text = BUFFER_EMPTY;
+    int code = key_to_pem(key, &text, err);
+    if (code < 0)
+        return code;
+    code = fs_write_atomic(AT_FDCWD, path, text.data, text.len, 0600,
+                           FS_WRITE_SYNC | FS_WRITE_EXCLUSIVE);
+    return code < 0 ? error_errno(err, code, "cannot write %s", path) : 0;
+}
+
+void secret_free(struct buffer *b)
+{
+    if (b->data)
+        OPENSSL_cleanse(b->data, b->cap);
+    buffer_free(b);
+}

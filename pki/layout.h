@@ -1,0 +1,65 @@
+// The set of keys, certificates and kubeconfigs that one control-plane node needs, laid out as
+// kubeadm lays them out (cmd/kubeadm/app/phases/{certs,kubeconfig}): same names, subjects, subject
+// alternative names, usages, lifetimes and modes.
+//
+// What is there and good is kept, what is missing is made, and nothing is ever overwritten: a set
+// that was left half-finished is completed by running it again. A key is written before its
+// certificate, so a crash leaves at most a key without one, and that key is then used.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/string-list.h"
+#include "pki/key.h"
+
+// All borrowed.
+struct pki_layout {
+    const char *pki_dir;                // "/etc/kubernetes/pki"
+    const char *kubeconfig_dir;         // "/etc/kubernetes"; NULL: no kubeconfigs
+    const char *node_name;              // lower case
+    const char *advertise_address;      // IP address of this node's kube-apiserver
+    int api_port;                       // 6443
+    const char *control_plane_endpoint; // "host" or "host:port" of the balancer, or NULL
+    const char *service_cidr;           // "10.96.0.0/12": its first address is a name of the API
+    const char *dns_domain;             // "cluster.local"
+    const char *cluster_name;           // "kubernetes"
+    const struct string_list *api_sans; // further names of the API server, or NULL
+    const struct string_list *etcd_server_sans, *etcd_peer_sans;
+    enum key_algorithm algorithm;
+};
+
+enum pki_outcome {
+    PKI_MADE,
+    PKI_KEPT,
+    PKI_WRONG, // there, but it cannot be used; nothing was changed
+};
+
+struct pki_report_item {
+    enum pki_outcome outcome;
+    char *path;
+    char *note; // what is wrong, or a warning about a piece that was kept; NULL for none
+};
+
+struct pki_report {
+    struct pki_report_item *items;
+    size_t n;
+    size_t made, kept, wrong;
+};
+
+// Completes the set. 0; or a negative errno: -EINVAL where pieces are wrong (all of them are in the
+// report, and nothing that depends on them was made). `report` is filled in both cases.
+int pki_layout_make(const struct pki_layout *layout, struct pki_report *report, struct error *err);
+
+// "https://HOST:PORT" with brackets around an IPv6 address. The caller frees.
+char *pki_url(const char *host, int port);
+// What admin.conf and kubelet.conf point at: the control plane's endpoint, else this node.
+char *pki_endpoint_url(const struct pki_layout *layout);
+
+// The first usable address of a CIDR ("10.96.0.0/12" → "10.96.0.1"), into ret (46 bytes): 0, or
+// -EINVAL.
+int pki_first_address(const char *cidr, char *ret, struct error *err);
+
+void pki_report_free(struct pki_report *report);
+#define _cleanup_pki_report_ _cleanup_(pki_report_free)

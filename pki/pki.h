@@ -1,0 +1,7 @@
+// The face of the room: keys, CAs, certificates and kubeconfigs of a control plane.
+#pragma once
+
+#include "pki/certificate.h"
+#include "pki/key.h"
+#include "pki/kubeconfig.h"
+#include "pki/layout.h"

@@ -1,0 +1,358 @@
+// The containers' half of the pod worker: carries out the actions of container-machine.c and turns
+// what the runtime reports into its events.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/time-format.h"
+#include "supervisor/pod-worker-internal.h"
+
+enum {
+    GRACE_FLOOR_USEC =
+        2000000, // K/kuberuntime/kuberuntime_container.go: minimumGracePeriodInSeconds
+    GRACE_DEFAULT_SECONDS = 30,  // terminationGracePeriodSeconds of a pod without defaults
+    KILL_RETRY_USEC = 2000000,   // SIGKILL takes effect at once; later the shim is the problem
+    STILL_ALIVE_USEC = 10000000, // how often an unkillable process is killed and told again
+    EXIT_CODE_NOT_STARTED = 128, // what container runtimes report where exec failed
+};
+
+void container_exit_clear(struct container_exit *exit)
+{
+    free(exit->reason);
+    free(exit->message);
+    *exit = (struct container_exit){0};
+}
+
+void container_set_waiting(struct container_worker *c, const char *reason, const char *message)
+{
+    char *new_reason = xstrdup_or_null(reason), *new_message = xstrdup_or_null(message);
+    free(c->waiting_reason);
+    free(c->waiting_message);
+    c->waiting_reason = new_reason;
+    c->waiting_message = new_message;
+}
+
+static int64_t grace_usec(const struct container_worker *c)
+{
+    const int64_t *seconds = c->pod->pod->spec.terminationGracePeriodSeconds;
+    return (seconds ? *seconds : GRACE_DEFAULT_SECONDS) * USEC_PER_SEC;
+}
+
+static const struct lifecycle_handler *hook_of(const struct container_worker *c, bool post_start)
+{
+    const struct lifecycle *lifecycle = c->spec->lifecycle;
+    if (!lifecycle)
+        return NULL;
+    return post_start ? lifecycle->postStart : lifecycle->preStop;
+}
+
+bool container_should_restart(const struct container_worker *c)
+{
+    const char *policy = c->pod->pod->spec.restartPolicy;
+    bool failed =
+        c->start_failed || !c->last.known || c->last.exit_code != 0 || c->last.signal != 0;
+    if (c->init)
+        return failed && !(policy && strcmp(policy, "Never") == 0);
+    if (!policy || strcmp(policy, "Always") == 0)
+        return true;
+    return strcmp(policy, "OnFailure") == 0 && failed;
+}
+
+// ---- actions ----
+
+static void do_nothing(struct container_worker *c, monotime now)
+{
+}
+
+static void do_start(struct container_worker *c, monotime now)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const char *reason = "CreateContainerError";
+    bool again = c->ever_started || c->start_failed;
+    uint64_t before = c->restart_count;
+
+    if (again)
+        backoff_started(&c->backoff, now);
+    if (c->ever_started)
+        c->restart_count++;
+    c->grace_end = (monotime){0};
+    c->stop_requested = c->start_failed = false;
+    if (c->pod->ops->start(c->pod->runtime, c, &reason, &err) < 0) {
+        c->restart_count = before;
+        c->start_failed = true;
+        c->over_at = now;
+        container_set_waiting(c, reason, error_message(&err));
+        pod_worker_event(c->pod, c, EVENT_WARNING, "Failed", "%s: %s", reason, error_message(&err));
+        container_step(c, CONTAINER_EV_OVER, now);
+        return;
+    }
+    c->ever_started = true;
+    container_set_waiting(c, "ContainerCreating", NULL);
+}
+
+static void run_hook(struct container_worker *c, const struct lifecycle_handler *hook,
+                     int64_t timeout_usec, const char *failed_reason, monotime now)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (!hook) {
+        container_step(c, CONTAINER_EV_HOOK_DONE, now);
+        return;
+    }
+    if (c->pod->ops->hook(c->pod->runtime, c, hook, timeout_usec, &err) < 0) {
+        pod_worker_event(c->pod, c, EVENT_WARNING, failed_reason, "%s", error_message(&err));
+        container_step(c, CONTAINER_EV_HOOK_FAILED, now);
+    }
+}
+
+static void do_post_start(struct container_worker *c, monotime now)
+{
+    container_set_waiting(c, NULL, NULL);
+    run_hook(c, hook_of(c, true), 0, "FailedPostStartHook", now);
+}
+
+static void do_pre_stop(struct container_worker *c, monotime now)
+{
+    c->pod->ops->cancel_hook(c->pod->runtime, c); // a postStart that still runs
+    if (c->grace_end.usec == 0)
+        c->grace_end = monotime_add_usec(now, grace_usec(c));
+    c->deadline = c->grace_end;
+    const struct lifecycle_handler *hook = c->ever_started ? hook_of(c, false) : NULL;
+    run_hook(c, hook, MAX(monotime_since(c->grace_end, now), 1), "FailedPreStopHook", now);
+}
+
+static void do_terminate(struct container_worker *c, monotime now)
+{
+    c->pod->ops->cancel_hook(c->pod->runtime, c); // a preStop that used up the grace period
+    if (c->grace_end.usec == 0)
+        c->grace_end = monotime_add_usec(now, grace_usec(c));
+    int64_t left = MAX(monotime_since(c->grace_end, now), (int64_t)GRACE_FLOOR_USEC);
+    c->deadline = monotime_add_usec(now, left);
+    c->pod->ops->signal(c->pod->runtime, c);
+}
+
+static void do_kill(struct container_worker *c, monotime now)
+{
+    pod_worker_event(c->pod, c, EVENT_WARNING, "Killing",
+                     "container %s did not end within its grace period: SIGKILL", c->spec->name);
+    c->deadline = monotime_add_usec(now, KILL_RETRY_USEC);
+    c->pod->ops->kill(c->pod->runtime, c, false);
+}
+
+static void do_kill_again(struct container_worker *c, monotime now)
+{
+    pod_worker_event(c->pod, c, EVENT_WARNING, "StillAlive",
+                     "container %s is not gone after SIGKILL; nothing new starts in its place "
+                     "until it is (see `mainstay describe pod %s`)",
+                     c->spec->name, c->pod->pod->metadata.name);
+    c->deadline = monotime_add_usec(now, STILL_ALIVE_USEC);
+    c->pod->ops->kill(c->pod->runtime, c, true);
+}
+
+static void do_prove(struct container_worker *c, monotime now)
+{
+    if (!c->run) {
+        container_step(c, CONTAINER_EV_PROVEN, now);
+        return;
+    }
+    c->pod->ops->cancel_hook(c->pod->runtime, c);
+    c->deadline = monotime_add_usec(now, STILL_ALIVE_USEC);
+    c->pod->ops->prove(c->pod->runtime, c);
+}
+
+static void set_back_off(struct container_worker *c, monotime at, monotime now)
+{
+    char wait[DURATION_SIZE];
+    int64_t seconds = (monotime_since(at, now) + USEC_PER_SEC - 1) / USEC_PER_SEC;
+    duration_format_go(seconds * NSEC_PER_SEC, wait);
+    container_step(c, CONTAINER_EV_BACK_OFF, now);
+    c->deadline = at;
+    if (c->start_failed) {
+        pod_worker_event(c->pod, c, EVENT_WARNING, "BackOff", "next attempt to start %s in %s: %s",
+                         c->spec->name, wait, c->waiting_message ? c->waiting_message : "");
+        return;
+    }
+    _cleanup_free_ char *message = xasprintf(
+        "back-off %s before restart %" PRIu64 " of container %s; `mainstay retry %s` starts it now",
+        wait, c->restart_count + 1, c->spec->name, c->pod->pod->metadata.name);
+    container_set_waiting(c, "CrashLoopBackOff", message);
+    pod_worker_event(c->pod, c, EVENT_WARNING, "BackOff", "%s", message);
+}
+
+void container_decide(struct container_worker *c, monotime now)
+{
+    if (c->run)
+        c->pod->ops->forget(c->pod->runtime, c);
+    if (pod_worker_is_stopping(c->pod))
+        return;
+    if (c->restart_requested) {
+        c->restart_requested = false;
+        backoff_reset(&c->backoff);
+        container_step(c, CONTAINER_EV_START, now);
+        return;
+    }
+    if (!container_should_restart(c))
+        return;
+    monotime at = backoff_next(&c->backoff, &c->pod->curve, c->over_at);
+    if (monotime_reached(at, now))
+        container_step(c, CONTAINER_EV_START, now);
+    else
+        set_back_off(c, at, now);
+}
+
+static void (*const actions[])(struct container_worker *c, monotime now) = {
+    [CONTAINER_DO_NOTHING] = do_nothing,       [CONTAINER_DO_START] = do_start,
+    [CONTAINER_DO_POST_START] = do_post_start, [CONTAINER_DO_PRE_STOP] = do_pre_stop,
+    [CONTAINER_DO_TERMINATE] = do_terminate,   [CONTAINER_DO_KILL] = do_kill,
+    [CONTAINER_DO_KILL_AGAIN] = do_kill_again, [CONTAINER_DO_PROVE] = do_prove,
+    [CONTAINER_DO_DECIDE] = container_decide,
+};
+
+void container_step(struct container_worker *c, enum container_event event, monotime now)
+{
+    struct container_transition t = container_machine_step(c->state, event);
+    log_debug("pod %s container %s: %s in %s%s%s", c->pod->pod->metadata.name, c->spec->name,
+              container_event_name(event), container_state_name(c->state),
+              t.valid ? " → " : " means nothing", t.valid ? container_state_name(t.to) : "");
+    if (!t.valid)
+        return;
+    c->state = t.to;
+    c->deadline = MONOTIME_NEVER;
+    actions[t.action](c, now);
+}
+
+// ---- what the runtime reports ----
+
+void pod_worker_container_started(struct container_worker *c, const struct shim_state *state,
+                                  monotime now)
+{
+    bool known = c->pid == state->pid && c->pid != 0;
+    c->pid = state->pid;
+    c->started_at = state->started_at;
+    free(c->command);
+    c->command = xstrdup_or_null(state->command);
+    if (!known && c->state == CONTAINER_STARTING)
+        pod_worker_event(c->pod, c, EVENT_NORMAL, "Started", "started container %s, pid %d%s",
+                         c->spec->name, (int)c->pid, c->restart_count > 0 ? " (restarted)" : "");
+    if (!known && !str_empty(state->message))
+        pod_worker_event(c->pod, c, EVENT_WARNING, "LimitNotEnforced", "%s", state->message);
+    if (c->state == CONTAINER_STARTING || !known)
+        container_step(c, CONTAINER_EV_STARTED, now);
+    pod_worker_settle(c->pod, now);
+}
+
+static void record_never_started(struct container_worker *c, const struct shim_state *exit)
+{
+    const char *reason = exit->error_reason ? exit->error_reason : "StartError";
+    const char *message = exit->message ? exit->message : strerror(exit->error_code);
+    c->start_failed = true;
+    c->last.known = true;
+    c->last.exit_code = EXIT_CODE_NOT_STARTED;
+    c->last.reason = xstrdup(reason);
+    c->last.message = xstrdup(message);
+    container_set_waiting(c, reason, message);
+    pod_worker_event(c->pod, c, EVENT_WARNING, "Failed", "container %s could not be started: %s",
+                     c->spec->name, message);
+}
+
+static void record_exited(struct container_worker *c, const struct shim_state *exit)
+{
+    char name[16];
+    c->last.known = true;
+    c->last.exit_code = exit->signaled ? 128 + exit->exit_code : exit->exit_code;
+    c->last.signal = exit->signaled ? exit->exit_code : 0;
+    c->last.message = xstrdup_or_null(exit->message);
+    bool failed = c->last.exit_code != 0;
+    c->last.reason = xstrdup(exit->oom_killed ? "OOMKilled" : failed ? "Error" : "Completed");
+    enum event_type type = failed && !c->stop_requested ? EVENT_WARNING : EVENT_NORMAL;
+    if (exit->oom_killed)
+        pod_worker_event(c->pod, c, EVENT_WARNING, "OOMKilled",
+                         "run %" PRIu64 " of container %s was killed for want of memory: raise "
+                         "resources.limits.memory, or find the leak",
+                         c->restart_count, c->spec->name);
+    else if (exit->signaled)
+        pod_worker_event(c->pod, c, type, "Exited", "run %" PRIu64 " of container %s ended by %s",
+                         c->restart_count, c->spec->name, signal_name(exit->exit_code, name));
+    else
+        pod_worker_event(c->pod, c, type, "Exited",
+                         "run %" PRIu64 " of container %s exited with status %d", c->restart_count,
+                         c->spec->name, exit->exit_code);
+}
+
+static void record_lost(struct container_worker *c)
+{
+    c->last.known = false;
+    c->last.reason = xstrdup("ShimDied");
+    c->last.message = xstrdup("the shim was killed before it could record the exit status");
+    c->last.exit_code = 137;
+    pod_worker_event(c->pod, c, EVENT_WARNING, "ShimDied",
+                     "the shim of container %s (run %" PRIu64 ") died: what is left of the "
+                     "container is killed before it is restarted",
+                     c->spec->name, c->restart_count);
+}
+
+void pod_worker_container_over(struct container_worker *c, const struct shim_state *exit,
+                               monotime now)
+{
+    bool ran = !exit || exit->phase != SHIM_PHASE_FAILED;
+    if (c->last.reason) {
+        container_exit_clear(&c->previous);
+        c->previous = c->last;
+        c->last = (struct container_exit){0};
+    }
+    c->last.restart_count = c->restart_count;
+    c->last.started_at = exit ? exit->started_at : c->started_at;
+    c->last.finished_at =
+        exit && walltime_is_set(exit->finished_at) ? exit->finished_at : walltime_now();
+    c->start_failed = false;
+    if (!exit)
+        record_lost(c);
+    else if (!ran)
+        record_never_started(c, exit);
+    else
+        record_exited(c, exit);
+    c->pid = 0;
+    c->over_at = now;
+    container_step(c, CONTAINER_EV_OVER, now);
+    pod_worker_settle(c->pod, now);
+}
+
+void pod_worker_container_proven(struct container_worker *c, monotime now)
+{
+    container_step(c, CONTAINER_EV_PROVEN, now);
+    pod_worker_settle(c->pod, now);
+}
+
+void pod_worker_hook_done(struct container_worker *c, bool ok, const char *why, monotime now)
+{
+    bool post_start = c->state == CONTAINER_POST_START;
+    if (!ok)
+        pod_worker_event(c->pod, c, EVENT_WARNING,
+                         post_start ? "FailedPostStartHook" : "FailedPreStopHook",
+                         "%s hook of container %s: %s", post_start ? "postStart" : "preStop",
+                         c->spec->name, why ? why : "failed");
+    container_step(c, ok ? CONTAINER_EV_HOOK_DONE : CONTAINER_EV_HOOK_FAILED, now);
+    pod_worker_settle(c->pod, now);
+}
+
+// ---- after a restart of the agent ----
+
+void pod_worker_adopt(struct container_worker *c, uint64_t restart_count, monotime now)
+{
+    c->restart_count = restart_count;
+    c->ever_started = true;
+    if (!container_state_is_alive(c->state) || c->state == CONTAINER_PROVING)
+        c->state = CONTAINER_STARTING;
+    // Hooks and signals of the agent that died may not have got through: they are given again; the
+    // grace period goes on from where it was.
+    if (c->state == CONTAINER_POST_START)
+        do_post_start(c, now);
+    else if (c->state == CONTAINER_PRE_STOP)
+        do_pre_stop(c, now);
+    else if (c->state == CONTAINER_TERMINATING)
+        do_terminate(c, now);
+    else if (c->state == CONTAINER_KILLING)
+        do_kill(c, now);
+}
