@@ -43,7 +43,7 @@
         &(list)->items[(list)->n++];                                                               \
     })
 #define LIST_EACH(item, list)                                                                      \
-    for (__typeof__(&(list)->items[0]) item = (list)->items;                                       \
+    for (__typeof__((list)->items[0]) *item = (list)->items;                                       \
          item && item < (list)->items + (list)->n; item++)
 
 static inline void cleanup_free(void *p)
