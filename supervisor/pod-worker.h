@@ -96,6 +96,7 @@ struct pod_worker {
     struct event_log *events;
     uint64_t generation; // raised with every change, for watchers
     void *owner;         // the slot of pods.c
+    void *keep;          // the runtime's own: timer, unsaved state, runs that were let go
 };
 
 // Takes `pod`. The worker starts in POD_WAITING; pod_worker_admit() sets it going.
@@ -125,8 +126,14 @@ void pod_worker_container_over(struct container_worker *c, const struct shim_sta
 void pod_worker_container_proven(struct container_worker *c, monotime now);
 void pod_worker_hook_done(struct container_worker *c, bool ok, const char *why, monotime now);
 
-// A container whose run an earlier agent started: puts it into the state that its shim reports.
+// A container whose run an earlier agent started (c->run is set): puts it into the state that fits;
+// what its shim reports follows through pod_worker_container_started() and _over().
 void pod_worker_adopt(struct container_worker *c, uint64_t restart_count, monotime now);
+// True where the end of this run is on record already.
+bool pod_worker_has_recorded(const struct container_worker *c, uint64_t restart_count);
+// The end of a run that a newer one has replaced before it could be recorded: history and event.
+void pod_worker_record_missed(struct container_worker *c, uint64_t restart_count,
+                              const struct shim_state *exit);
 // After a restart of the agent, once everything that lives was adopted: goes on from there.
 void pod_worker_resume(struct pod_worker *w, monotime now);
 
