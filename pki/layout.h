@@ -61,5 +61,12 @@ char *pki_endpoint_url(const struct pki_layout *layout);
 // -EINVAL.
 int pki_first_address(const char *cidr, char *ret, struct error *err);
 
+// The subject alternative names that kubeadm gives to the API server's certificate, and to etcd's
+// server and peer certificates. Appends to `out`. 0, or -EINVAL where the layout has no proper
+// service CIDR or endpoint.
+int pki_api_alt_names(const struct pki_layout *layout, struct string_list *out, struct error *err);
+void pki_etcd_alt_names(const struct pki_layout *layout, const struct string_list *further,
+                        struct string_list *out);
+
 void pki_report_free(struct pki_report *report);
 #define _cleanup_pki_report_ _cleanup_(pki_report_free)
