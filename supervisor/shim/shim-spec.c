@@ -224,7 +224,7 @@ static int decode_int64(const char *data, size_t length, int64_t *ret, struct er
 static int decode_enum(const struct field *field, const char *data, size_t length, int *ret,
                        struct error *err)
 {
-    int64_t number;
+    int64_t number = 0;
     int code = decode_int64(data, length, &number, err);
     if (code < 0)
         return code;
