@@ -1,9 +1,10 @@
-// Defaults that depend on other fields; those that do not are columns of the table.
+// Defaults that a row of the table cannot express because they depend on other fields
+// (pkg/apis/core/v1/defaults.go). decode_object() has filled in the rows' own defaults before.
 #pragma once
 
 #include "podspec/pod.h"
 
-// Completes a decoded pod whose rows have their defaults already: imagePullPolicy by the image's
-// tag, requests from limits, hostPort under hostNetwork, … (pkg/apis/core/v1/defaults.go).
-// podspec_parse() calls it for every pod that decoded without an error.
-void pod_set_defaults(struct pod *pod);
+// Requests from limits, amounts rounded up to thousandths, host ports under hostNetwork,
+// imagePullPolicy by the image's tag, the volume without a source, the empty security context.
+// Applying it twice changes nothing.
+void podspec_set_defaults(struct pod *pod);
