@@ -29,3 +29,9 @@ bool health_is_ready(const struct health *health, monotime now); // live, and ev
 void health_describe(const struct health *health, monotime now, bool readiness, struct buffer *out);
 // The name of the first part that is not live, or NULL.
 const char *health_culprit(const struct health *health, monotime now);
+
+size_t health_count(const struct health *health);
+// One part: its name (borrowed), whether it is well and ready, and, where it is not, why (appended
+// to `why`).
+const char *health_part(const struct health *health, size_t part, monotime now, bool *ret_ok,
+                        bool *ret_ready, struct buffer *why);

@@ -31,11 +31,15 @@ struct event {
     char *namespace_, *pod, *uid, *container, *file;
 };
 
-enum { EVENTS_MOST = 4096 }; // kept in memory; older ones are on disk and in the journal only
+enum {
+    EVENTS_MOST = 2048,        // kept in memory; older ones are on disk and in the journal only
+    EVENT_MESSAGE_MAX = 4096,  // bytes of a message; a longer one is cut and ends in "…"
+    EVENTS_FILE_MAX = 1 << 20, // bytes of the file before it becomes the old one
+};
 
 // `path`: the file of JSON lines, NULL for memory only; made if missing, rotated at a bounded size
-// (one old file is kept). A damaged line costs itself. Never fails for want of the file: it says so
-// through log_warning() and works from memory.
+// (one old file, PATH.1, is kept). A damaged line costs itself. Never fails for want of the file:
+// it says so through log_warning() and works from memory.
 struct event_log *event_log_open(const char *path, const char *node_name);
 void event_log_free(struct event_log *log);
 
@@ -45,6 +49,12 @@ void event_add(struct event_log *log, struct event_object about, enum event_type
 // In order of `id`, those with id > after. The array is the caller's (free()), its content borrowed
 // until the next event_add().
 size_t event_log_since(const struct event_log *log, uint64_t after, const struct event ***ret);
+
+// How many are in memory; the newest id given (0: none yet); the highest id that was dropped from
+// memory for want of room, so that a reader who comes later than that knows that it missed some.
+size_t event_log_count(const struct event_log *log);
+uint64_t event_log_newest(const struct event_log *log);
+uint64_t event_log_forgotten(const struct event_log *log);
 
 // As a v1 Event object. A new reference.
 json_t *event_to_json(const struct event *event, const char *node_name);

@@ -1,0 +1,122 @@
+// An event as others see it: a v1 Event for the API, a MESSAGE_ID for the journal.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "supervisor/events-internal.h"
+#include "supervisor/json-text.h"
+
+// The one for reasons that are not in the table.
+#define MESSAGE_ID_OTHER "cf910a99796f42a3947437b904c318e5"
+
+// Sorted by reason (bsearch). An id never changes: operators' filters and alerts hang on it.
+static const struct message_id {
+    const char *reason, *id;
+} message_ids[] = {
+    {"Adopted", "26d2c97534584d21b5a0b72c3de9e999"},
+    {"BackOff", "18df2b962426467db2af00367869c938"},
+    {"Completed", "e189213933f146a096d51e4ea41c0bd0"},
+    {"Conflict", "8bb0691e3276456cb285712572bcfa26"},
+    {"Created", "a1c008464ef34cfdb24a7718da4ed708"},
+    {"Exited", "59bfcfab3d18464799dcb837b5d479f3"},
+    {"Failed", "8096c0bc88a8414ab785582dd0aaa0c8"},
+    {"FailedMount", "60f7b1842a0c4204978039f96f043205"},
+    {"FailedPostStartHook", "c4fddf19e746462eac216487185e352d"},
+    {"FailedPreStopHook", "d3205f30e74e48a18aa484dccb64a875"},
+    {"Killing", "ef7c5ff468414ea08c41c3f3f0833a27"},
+    {"LimitNotEnforced", "87f8606817aa49fa815ae47cdfd5b213"},
+    {"Lost", "40765632f4f649ce990263eb560c0125"},
+    {"ManifestAccepted", "fe31cd2df4204709b7fab7bf0f447626"},
+    {"ManifestConflict", "d054db73a9f84c839a51e3d509ac1143"},
+    {"ManifestRefused", "652545c057494b3bb24905e2083bd98b"},
+    {"ManifestRemoved", "c91e26aed295475b94a10f925bfed97b"},
+    {"OOMKilled", "e9afd32cfd354cdba82b12b9f4f1fa6e"},
+    {"PodFailed", "a2175f067c3c4fba9be935c2fd4145df"},
+    {"ProbeWarning", "2a46d340f8ac436dab566383febcd995"},
+    {"Removed", "a5c2b46e0fbb41008ebc9e98eb53d5bc"},
+    {"Restarting", "5edc27088acd44c0bdcad337b94a94a3"},
+    {"ShimDied", "1156e9259af24316aad128c79e6a95da"},
+    {"Started", "204045b6223e4a22b8db31950c147329"},
+    {"Starting", "6d80d36d59b247029903dcf6ba73abf0"},
+    {"StateDamaged", "ee33c8a3ae5e4433b46428eb09ef3894"},
+    {"StillAlive", "65825030c797424083a13f6a7e0a5f7b"},
+    {"Stopped", "c849ff228e344d8fbe6b3cc4f422530f"},
+    {"Stopping", "66efdbfd5f9c4f72b2f6d258239b2f82"},
+    {"Unhealthy", "271d1d21112846f7958753598aeefb1d"},
+    {"WaitingForOldInstance", "3383fb0340f44baf84022d1eb838a03a"},
+};
+
+static int compare_reason(const void *key, const void *item)
+{
+    return strcmp(key, ((const struct message_id *)item)->reason);
+}
+
+const char *event_message_id(const char *reason)
+{
+    const struct message_id *found = bsearch(reason, message_ids, ARRAY_SIZE(message_ids),
+                                             sizeof(message_ids[0]), compare_reason);
+    return found ? found->id : MESSAGE_ID_OTHER;
+}
+
+static json_t *involved_object(const struct event *e, const char *node_name)
+{
+    json_t *o = json_object();
+    json_set_text(o, "kind", e->pod ? "Pod" : "Node");
+    json_set_text(o, "apiVersion", "v1");
+    if (!e->pod) {
+        json_set_text(o, "name", node_name);
+        json_set_text(o, "uid", node_name); // as the kubelet's own node events have it
+        return o;
+    }
+    json_set_text(o, "namespace", e->namespace_);
+    json_set_text(o, "name", e->pod);
+    json_set_text(o, "uid", e->uid);
+    if (e->container) {
+        _cleanup_free_ char *path = xasprintf("spec.containers{%s}", e->container);
+        json_set_text(o, "fieldPath", path);
+    }
+    return o;
+}
+
+static json_t *metadata(const struct event *e, const char *node_name)
+{
+    // One name for an event and all its repetitions, another for everything else.
+    uint64_t unique = event_key_hash(e) ^ (uint64_t)e->first.nsec;
+    _cleanup_free_ char *name = xasprintf("%s.%016" PRIx64, e->pod ? e->pod : node_name, unique);
+    _cleanup_free_ char *version = xasprintf("%" PRIu64, e->id);
+    json_t *o = json_object();
+    json_set_text(o, "name", name);
+    json_set_text(o, "namespace", e->namespace_ ? e->namespace_ : "default");
+    json_set_text(o, "resourceVersion", version);
+    json_set_time(o, "creationTimestamp", e->first);
+    return o;
+}
+
+json_t *event_to_json(const struct event *e, const char *node_name)
+{
+    json_t *o = json_object();
+    json_set_text(o, "kind", "Event");
+    json_set_text(o, "apiVersion", "v1");
+    json_object_set_new(o, "metadata", metadata(e, node_name));
+    json_object_set_new(o, "involvedObject", involved_object(e, node_name));
+    json_set_text(o, "reason", e->reason);
+    json_object_set_new(o, "message", json_text(e->message));
+    json_t *source = json_object();
+    json_set_text(source, "component", "mainstayd");
+    json_set_text(source, "host", node_name);
+    json_object_set_new(o, "source", source);
+    json_set_time(o, "firstTimestamp", e->first);
+    json_set_time(o, "lastTimestamp", e->last);
+    json_object_set_new(o, "count", json_integer(e->count));
+    json_set_text(o, "type", e->type == EVENT_WARNING ? "Warning" : "Normal");
+    json_object_set_new(o, "eventTime", json_null());
+    json_set_text(o, "reportingComponent", "mainstayd");
+    json_set_text(o, "reportingInstance", node_name);
+    json_t *own = json_object();
+    json_object_set_new(own, "id", json_integer((json_int_t)e->id));
+    json_object_set_new(own, "container", json_text(e->container));
+    json_object_set_new(own, "file", json_text(e->file));
+    json_object_set_new(o, "mainstay", own);
+    return o;
+}
