@@ -351,6 +351,13 @@ void pod_worker_release(struct pod_worker *w, monotime now)
     pod_worker_settle(w, now);
 }
 
+void pod_worker_forget_hold(struct pod_worker *w)
+{
+    w->held = false;
+    pod_worker_set_waiting(w, NULL, NULL);
+    w->ops->save(w->runtime, w);
+}
+
 static void restart_container(struct container_worker *c, monotime now)
 {
     if (container_state_is_alive(c->state)) {

@@ -112,6 +112,8 @@ void pod_worker_set_waiting(struct pod_worker *w, const char *reason, const char
 void pod_worker_remove(struct pod_worker *w, monotime now);
 void pod_worker_hold(struct pod_worker *w, monotime now);
 void pod_worker_release(struct pod_worker *w, monotime now);
+// A pod that was held only because the agent ends: the next one is to start it.
+void pod_worker_forget_hold(struct pod_worker *w);
 // NULL container: all of them.
 void pod_worker_restart(struct pod_worker *w, const char *container, monotime now);
 void pod_worker_retry(struct pod_worker *w, monotime now); // clears every back-off

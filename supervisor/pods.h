@@ -7,8 +7,37 @@
 
 #include "base/error.h"
 #include "supervisor/pod-worker.h"
+#include "supervisor/runtime.h"
 
 struct pods;
+
+struct pods_options {
+    struct runtime_options runtime; // strings borrowed
+    struct backoff_curve curve;
+    // A pod changed, or (deleted) is gone; it must not be touched from inside.
+    void (*changed)(void *userdata, const struct pod_worker *w, bool deleted);
+    // The last pod that pods_stop_for_exit() stopped is gone.
+    void (*all_stopped)(void *userdata);
+    void *userdata;
+};
+
+int pods_new(const struct pods_options *options, struct pods **ret, struct error *err);
+void pods_free(struct pods *pods); // what runs goes on running
+DEFINE_CLEANUP(struct pods *, pods_free)
+
+// Takes up what an earlier agent left: its state on disk and the shims that live. To be called
+// once, before the source tells what must run. *ret_adopted counts the containers that run.
+int pods_restore(struct pods *pods, size_t *ret_adopted, struct error *err);
+
+// From the source. A pod must run with this spec (taken); an instance with another UID or spec is
+// stopped first and proven gone.
+void pods_set(struct pods *pods, struct pod *pod, const char *file);
+void pods_removed(struct pods *pods, const char *namespace_, const char *name, const char *uid);
+// The whole directory was read: what was restored and is not wanted any more is stopped.
+void pods_synced(struct pods *pods);
+
+// Writes state that is not on disk yet; for the agent's orderly end.
+void pods_flush(struct pods *pods);
 
 // What the HTTP API and the status page read. Sorted by namespace and name. The array is the
 // caller's (free()), the workers are borrowed.
@@ -23,5 +52,7 @@ int pods_find(const struct pods *pods, const char *namespace_, const char *name,
 const struct pod *pods_successor(const struct pods *pods, const struct pod_worker *w);
 
 // Operators' verbs. Return at once; the change is followed through the API's watch.
-void pods_stop_all(struct pods *pods); // for `mainstay stop --all` and a system shutdown
+void pods_stop_all(struct pods *pods); // mainstay stop --all: each stays so until it is started
+// Stops every pod for the time until the next agent starts; all_stopped() follows.
+void pods_stop_for_exit(struct pods *pods);
 bool pods_any_alive(const struct pods *pods);

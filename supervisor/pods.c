@@ -1,0 +1,501 @@
+// See pods.h. A slot per namespace/name holds the instance that runs and the spec that is to follow
+// it. A successor begins its life in the loop's next turn after the old instance is gone.
+#include "supervisor/pods.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "supervisor/state.h"
+
+struct slot {
+    struct pods *pods;
+    char *namespace_, *name;
+    struct pod_worker *worker; // NULL between two instances
+    bool gone;                 // the worker is POD_GONE and waits to be freed
+    bool restored;             // from disk; the source has not asked for it yet
+    bool held_for_exit;        // pods_stop_for_exit() stopped it, no operator
+    struct pod *next;          // waits until the worker is gone
+    char *next_file;
+};
+
+struct pods {
+    struct pods_options options;
+    struct runtime *runtime;
+    struct slot **slots; // sorted
+    size_t n;
+    sd_event_source *reap; // frees gone workers and starts successors
+    bool synced, stopping_all;
+};
+
+// ---- slots ----
+
+static int compare_slot(const struct slot *slot, const char *namespace_, const char *name)
+{
+    int r = strcmp(slot->namespace_, namespace_);
+    return r ? r : strcmp(slot->name, name);
+}
+
+// Where the slot is, or would have to be.
+static size_t slot_index(const struct pods *pods, const char *namespace_, const char *name)
+{
+    size_t low = 0, high = pods->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_slot(pods->slots[middle], namespace_, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct slot *slot_find(const struct pods *pods, const char *namespace_, const char *name)
+{
+    size_t i = slot_index(pods, namespace_, name);
+    bool found = i < pods->n && compare_slot(pods->slots[i], namespace_, name) == 0;
+    return found ? pods->slots[i] : NULL;
+}
+
+static struct slot *slot_get(struct pods *pods, const char *namespace_, const char *name)
+{
+    struct slot *slot = slot_find(pods, namespace_, name);
+    if (slot)
+        return slot;
+    size_t i = slot_index(pods, namespace_, name);
+    slot = xcalloc(1, sizeof(*slot));
+    slot->pods = pods;
+    slot->namespace_ = xstrdup(namespace_);
+    slot->name = xstrdup(name);
+    pods->slots = xreallocarray(pods->slots, pods->n + 1, sizeof(struct slot *));
+    memmove(&pods->slots[i + 1], &pods->slots[i], (pods->n - i) * sizeof(struct slot *));
+    pods->slots[i] = slot;
+    pods->n++;
+    return slot;
+}
+
+static void slot_drop_next(struct slot *slot)
+{
+    pod_free(TAKE_PTR(slot->next));
+    free(TAKE_PTR(slot->next_file));
+}
+
+static void slot_free(struct slot *slot)
+{
+    if (slot->worker) {
+        runtime_release(slot->pods->runtime, slot->worker);
+        pod_worker_free(slot->worker);
+    }
+    slot_drop_next(slot);
+    free(slot->namespace_);
+    free(slot->name);
+    free(slot);
+}
+
+static void slot_remove(struct pods *pods, const struct slot *slot)
+{
+    size_t i = slot_index(pods, slot->namespace_, slot->name);
+    slot_free(pods->slots[i]);
+    memmove(&pods->slots[i], &pods->slots[i + 1], (pods->n - i - 1) * sizeof(struct slot *));
+    pods->n--;
+}
+
+// ---- workers ----
+
+static struct pod_worker *slot_new_worker(struct slot *slot, struct pod *pod, const char *file)
+{
+    struct pods *pods = slot->pods;
+    slot->worker = pod_worker_new(pod, file, pods->options.curve, &runtime_ops, pods->runtime,
+                                  pods->options.runtime.events);
+    slot->worker->owner = slot;
+    slot->gone = false;
+    return slot->worker;
+}
+
+// Pods with a network of their own need one that somebody sets up; that is a later release.
+static void admit(struct pod_worker *w)
+{
+    if (w->state != POD_WAITING || w->held)
+        return;
+    if (w->pod->spec.hostNetwork) {
+        pod_worker_admit(w, monotime_now());
+        return;
+    }
+    pod_worker_set_waiting(w, "NetworkNotReady",
+                           "this release gives pods the node's network only: set "
+                           "spec.hostNetwork: true");
+}
+
+static void hold_for_exit(struct slot *slot)
+{
+    if (slot->worker->held || slot->worker->removing)
+        return;
+    slot->held_for_exit = true;
+    pod_worker_hold(slot->worker, monotime_now());
+}
+
+static void start_instance(struct slot *slot, struct pod *pod, const char *file, bool held)
+{
+    struct pod_worker *w = slot_new_worker(slot, pod, file);
+    monotime now = monotime_now();
+    if (runtime_claim(slot->pods->runtime, w, now) > 0) {
+        pod_worker_resume(w, now);
+        return;
+    }
+    if (slot->pods->stopping_all)
+        hold_for_exit(slot);
+    else if (held)
+        pod_worker_hold(w, now);
+    else
+        admit(w);
+    slot->pods->options.changed(slot->pods->options.userdata, w, false);
+}
+
+static bool is_same(const struct pod_worker *w, const struct pod *pod)
+{
+    char hash[33];
+    return str_equal(w->pod->metadata.uid, pod->metadata.uid) &&
+           strcmp(w->hash, pod_hash(pod, hash)) == 0;
+}
+
+static void set_file(struct pod_worker *w, const char *file)
+{
+    if (str_equal(w->file, file))
+        return;
+    free(w->file);
+    w->file = xstrdup_or_null(file);
+}
+
+// The source wants what an earlier agent ran: go on with it.
+static void confirm_restored(struct slot *slot)
+{
+    slot->restored = false;
+    pod_worker_resume(slot->worker, monotime_now());
+    admit(slot->worker);
+}
+
+// Shims of an earlier instance whose records are lost, and that nobody will claim: a pod is made up
+// from them, so that they are stopped like any other and nothing starts before they are gone.
+static void take_up_strays(struct slot *slot, const char *wanted_uid)
+{
+    const struct shim_spec *spec =
+        runtime_unclaimed(slot->pods->runtime, slot->namespace_, slot->name, wanted_uid);
+    if (!spec || slot->worker)
+        return;
+    struct pod *pod = runtime_pod_of_runs(slot->pods->runtime, spec->pod_uid);
+    struct pod_worker *w = slot_new_worker(slot, pod, NULL);
+    monotime now = monotime_now();
+    runtime_claim(slot->pods->runtime, w, now);
+    pod_worker_remove(w, now);
+    pod_worker_resume(w, now);
+}
+
+void pods_set(struct pods *pods, struct pod *pod, const char *file)
+{
+    struct slot *slot = slot_get(pods, pod->metadata.namespace, pod->metadata.name);
+    if (!slot->worker)
+        take_up_strays(slot, pod->metadata.uid);
+    if (!slot->worker) {
+        start_instance(slot, pod, file, false);
+        return;
+    }
+    slot_drop_next(slot);
+    if (!slot->gone && !slot->worker->removing && is_same(slot->worker, pod)) {
+        set_file(slot->worker, file);
+        pod_free(pod);
+        if (slot->restored)
+            confirm_restored(slot);
+        return;
+    }
+    slot->next = pod;
+    slot->next_file = xstrdup_or_null(file);
+    bool restored = slot->restored;
+    slot->restored = false;
+    pod_worker_remove(slot->worker, monotime_now());
+    if (restored)
+        pod_worker_resume(slot->worker, monotime_now());
+}
+
+void pods_removed(struct pods *pods, const char *namespace_, const char *name, const char *uid)
+{
+    struct slot *slot = slot_find(pods, namespace_, name);
+    if (!slot)
+        return;
+    if (slot->next && (!uid || str_equal(slot->next->metadata.uid, uid)))
+        slot_drop_next(slot);
+    if (slot->worker && (!uid || str_equal(slot->worker->pod->metadata.uid, uid)))
+        pod_worker_remove(slot->worker, monotime_now());
+}
+
+static void stop_unclaimed(struct pods *pods)
+{
+    const struct shim_spec *spec;
+    while ((spec = runtime_unclaimed(pods->runtime, NULL, NULL, NULL))) {
+        struct slot *slot = slot_get(pods, spec->pod_namespace, spec->pod_name);
+        if (slot->worker) // a second instance beside one with records: nothing may wait for it
+            runtime_doom(pods->runtime, spec->pod_uid);
+        else
+            take_up_strays(slot, NULL);
+    }
+}
+
+void pods_synced(struct pods *pods)
+{
+    monotime now = monotime_now();
+    pods->synced = true;
+    for (size_t i = 0; i < pods->n; i++) {
+        struct slot *slot = pods->slots[i];
+        if (!slot->restored || !slot->worker)
+            continue;
+        slot->restored = false;
+        pod_worker_remove(slot->worker, now);
+        pod_worker_resume(slot->worker, now);
+    }
+    stop_unclaimed(pods);
+}
+
+// ---- the end of an instance ----
+
+static void reap_slot(struct slot *slot)
+{
+    struct pods *pods = slot->pods;
+    struct pod_worker *w = TAKE_PTR(slot->worker);
+    bool held = w->held;
+    slot->gone = false;
+    pods->options.changed(pods->options.userdata, w, true);
+    runtime_release(pods->runtime, w);
+    pod_worker_free(w);
+    take_up_strays(slot, slot->next ? slot->next->metadata.uid : NULL);
+    if (slot->worker || !slot->next)
+        return;
+    _cleanup_free_ char *file = TAKE_PTR(slot->next_file);
+    start_instance(slot, TAKE_PTR(slot->next), file, held);
+}
+
+// The next agent is to start what this one stopped only because it ends.
+static void finish_stop_for_exit(struct pods *pods)
+{
+    for (size_t i = 0; i < pods->n; i++) {
+        struct slot *slot = pods->slots[i];
+        if (slot->worker && slot->held_for_exit)
+            pod_worker_forget_hold(slot->worker);
+        slot->held_for_exit = false;
+    }
+    pods->options.all_stopped(pods->options.userdata);
+}
+
+static int on_reap(sd_event_source *source, void *userdata)
+{
+    struct pods *pods = userdata;
+    for (size_t i = pods->n; i > 0; i--) {
+        struct slot *slot = pods->slots[i - 1];
+        if (slot->gone)
+            reap_slot(slot);
+        if (!slot->worker && !slot->next)
+            slot_remove(pods, slot);
+    }
+    if (pods->synced)
+        stop_unclaimed(pods);
+    if (pods->stopping_all && !pods_any_alive(pods))
+        finish_stop_for_exit(pods);
+    return 0;
+}
+
+static void on_gone(void *userdata, struct pod_worker *w)
+{
+    struct pods *pods = userdata;
+    struct slot *slot = w->owner;
+    slot->gone = true;
+    sd_event_source_set_enabled(pods->reap, SD_EVENT_ONESHOT);
+}
+
+static void on_changed(void *userdata, struct pod_worker *w)
+{
+    struct pods *pods = userdata;
+    pods->options.changed(pods->options.userdata, w, false);
+    if (pods->stopping_all && w->state == POD_HELD)
+        sd_event_source_set_enabled(pods->reap, SD_EVENT_ONESHOT);
+}
+
+static const struct runtime_owner_ops owner_ops = {.changed = on_changed, .gone = on_gone};
+
+// ---- start and end of the agent ----
+
+int pods_new(const struct pods_options *options, struct pods **ret, struct error *err)
+{
+    _cleanup_(cleanup_pods_free) struct pods *pods = xcalloc(1, sizeof(*pods));
+    pods->options = *options;
+    int r = runtime_new(&options->runtime, &owner_ops, pods, &pods->runtime, err);
+    if (r < 0)
+        return r;
+    r = sd_event_add_defer(options->runtime.event, &pods->reap, on_reap, pods);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(pods->reap, SD_EVENT_OFF);
+    if (r < 0)
+        return error_errno(err, r, "event loop");
+    *ret = TAKE_PTR(pods);
+    return 0;
+}
+
+void pods_free(struct pods *pods)
+{
+    if (!pods)
+        return;
+    for (size_t i = 0; i < pods->n; i++)
+        slot_free(pods->slots[i]);
+    free(pods->slots);
+    sd_event_source_disable_unref(pods->reap);
+    runtime_free(pods->runtime);
+    free(pods);
+}
+
+static void restore_one(struct pods *pods, const char *uid, size_t *adopted)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_free_ char *file = NULL;
+    const char *dir = pods->options.runtime.state_dir;
+    struct pod *pod = NULL;
+    bool rebooted = false;
+    if (state_load_pod(dir, uid, &pod, &file, &err) < 0) {
+        event_add(pods->options.runtime.events, (struct event_object){.uid = uid}, EVENT_WARNING,
+                  "StateDamaged", "%s", error_message(&err));
+        return;
+    }
+    struct slot *slot = slot_get(pods, pod->metadata.namespace, pod->metadata.name);
+    if (slot->worker) { // two UIDs of one name: the other one's shims, if any, are taken up later
+        pod_free(pod);
+        state_remove(dir, uid);
+        return;
+    }
+    struct pod_worker *w = slot_new_worker(slot, pod, file);
+    if (state_load_worker(dir, w, &rebooted, &err) == -EBADMSG)
+        event_add(pods->options.runtime.events,
+                  (struct event_object){.namespace_ = slot->namespace_, .pod = slot->name},
+                  EVENT_WARNING, "StateDamaged", "%s: its history is lost", error_message(&err));
+    slot->restored = true;
+    *adopted += runtime_claim(pods->runtime, w, monotime_now());
+}
+
+int pods_restore(struct pods *pods, size_t *ret_adopted, struct error *err)
+{
+    _cleanup_string_list_ struct string_list uids = {0};
+    *ret_adopted = 0;
+    int r = state_list(pods->options.runtime.state_dir, &uids, err);
+    if (r >= 0)
+        r = runtime_find_runs(pods->runtime, err);
+    if (r < 0)
+        return r;
+    LIST_EACH (uid, &uids)
+        restore_one(pods, *uid, ret_adopted);
+    return 0;
+}
+
+void pods_flush(struct pods *pods)
+{
+    runtime_flush(pods->runtime);
+}
+
+// ---- what others ask ----
+
+size_t pods_list(const struct pods *pods, struct pod_worker ***ret)
+{
+    struct pod_worker **list = xcalloc(pods->n + 1, sizeof(*list));
+    size_t n = 0;
+    for (size_t i = 0; i < pods->n; i++)
+        if (pods->slots[i]->worker && !pods->slots[i]->gone)
+            list[n++] = pods->slots[i]->worker;
+    *ret = list;
+    return n;
+}
+
+// "etcd" for "etcd-node1" on node1.
+static bool is_name_of(const struct pod_worker *w, const char *name)
+{
+    const char *full = w->pod->metadata.name, *node = w->pod->spec.nodeName;
+    size_t len = strlen(name);
+    if (strcmp(full, name) == 0)
+        return true;
+    return node && strncmp(full, name, len) == 0 && full[len] == '-' &&
+           strcmp(full + len + 1, node) == 0;
+}
+
+static size_t find_in(const struct pods *pods, const char *namespace_, const char *name,
+                      struct pod_worker **ret)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < pods->n; i++) {
+        struct pod_worker *w = pods->slots[i]->gone ? NULL : pods->slots[i]->worker;
+        bool match = w && (!namespace_ || strcmp(w->pod->metadata.namespace, namespace_) == 0) &&
+                     is_name_of(w, name);
+        if (!match)
+            continue;
+        found++;
+        *ret = w;
+    }
+    return found;
+}
+
+static int not_found(const struct pods *pods, const char *name, struct error *err)
+{
+    _cleanup_free_ struct pod_worker **list = NULL;
+    size_t n = pods_list(pods, &list);
+    _cleanup_free_ const char **names = xcalloc(n + 1, sizeof(*names));
+    for (size_t i = 0; i < n; i++)
+        names[i] = list[i]->pod->metadata.name;
+    const char *nearest = str_nearest(name, names, n);
+    if (nearest)
+        return error_set(err, ENOENT, "pods \"%s\" not found; did you mean \"%s\"?", name, nearest);
+    return error_set(err, ENOENT, "pods \"%s\" not found", name);
+}
+
+int pods_find(const struct pods *pods, const char *namespace_, const char *name,
+              struct pod_worker **ret, struct error *err)
+{
+    struct pod_worker *w = NULL;
+    size_t n = find_in(pods, namespace_ ? namespace_ : "default", name, &w);
+    if (n == 0 && !namespace_)
+        n = find_in(pods, NULL, name, &w);
+    if (n == 0)
+        return not_found(pods, name, err);
+    if (n > 1)
+        return error_set(err, ENOTUNIQ,
+                         "several pods are called \"%s\": give the namespace (-n) or the full name",
+                         name);
+    *ret = w;
+    return 0;
+}
+
+const struct pod *pods_successor(const struct pods *pods, const struct pod_worker *w)
+{
+    const struct slot *slot = w->owner;
+    return slot ? slot->next : NULL;
+}
+
+void pods_stop_all(struct pods *pods)
+{
+    for (size_t i = 0; i < pods->n; i++)
+        if (pods->slots[i]->worker && !pods->slots[i]->gone)
+            pod_worker_hold(pods->slots[i]->worker, monotime_now());
+}
+
+void pods_stop_for_exit(struct pods *pods)
+{
+    pods->stopping_all = true;
+    for (size_t i = 0; i < pods->n; i++)
+        if (pods->slots[i]->worker && !pods->slots[i]->gone)
+            hold_for_exit(pods->slots[i]);
+    sd_event_source_set_enabled(pods->reap, SD_EVENT_ONESHOT);
+}
+
+bool pods_any_alive(const struct pods *pods)
+{
+    for (size_t i = 0; i < pods->n; i++)
+        if (pods->slots[i]->worker && pod_worker_is_alive(pods->slots[i]->worker))
+            return true;
+    return false;
+}

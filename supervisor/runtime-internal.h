@@ -1,0 +1,64 @@
+// What the files runtime*.c share; nobody else includes it.
+#pragma once
+
+#include "supervisor/runtime.h"
+
+enum run_role {
+    RUN_UNCLAIMED, // of an earlier agent; no worker has asked for it yet
+    RUN_CURRENT,   // the run of its container (c->run)
+    RUN_MISSED,    // a newer run has replaced it before its end was recorded
+    RUN_DONE,      // its end is on record: to be forgotten once that is on disk
+    RUN_DOOMED,    // of a pod that has no such container: killed, then forgotten
+};
+
+// One shim, started or adopted.
+struct run {
+    struct runtime *rt;
+    enum run_role role;
+    struct container_worker *c; // NULL where RUN_UNCLAIMED or RUN_DOOMED
+    struct shim_link *link;
+    struct shim_spec spec;
+    bool over, exit_known; // the shim is gone; it left an exit behind
+    uint64_t oom_kills;    // that the cgroup had counted when the run began (or was adopted)
+    struct shim_exec *hook;
+    sd_event_source *hook_timer;
+    struct cgroup_watch *empty_watch;
+    sd_event_source *exit_watch; // without cgroups: the first process of a shim that died
+};
+
+typedef LIST_OF(struct run *) run_list;
+
+// What the runtime keeps for a worker (w->keep).
+struct keep {
+    sd_event_source *timer;
+    bool dirty, pod_saved, complained;
+    run_list done;
+};
+
+struct runtime {
+    struct runtime_options options;
+    const struct runtime_owner_ops *ops;
+    void *userdata;
+    LIST_OF(struct pod_worker *) dirty;
+    sd_event_source *flush, *retry;
+    run_list unclaimed; // also those that are doomed
+};
+
+struct keep *keep_of(struct pod_worker *w);
+// Something of the worker is to be written (and done runs forgotten) when the loop has time.
+void runtime_mark_dirty(struct runtime *rt, struct pod_worker *w);
+int runtime_keep_init(struct runtime *rt, struct error *err);
+void runtime_keep_free(struct runtime *rt);
+
+struct run *run_new(struct runtime *rt);
+void run_free(struct run *run);
+void run_cancel_hook(struct run *run);
+void run_stop_watching(struct run *run);
+void run_list_remove(run_list *list, const struct run *run);
+void run_set_done(struct run *run); // RUN_DONE, in its worker's list
+extern const struct shim_link_ops run_link_ops;
+
+// The termination message of a run that ended: what the container wrote into its
+// terminationMessagePath, or the end of its log under FallbackToLogsOnError. NULL where there is
+// none. The caller frees.
+char *run_termination_message(const struct run *run, bool failed);

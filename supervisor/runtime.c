@@ -1,0 +1,463 @@
+// See runtime.h: the operations that the pod workers ask for, and the notes of the shims.
+#include "supervisor/runtime.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "supervisor/pod-worker-internal.h"
+#include "supervisor/runtime-internal.h"
+#include "supervisor/state.h"
+#include "supervisor/volumes.h"
+
+// ---- runs ----
+
+struct run *run_new(struct runtime *rt)
+{
+    struct run *run = xcalloc(1, sizeof(*run));
+    run->rt = rt;
+    return run;
+}
+
+void run_cancel_hook(struct run *run)
+{
+    if (run->hook)
+        shim_exec_cancel(TAKE_PTR(run->hook));
+    run->hook_timer = sd_event_source_disable_unref(run->hook_timer);
+}
+
+void run_stop_watching(struct run *run)
+{
+    if (run->empty_watch)
+        cgroup_watch_free(TAKE_PTR(run->empty_watch));
+    run->exit_watch = sd_event_source_disable_unref(run->exit_watch);
+}
+
+void run_free(struct run *run)
+{
+    if (!run)
+        return;
+    run_cancel_hook(run);
+    run_stop_watching(run);
+    shim_link_free(run->link);
+    shim_spec_free(&run->spec);
+    free(run);
+}
+
+void run_list_remove(run_list *list, const struct run *run)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->items[i] == run) {
+            memmove(&list->items[i], &list->items[i + 1],
+                    (list->n - i - 1) * sizeof(list->items[0]));
+            list->n--;
+            return;
+        }
+}
+
+void run_set_done(struct run *run)
+{
+    run->role = RUN_DONE;
+    *LIST_APPEND(&keep_of(run->c->pod)->done) = run;
+    runtime_mark_dirty(run->rt, run->c->pod);
+}
+
+// ---- what the shims report ----
+
+static void on_changed(void *userdata, struct shim_link *link, const struct shim_state *state)
+{
+    struct run *run = userdata;
+    if (run->role == RUN_CURRENT && state->phase == SHIM_PHASE_RUNNING)
+        pod_worker_container_started(run->c, state, monotime_now());
+}
+
+// The end of a run as the worker is to record it: the warnings of the start make way for the
+// termination message.
+static void deliver_exit(struct run *run, const struct shim_state *state)
+{
+    struct container_worker *c = run->c;
+    if (!state) {
+        pod_worker_container_over(c, NULL, monotime_now());
+        return;
+    }
+    struct shim_state exit = *state;
+    _cleanup_free_ char *message = NULL;
+    if (state->phase == SHIM_PHASE_EXITED) {
+        bool killed = state->signaled && state->exit_code == SIGKILL;
+        exit.oom_killed |= killed && cgroup_oom_kills(&run->spec.cgroup_dirs) > run->oom_kills;
+        message = run_termination_message(run, state->signaled || state->exit_code != 0);
+        exit.message = message;
+    }
+    if (run->role == RUN_MISSED)
+        pod_worker_record_missed(c, run->spec.restart_count, &exit);
+    else
+        pod_worker_container_over(c, &exit, monotime_now());
+}
+
+static void on_over(void *userdata, struct shim_link *link, const struct shim_state *state)
+{
+    struct run *run = userdata;
+    run->over = true;
+    run->exit_known = state != NULL;
+    switch (run->role) {
+    case RUN_UNCLAIMED:
+        break;
+    case RUN_CURRENT:
+        if (!pod_worker_has_recorded(run->c, run->spec.restart_count))
+            deliver_exit(run, state);
+        break;
+    case RUN_MISSED:
+        if (state)
+            deliver_exit(run, state);
+        else
+            pod_worker_record_missed(run->c, run->spec.restart_count, NULL);
+        run_set_done(run);
+        break;
+    case RUN_DONE:
+        runtime_mark_dirty(run->rt, run->c->pod);
+        break;
+    case RUN_DOOMED:
+        cgroup_kill(&run->spec.cgroup_dirs);
+        shim_link_forget(run->link);
+        run_list_remove(&run->rt->unclaimed, run);
+        run_free(run);
+        break;
+    }
+}
+
+const struct shim_link_ops run_link_ops = {.changed = on_changed, .over = on_over};
+
+// ---- start ----
+
+// A run starts in an empty cgroup only: what is in it otherwise was left by something that the
+// records do not know, and is killed first.
+static int check_nothing_left(const struct shim_spec *spec, struct error *err)
+{
+    pid_t pids[1] = {0};
+    if (!spec->cgroup_dirs.n || cgroup_populated(&spec->cgroup_dirs) <= 0)
+        return 0;
+    size_t n = cgroup_pids(&spec->cgroup_dirs, pids, 1);
+    cgroup_kill(&spec->cgroup_dirs);
+    return error_set(err, EBUSY, "its cgroup still has processes (pid %d): they were killed",
+                     n ? (int)pids[0] : 0);
+}
+
+static void tell_notes(struct container_worker *c, const struct string_list *notes)
+{
+    LIST_EACH (note, notes)
+        pod_worker_event(c->pod, c, EVENT_NORMAL, "Prepared", "%s", *note);
+}
+
+static int op_start(void *runtime, struct container_worker *c, const char **ret_reason,
+                    struct error *err)
+{
+    struct runtime *rt = runtime;
+    _cleanup_string_list_ struct string_list notes = {0};
+    struct run *run = run_new(rt);
+    int r = container_spec_build(&rt->options.containers, c->pod->pod, c->spec, c->init,
+                                 c->restart_count, &run->spec, &notes, ret_reason, err);
+    if (r >= 0)
+        tell_notes(c, &notes);
+    if (r >= 0) {
+        *ret_reason = "CreateContainerError";
+        r = check_nothing_left(&run->spec, err);
+    }
+    if (r >= 0)
+        r = shim_link_start(&rt->options.shims, &run->spec, &run_link_ops, run, &run->link, err);
+    if (r < 0) {
+        run_free(run);
+        return r;
+    }
+    run->role = RUN_CURRENT;
+    run->c = c;
+    run->oom_kills = cgroup_oom_kills(&run->spec.cgroup_dirs);
+    c->run = run;
+    return 0;
+}
+
+// ---- stop ----
+
+static void op_signal(void *runtime, struct container_worker *c)
+{
+    struct run *run = c->run;
+    if (!run || run->over)
+        return;
+    int number = run->spec.stop_signal ? (int)run->spec.stop_signal : SIGTERM;
+    int r = shim_link_signal(run->link, number);
+    if (r < 0)
+        pod_worker_event(c->pod, c, EVENT_WARNING, "SignalFailed",
+                         "the shim of container %s does not take signals (%s): it is killed when "
+                         "its grace period ends",
+                         c->spec->name, strerror(-r));
+}
+
+static void op_kill(void *runtime, struct container_worker *c, bool shim_too)
+{
+    struct run *run = c->run;
+    if (!run)
+        return;
+    cgroup_kill(&run->spec.cgroup_dirs);
+    if (run->over)
+        return;
+    shim_link_kill(run->link);
+    if (shim_too)
+        shim_link_kill_shim(run->link);
+}
+
+// ---- hooks ----
+
+static void on_hook_exec(void *userdata, int error_code, int status, const char *output, size_t len)
+{
+    struct run *run = userdata;
+    _cleanup_free_ char *why = NULL;
+    run->hook = NULL;
+    bool ok = error_code == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (error_code == -ETIMEDOUT)
+        why = xstrdup("did not end in time");
+    else if (error_code != 0)
+        why = xstrdup(strerror(-error_code));
+    else if (WIFSIGNALED(status))
+        why = xasprintf("ended by signal %d", WTERMSIG(status));
+    else if (!ok)
+        why = xasprintf("exited with status %d: %.*s", WEXITSTATUS(status),
+                        (int)MIN(len, (size_t)512), output ? output : "");
+    pod_worker_hook_done(run->c, ok, why, monotime_now());
+}
+
+static int on_hook_slept(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct run *run = userdata;
+    run->hook_timer = sd_event_source_disable_unref(run->hook_timer);
+    pod_worker_hook_done(run->c, true, NULL, monotime_now());
+    return 0;
+}
+
+static int op_hook(void *runtime, struct container_worker *c, const struct lifecycle_handler *hook,
+                   int64_t timeout_usec, struct error *err)
+{
+    struct runtime *rt = runtime;
+    struct run *run = c->run;
+    if (!run || run->over)
+        return error_set(err, ESRCH, "the container is gone");
+    if (hook->exec)
+        return shim_link_exec(run->link, &hook->exec->command, timeout_usec, on_hook_exec, run,
+                              &run->hook, err);
+    if (hook->sleep) {
+        int r = sd_event_add_time_relative(rt->options.event, &run->hook_timer, CLOCK_BOOTTIME,
+                                           (uint64_t)(hook->sleep->seconds * USEC_PER_SEC), 0,
+                                           on_hook_slept, run);
+        return r < 0 ? error_errno(err, r, "timer") : 0;
+    }
+    pod_worker_event(c->pod, c, EVENT_WARNING, "HookNotRun",
+                     "httpGet and tcpSocket hooks are not run by this release; use exec");
+    pod_worker_hook_done(c, true, NULL, monotime_now());
+    return 0;
+}
+
+static void op_cancel_hook(void *runtime, struct container_worker *c)
+{
+    if (c->run)
+        run_cancel_hook(c->run);
+}
+
+// ---- proof that nothing is left ----
+
+static void on_empty(void *userdata)
+{
+    struct run *run = userdata;
+    pod_worker_container_proven(run->c, monotime_now());
+}
+
+static int on_first_process_gone(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct run *run = userdata;
+    run_stop_watching(run);
+    pod_worker_container_proven(run->c, monotime_now());
+    return 0;
+}
+
+// Without cgroups: a shim that recorded an exit has reaped the container's first process, and with
+// it its PID namespace; after a shim's death that process (which dies with it) is awaited.
+static bool first_process_is_gone(struct run *run)
+{
+    const struct shim_state *state = shim_link_state(run->link);
+    if (run->exit_known || state->pid == 0)
+        return true;
+    _cleanup_close_ int pidfd = process_pidfd_if_same(state->pid, state->start_ticks);
+    if (pidfd < 0 || process_exited(pidfd))
+        return true;
+    process_signal(pidfd, SIGKILL);
+    int r = sd_event_add_io(run->rt->options.event, &run->exit_watch, pidfd, EPOLLIN,
+                            on_first_process_gone, run);
+    if (r >= 0)
+        r = sd_event_source_set_io_fd_own(run->exit_watch, true);
+    if (r >= 0)
+        TAKE_FD(pidfd);
+    return false;
+}
+
+static void op_prove(void *runtime, struct container_worker *c)
+{
+    struct runtime *rt = runtime;
+    struct run *run = c->run;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    run_stop_watching(run);
+    if (!run->spec.cgroup_dirs.n) {
+        if (first_process_is_gone(run))
+            pod_worker_container_proven(c, monotime_now());
+        return;
+    }
+    cgroup_kill(&run->spec.cgroup_dirs);
+    if (cgroup_populated(&run->spec.cgroup_dirs) == 0) {
+        pod_worker_container_proven(c, monotime_now());
+        return;
+    }
+    // Where it cannot be watched, the deadline of this state kills and looks again.
+    if (cgroup_watch_empty(rt->options.event, &run->spec.cgroup_dirs, on_empty, run,
+                           &run->empty_watch, &err) < 0)
+        pod_worker_event(c->pod, c, EVENT_WARNING, "CgroupNotWatched", "%s", error_message(&err));
+}
+
+static void op_forget(void *runtime, struct container_worker *c)
+{
+    struct run *run = c->run;
+    c->run = NULL;
+    run_cancel_hook(run);
+    run_stop_watching(run);
+    run_set_done(run);
+}
+
+// ---- the pod's end ----
+
+static void forget_all(struct pod_worker *w)
+{
+    struct keep *keep = keep_of(w);
+    LIST_EACH (run, &keep->done) {
+        if ((*run)->over)
+            shim_link_forget((*run)->link);
+        run_free(*run);
+    }
+    keep->done.n = 0;
+}
+
+static void op_bury(void *runtime, struct pod_worker *w)
+{
+    struct runtime *rt = runtime;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const struct container_spec_options *containers = &rt->options.containers;
+    struct volumes_options volumes = {.root_dir = containers->root_dir,
+                                      .run_dir = containers->run_dir,
+                                      .unprivileged = containers->unprivileged};
+    forget_all(w);
+    if (volumes_remove(&volumes, w->pod->metadata.uid, &err) < 0)
+        pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "%s", error_message(&err));
+    if (containers->cgroups) {
+        int r = cgroup_remove_pod(containers->cgroups, w->pod);
+        if (r < 0)
+            pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "cgroup: %s", strerror(-r));
+    }
+    state_remove(rt->options.state_dir, w->pod->metadata.uid);
+}
+
+// ---- time, saving, the owner ----
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    pod_worker_tick(userdata, monotime_now());
+    return 0;
+}
+
+static void op_arm(void *runtime, struct pod_worker *w, monotime deadline)
+{
+    struct runtime *rt = runtime;
+    struct keep *keep = keep_of(w);
+    if (monotime_is_never(deadline)) {
+        if (keep->timer)
+            sd_event_source_set_enabled(keep->timer, SD_EVENT_OFF);
+        return;
+    }
+    int r = 0;
+    if (!keep->timer)
+        r = sd_event_add_time(rt->options.event, &keep->timer, CLOCK_BOOTTIME, deadline.usec, 1000,
+                              on_timer, w);
+    else
+        r = sd_event_source_set_time(keep->timer, deadline.usec);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(keep->timer, SD_EVENT_ONESHOT);
+    if (r < 0)
+        pod_worker_event(w, NULL, EVENT_WARNING, "TimerFailed", "%s", strerror(-r));
+}
+
+static void op_save(void *runtime, struct pod_worker *w)
+{
+    struct runtime *rt = runtime;
+    if (w->state != POD_GONE)
+        runtime_mark_dirty(rt, w);
+    rt->ops->changed(rt->userdata, w);
+}
+
+static void op_gone(void *runtime, struct pod_worker *w)
+{
+    struct runtime *rt = runtime;
+    rt->ops->gone(rt->userdata, w);
+}
+
+const struct pod_runtime_ops runtime_ops = {
+    .start = op_start,
+    .signal = op_signal,
+    .kill = op_kill,
+    .hook = op_hook,
+    .cancel_hook = op_cancel_hook,
+    .prove = op_prove,
+    .forget = op_forget,
+    .bury = op_bury,
+    .save = op_save,
+    .arm = op_arm,
+    .gone = op_gone,
+};
+
+int runtime_new(const struct runtime_options *options, const struct runtime_owner_ops *ops,
+                void *userdata, struct runtime **ret, struct error *err)
+{
+    struct runtime *rt = xcalloc(1, sizeof(*rt));
+    rt->options = *options;
+    rt->ops = ops;
+    rt->userdata = userdata;
+    int r = runtime_keep_init(rt, err);
+    if (r < 0) {
+        runtime_free(rt);
+        return r;
+    }
+    *ret = rt;
+    return 0;
+}
+
+void runtime_free(struct runtime *rt)
+{
+    if (!rt)
+        return;
+    LIST_EACH (run, &rt->unclaimed)
+        run_free(*run);
+    free(rt->unclaimed.items);
+    runtime_keep_free(rt);
+    free(rt);
+}
+
+const char *runtime_run_id(const struct container_worker *c)
+{
+    const struct run *run = c->run;
+    return run && !run->over ? run->spec.id : NULL;
+}
+
+const char *runtime_run_cgroup(const struct container_worker *c)
+{
+    const struct run *run = c->run;
+    return run && run->spec.cgroup_dirs.n ? run->spec.cgroup_dirs.items[0] : NULL;
+}

@@ -1,0 +1,61 @@
+// What runs the pod workers for real: shims, cgroups, timers, state on disk. It implements
+// pod_runtime_ops over the parts that do the work, and finds the runs of an earlier agent again.
+#pragma once
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "base/error.h"
+#include "supervisor/container-spec.h"
+#include "supervisor/events.h"
+#include "supervisor/pod-worker.h"
+#include "supervisor/shim-link.h"
+
+struct runtime;
+struct run;
+
+struct runtime_options {
+    sd_event *event;
+    struct container_spec_options containers; // borrowed strings
+    struct shim_link_options shims;           // borrowed strings
+    const char *state_dir;                    // borrowed; <root>/state/pods
+    struct event_log *events;
+};
+
+// Both are called from the loop; the worker must not be freed from inside.
+struct runtime_owner_ops {
+    void (*changed)(void *userdata, struct pod_worker *w);
+    void (*gone)(void *userdata, struct pod_worker *w);
+};
+
+extern const struct pod_runtime_ops runtime_ops; // for pod_worker_new(), with a struct runtime *
+
+int runtime_new(const struct runtime_options *options, const struct runtime_owner_ops *ops,
+                void *userdata, struct runtime **ret, struct error *err);
+void runtime_free(struct runtime *rt); // after all workers; what runs goes on running
+
+// Writes what is not on disk yet, and lets go of the runs whose exit is on record.
+void runtime_flush(struct runtime *rt);
+// Before a worker is freed.
+void runtime_release(struct runtime *rt, struct pod_worker *w);
+
+// ---- the runs of an earlier agent ----
+
+// Connects to every shim there is. They wait in the runtime until they are claimed.
+int runtime_find_runs(struct runtime *rt, struct error *err);
+// Gives the worker the runs that are its own. Returns how many live.
+size_t runtime_claim(struct runtime *rt, struct pod_worker *w, monotime now);
+// A run that nobody has claimed, of another pod than `uid` where one is given, with this namespace
+// and name (NULL: any); NULL where there is none.
+const struct shim_spec *runtime_unclaimed(const struct runtime *rt, const char *namespace_,
+                                          const char *name, const char *uid);
+// Kills the unclaimed runs of a pod at once.
+void runtime_doom(struct runtime *rt, const char *uid);
+// A pod made up from what the unclaimed runs of a UID say about themselves: enough to stop them.
+// The caller frees it.
+struct pod *runtime_pod_of_runs(const struct runtime *rt, const char *uid);
+
+// The log file of the run that is on, or was on last; the id of its shim and the cgroup while it
+// lives (NULL else). Borrowed.
+const char *runtime_run_id(const struct container_worker *c);
+const char *runtime_run_cgroup(const struct container_worker *c);
