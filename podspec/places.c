@@ -15,6 +15,8 @@ struct place {
 
 struct podspec_places {
     char *file;
+    char *prefix;        // or NULL
+    struct buffer *full; // the prefix and what was asked for last
     struct place *slots;
     size_t n, n_slots; // n_slots is a power of two, or 0
 };
@@ -23,6 +25,7 @@ struct podspec_places *places_new(const char *file)
 {
     struct podspec_places *places = xcalloc(1, sizeof(*places));
     places->file = xstrdup(file);
+    places->full = xcalloc(1, sizeof(*places->full));
     return places;
 }
 
@@ -32,9 +35,18 @@ void places_free(struct podspec_places *places)
         return;
     for (size_t i = 0; i < places->n_slots; i++)
         free(places->slots[i].path);
+    buffer_free(places->full);
+    free(places->full);
+    free(places->prefix);
     free(places->slots);
     free(places->file);
     free(places);
+}
+
+void places_set_prefix(struct podspec_places *places, const char *prefix)
+{
+    free(places->prefix);
+    places->prefix = xstrdup(prefix);
 }
 
 static uint64_t hash_path(const char *path, size_t len) // FNV-1a
@@ -84,6 +96,7 @@ struct podspec_places *places_copy(const struct podspec_places *places)
     if (!places)
         return NULL;
     struct podspec_places *copy = places_new(places->file);
+    copy->prefix = xstrdup_or_null(places->prefix);
     for (size_t i = 0; i < places->n_slots; i++)
         if (places->slots[i].path)
             places_add(copy, places->slots[i].path, places->slots[i].line, places->slots[i].column);
@@ -106,6 +119,11 @@ static size_t parent_length(const char *path, size_t len)
 
 struct diag_place places_find(const struct podspec_places *places, const char *path)
 {
+    if (places && places->prefix) {
+        buffer_truncate(places->full, 0);
+        buffer_printf(places->full, "%s%s%s", places->prefix, *path ? "." : "", path);
+        path = buffer_str(places->full);
+    }
     struct diag_place found = {.file = places_file(places), .path = path};
     if (!places || places->n == 0)
         return found;

@@ -16,11 +16,16 @@ void places_free(struct podspec_places *places);
 DEFINE_CLEANUP(struct podspec_places *, places_free)
 #define _cleanup_places_ _cleanup_(cleanup_places_free)
 
+// For a pod that is an element of a List: places_find() puts "items[3]." in front of every path
+// that it is asked for, so that whoever checks a pod need not know where it stands.
+void places_set_prefix(struct podspec_places *places, const char *prefix);
+
 // Records a path ("spec.containers[0].image"); the first place of a path stays.
 void places_add(struct podspec_places *places, const char *path, unsigned line, unsigned column);
 
-// The place of a path, or of its nearest ancestor that is recorded. `path` is the one that was
-// asked for (borrowed). `places` may be NULL: the file is "" then, and line 0.
+// The place of a path, or of its nearest ancestor that is recorded. `.path` is the one that was
+// asked for, behind the prefix: it is valid until the next call. `places` may be NULL: the file is
+// "" then, and line 0.
 struct diag_place places_find(const struct podspec_places *places, const char *path);
 
 // The name given to places_new(); "" where places is NULL.

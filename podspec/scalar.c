@@ -361,3 +361,44 @@ bool scalar_to_int(const struct scalar *scalar, int64_t *ret)
     *ret = value;
     return true;
 }
+
+// strconv.FormatFloat(number, 'g', -1, 32): the fewest digits that are the same float.
+static void float_to_key(float number, struct buffer *out)
+{
+    if (isnan(number) || isinf(number)) {
+        buffer_add_str(out, isnan(number) ? ".nan" : number > 0 ? ".inf" : "-.inf");
+        return;
+    }
+    char text[64];
+    int precision = 0;
+    for (; precision < FLT_DECIMAL_DIG; precision++) {
+        snprintf(text, sizeof(text), "%.*e", precision, (double)number);
+        if (strtof(text, NULL) == number)
+            break;
+    }
+    int exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
+    if (exponent < -4 || exponent >= 6)
+        buffer_add_str(out, text);
+    else
+        buffer_printf(out, "%.*f", MAX(precision - exponent, 0), (double)number);
+}
+
+bool scalar_to_key(const struct scalar *scalar, const char *text, struct buffer *out)
+{
+    switch (scalar->kind) {
+    case SCALAR_NULL:
+    case SCALAR_UINT:
+        return false;
+    case SCALAR_BOOL:
+    case SCALAR_INT:
+        scalar_to_json(scalar, out);
+        return true;
+    case SCALAR_FLOAT:
+        float_to_key((float)scalar->number, out);
+        return true;
+    case SCALAR_STRING:
+        buffer_add_str(out, text);
+        return true;
+    }
+    return false;
+}

@@ -49,3 +49,8 @@ void scalar_to_json(const struct scalar *scalar, struct buffer *out);
 
 // A whole number that fits int64_t (1e3 and 1.0 are whole): true, and *ret is filled.
 bool scalar_to_int(const struct scalar *scalar, int64_t *ret);
+
+// The name of a mapping's key, appended to `out`, as sigs.k8s.io/yaml makes a string of it: `on`
+// is "true", 0x10 is "16". Returns false (and appends nothing) for what cannot be a key there: null
+// and numbers beyond int64. `text` is the scalar as written.
+bool scalar_to_key(const struct scalar *scalar, const char *text, struct buffer *out);

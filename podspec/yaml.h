@@ -12,7 +12,7 @@
 
 enum {
     YAML_DEPTH_MAX = 100,        // nested sequences and mappings
-    YAML_NODES_MAX = 200000,     // nodes of a file, aliases expanded
+    YAML_NODES_MAX = 200000,     // nodes and keys of a file, aliases expanded
     YAML_TEXT_MAX = 20 << 20,    // bytes of scalars of a file, aliases expanded
     YAML_ANCHORS_MAX = 1000,     // anchors of a document
     YAML_DIRECTIVES_MAX = 100,   // lines that may be %TAG directives (libyaml's cost is quadratic)
@@ -51,17 +51,19 @@ struct yaml_value {
             size_t n_pairs;
         };
     };
-    uint32_t nodes; // of this subtree, itself included, aliases expanded
-    uint32_t bytes; // of scalar text and keys in this subtree, aliases expanded
+    uint32_t nodes;  // of this subtree, itself and keys included, aliases expanded
+    uint32_t bytes;  // of scalar text and keys in this subtree, aliases expanded
+    uint32_t height; // nested sequences and mappings in this subtree, aliases expanded
 };
 
 // The documents of one file, in order. A document that is empty or `null` is there as a scalar of
 // kind SCALAR_NULL.
 struct yaml_tree;
 
-// Parses a whole file. `file` names it in findings. Returns 0 and fills *ret, or -EINVAL with a
-// finding (the first error of the syntax only: what follows it would be noise; every duplicate key
-// of a document that is otherwise well-formed).
+// Parses a whole file. `file` names it in findings. Returns 0, or -EINVAL with findings: the first
+// error of the syntax (what follows it would be noise), and every duplicate key. *ret is filled in
+// both cases where the syntax is right, so that a caller can look for what else is wrong (the last
+// of two duplicates counts then, as in the kubelet).
 int yaml_tree_parse(const char *file, const void *data, size_t size, struct yaml_tree **ret,
                     struct diag_list *diags);
 void yaml_tree_free(struct yaml_tree *tree);

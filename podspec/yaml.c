@@ -1,0 +1,258 @@
+// The files' side of the YAML reader: what is refused before libyaml sees it, libyaml's own errors
+// in words that help, and the look-ups in a finished tree. See yaml.h; the tree itself is made in
+// yaml-build.c.
+#include "podspec/yaml.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/string-list.h"
+#include "podspec/podspec.h"
+#include "podspec/yaml-build.h"
+
+struct input {
+    const char *file;
+    const char *data;
+    size_t size;
+    struct diag_list *diags;
+};
+
+// Line and column (in characters, as libyaml counts) of a byte.
+static struct diag_place place_of_offset(const struct input *in, size_t offset)
+{
+    struct diag_place place = {.file = in->file, .line = 1, .column = 1};
+    for (size_t i = 0; i < offset && i < in->size; i++) {
+        bool breaks = in->data[i] == '\n' ||
+                      (in->data[i] == '\r' && (i + 1 == in->size || in->data[i + 1] != '\n'));
+        if (breaks) {
+            place.line++;
+            place.column = 1;
+        } else if (((unsigned char)in->data[i] & 0xc0) != 0x80) {
+            place.column++;
+        }
+    }
+    return place;
+}
+
+// libyaml's cost per %TAG line grows with their number.
+static bool has_too_many_directives(const struct input *in)
+{
+    size_t n = 0;
+    const char *end = in->data + in->size;
+    for (const char *line = in->data; line && line < end;) {
+        if (*line == '%' && ++n > YAML_DIRECTIVES_MAX)
+            return true;
+        line = memchr(line, '\n', (size_t)(end - line));
+        if (line)
+            line++;
+    }
+    return false;
+}
+
+static int check_input(const struct input *in)
+{
+    struct diag_place place = {.file = in->file};
+    if (in->size > PODSPEC_SIZE_MAX) {
+        diag_add(in->diags, DIAG_ERROR, place, "is larger than %d MiB", PODSPEC_SIZE_MAX >> 20);
+        return -EINVAL;
+    }
+    size_t offset = 0;
+    if (!str_is_utf8(in->data, in->size, &offset)) {
+        diag_add(in->diags, DIAG_ERROR, place_of_offset(in, offset), "%s",
+                 in->data[offset] == '\0' ? "a NUL byte: this is no text file"
+                                          : "is not valid UTF-8 text");
+        return -EINVAL;
+    }
+    if (has_too_many_directives(in)) {
+        diag_add(in->diags, DIAG_ERROR, place, "has more than %d directives", YAML_DIRECTIVES_MAX);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+// The text of a line (from 0) without its break; NULL where there is no such line.
+static const char *find_line(const struct input *in, size_t line, size_t *ret_length)
+{
+    const char *p = in->data, *end = in->data + in->size;
+    for (; line > 0 && p < end; line--) {
+        while (p < end && *p != '\n' && *p != '\r')
+            p++;
+        if (p < end)
+            p += *p == '\r' && p + 1 < end && p[1] == '\n' ? 2 : 1;
+    }
+    if (p >= end)
+        return NULL;
+    const char *stop = p;
+    while (stop < end && *stop != '\n' && *stop != '\r')
+        stop++;
+    *ret_length = (size_t)(stop - p);
+    return p;
+}
+
+static bool is_indented_by_tab(const char *line, size_t length)
+{
+    size_t i = 0;
+    while (i < length && line[i] == ' ')
+        i++;
+    return i < length && line[i] == '\t';
+}
+
+// The line, without its indentation, cut where it is long (never within a character).
+static void quote_line(const char *line, size_t length, struct buffer *out)
+{
+    while (length > 0 && (*line == ' ' || *line == '\t')) {
+        line++;
+        length--;
+    }
+    size_t shown = MIN(length, (size_t)YAML_SYNTAX_QUOTE_MAX);
+    while (shown < length && shown > 0 && ((unsigned char)line[shown] & 0xc0) == 0x80)
+        shown--;
+    for (size_t i = 0; i < shown; i++)
+        buffer_add_char(out, (unsigned char)line[i] < ' ' || line[i] == 0x7f ? '?' : line[i]);
+    if (shown < length)
+        buffer_add_str(out, "…");
+}
+
+static void report_reader_error(const struct input *in, const yaml_parser_t *parser)
+{
+    struct diag_place place = place_of_offset(in, parser->problem_offset);
+    if (parser->problem_value >= 0)
+        diag_add(in->diags, DIAG_ERROR, place, "%s (#x%X)", parser->problem, parser->problem_value);
+    else
+        diag_add(in->diags, DIAG_ERROR, place, "%s", parser->problem);
+}
+
+static void report_syntax_error(const struct input *in, const yaml_parser_t *parser, char *path)
+{
+    struct diag_place place = {.file = in->file,
+                               .line = (unsigned)parser->problem_mark.line + 1,
+                               .column = (unsigned)parser->problem_mark.column + 1,
+                               .path = path};
+    size_t length = 0;
+    const char *line = find_line(in, parser->problem_mark.line, &length);
+    if (line && is_indented_by_tab(line, length)) {
+        diag_add(in->diags, DIAG_ERROR, place,
+                 "the line is indented with a tab; YAML takes only spaces for indentation");
+        return;
+    }
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    buffer_add_str(&text, parser->problem ? parser->problem : "is not YAML");
+    if (parser->context)
+        buffer_printf(&text, ", %s that starts in line %zu", parser->context,
+                      parser->context_mark.line + 1);
+    if (line && length > 0) {
+        buffer_add_str(&text, ", near \"");
+        quote_line(line, length, &text);
+        buffer_add_char(&text, '"');
+    }
+    diag_add(in->diags, DIAG_ERROR, place, "%s", buffer_str(&text));
+}
+
+static int read_events(const struct input *in, yaml_parser_t *parser, struct yaml_builder *builder)
+{
+    for (;;) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(parser, &event)) {
+            _cleanup_free_ char *path = yaml_builder_path(builder);
+            if (parser->error == YAML_READER_ERROR)
+                report_reader_error(in, parser);
+            else
+                report_syntax_error(in, parser, path);
+            return -EINVAL;
+        }
+        bool done = event.type == YAML_STREAM_END_EVENT;
+        int r = yaml_builder_add(builder, &event);
+        yaml_event_delete(&event);
+        if (r < 0 || done)
+            return r;
+    }
+}
+
+static int read_file(const struct input *in, struct yaml_tree *tree)
+{
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser))
+        abort(); // out of memory, as in base/alloc.h
+    _cleanup_(cleanup_yaml_builder_free) struct yaml_builder *builder =
+        yaml_builder_new(in->file, tree, in->diags);
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)in->data, in->size);
+    int r = read_events(in, &parser, builder);
+    yaml_parser_delete(&parser);
+    return r;
+}
+
+int yaml_tree_parse(const char *file, const void *data, size_t size, struct yaml_tree **ret,
+                    struct diag_list *diags)
+{
+    struct input in = {.file = file, .data = data, .size = size, .diags = diags};
+    size_t errors_before = diags->errors;
+    int r = check_input(&in);
+    if (r < 0)
+        return r;
+    if (size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) { // a byte order mark is no column
+        in.data += 3;
+        in.size -= 3;
+    }
+    _cleanup_yaml_tree_ struct yaml_tree *tree = xcalloc(1, sizeof(*tree));
+    r = read_file(&in, tree);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(tree);
+    return diags->errors > errors_before ? -EINVAL : 0;
+}
+
+void yaml_tree_free(struct yaml_tree *tree)
+{
+    if (!tree)
+        return;
+    free(tree->documents.items);
+    arena_free(&tree->arena);
+    free(tree);
+}
+
+size_t yaml_tree_documents(const struct yaml_tree *tree)
+{
+    return tree->documents.n;
+}
+
+const struct yaml_value *yaml_tree_document(const struct yaml_tree *tree, size_t index)
+{
+    return tree->documents.items[index];
+}
+
+const struct yaml_value *yaml_lookup(const struct yaml_value *value, const char *key)
+{
+    if (!value || value->kind != YAML_KIND_MAPPING)
+        return NULL;
+    for (size_t i = 0; i < value->n_pairs; i++)
+        if (strcmp(value->pairs[i].key, key) == 0)
+            return value->pairs[i].value;
+    return NULL;
+}
+
+bool yaml_is_null(const struct yaml_value *value)
+{
+    return !value || (value->kind == YAML_KIND_SCALAR && value->scalar.kind == SCALAR_NULL);
+}
+
+const char *yaml_kind_name(const struct yaml_value *value)
+{
+    if (yaml_is_null(value))
+        return "null";
+    if (value->kind != YAML_KIND_SCALAR)
+        return value->kind == YAML_KIND_SEQUENCE ? "a list" : "a mapping";
+    switch (value->scalar.kind) {
+    case SCALAR_BOOL:
+        return "a boolean";
+    case SCALAR_INT:
+    case SCALAR_UINT:
+    case SCALAR_FLOAT:
+        return "a number";
+    case SCALAR_NULL:
+    case SCALAR_STRING:
+        break;
+    }
+    return "a string";
+}
