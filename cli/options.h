@@ -28,7 +28,6 @@ struct option {
     const char *help;
     const char *const *values; // allowed values, NULL-terminated; NULL: any
     int64_t min;               // OPTION_INT
-    bool value_optional;       // OPTION_STRING: `--name` alone means "true"
 };
 
 // Rows that check at compile time that the member has the row's type.
