@@ -1,0 +1,12 @@
+// What the files status*.c share; nobody else includes it.
+#pragma once
+
+#include "supervisor/status.h"
+
+// v1 ContainerStatus (status-container.c).
+json_t *status_container(const struct container_worker *c);
+// True where the container counts as ready: an init container that succeeded, another that runs.
+bool status_container_is_ready(const struct container_worker *c);
+
+// v1 PodConditions (status-conditions.c).
+json_t *status_conditions(const struct pod_worker *w);
