@@ -1,0 +1,30 @@
+// Filling in templates: text with ${NAME} in it, where what comes out is YAML whatever the values
+// are. Three rules, and anything else is an error:
+//
+//   "…${NAME}…"   inside double quotes the value is escaped as YAML wants it there
+//   ${NAME}       elsewhere it must be a whole number
+//   a line that names a list is repeated for each of its items, and left out where it has none
+//
+// ${NAME} is upper case, digits and underscores. A name that is not among the parameters is an
+// error. Lines that start with "#" are the template's own comments and are not copied.
+#pragma once
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/string-list.h"
+
+// Either a value or a list is set. All borrowed.
+struct render_parameter {
+    const char *name;
+    const char *value;
+    const struct string_list *list;
+};
+
+// Appends the filled-in text to `out`. 0, or -EINVAL with the template's line in the message (`out`
+// then has no use).
+int render_template(const char *name, const char *text, const struct render_parameter *parameters,
+                    size_t n, struct buffer *out, struct error *err);
+
+// Appends `value` as it must stand between the double quotes of a YAML scalar. -EINVAL where it is
+// no UTF-8.
+int render_quoted(const char *value, struct buffer *out);
