@@ -1,0 +1,31 @@
+// What the agent tells its service manager (sd_notify(3)): that it is ready, what it is doing, that
+// it reloads or stops, and, as long as the health registry says that it is live, that it is alive.
+// Everything from the loop; nothing here blocks, also when the service manager hangs.
+#pragma once
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/macro.h"
+#include "monit/health.h"
+
+struct notify;
+
+// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. Without them every call below does nothing.
+// Where a watchdog is asked for, it is fed from the loop twice per interval, but only while
+// health_is_live(); otherwise STATUS= names the part that is not, and the service manager acts.
+int notify_new(sd_event *loop, struct health *health, struct notify **ret, struct error *err);
+void notify_free(struct notify *notify);
+DEFINE_CLEANUP(struct notify *, notify_free)
+
+void notify_ready(struct notify *notify);     // READY=1 and MAINPID=; also ends a reload
+void notify_reloading(struct notify *notify); // RELOADING=1, MONOTONIC_USEC= (Type=notify-reload)
+void notify_stopping(struct notify *notify);  // STOPPING=1
+// The line that `systemctl status` shows. Sent when it differs from the last one.
+void notify_status(struct notify *notify, const char *format, ...) _printf_(2, 3);
+
+// Who watches this process, for people: "watchdog every 30s", "started it, without a watchdog".
+// False where no service manager has started it.
+bool notify_describe(struct buffer *out);
