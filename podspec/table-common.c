@@ -119,7 +119,7 @@ static const struct field_schema object_meta_fields[] = {
                .doc = "The pod's identity. Made from the manifest's content where unset; one that "
                       "is set stays when the manifest is edited."),
     ROW_STRING(object_meta, resourceVersion, IGNORED, .doc = "Set by the API server."),
-    ROW_INT(object_meta, generation, IGNORED, .min = INT64_MIN, .max = INT64_MAX,
+    ROW_INT(object_meta, generation, IGNORED, .min = 0, .max = INT64_MAX,
             .doc = "Set by the API server."),
     ROW_STRING(object_meta, creationTimestamp, IGNORED, .check = check_timestamp,
                .doc = "Set by the API server; what tools export as null."),

@@ -126,7 +126,7 @@ static const struct field_schema pod_spec_fields[] = {
                  REPORTED("the host name is set without a domain by this release"),
                  .doc = "Use the name with its domain as the host name."),
     ROW_STRUCT_PTR(pod_spec, os, pod_os, .doc = "The operating system that the pod is made for."),
-    ROW_BOOL_PTR(pod_spec, hostUsers,
+    ROW_BOOL_PTR(pod_spec, hostUsers, .moot = "true",
                  REPORTED("containers use the users of the agent's own namespace in this release"),
                  .doc = "false asks for a user namespace of the pod's own."),
     ROW_LIST(pod_spec, schedulingGates, pod_scheduling_gate, .patch_key = "name",

@@ -107,7 +107,7 @@ static const struct field_schema pod_security_context_fields[] = {
                 REPORTED("volumes keep their owner, and the group is not added to the processes' "
                          "groups; use supplementalGroups"),
                 .doc = "The group that owns the pod's volumes."),
-    ROW_LIST(pod_security_context, sysctls, sysctl,
+    ROW_LIST(pod_security_context, sysctls, sysctl, .patch_key = "name",
              REPORTED("kernel parameters are not set by this release; set them on the host"),
              .doc = "Kernel parameters of the pod's namespaces."),
     ROW_STRING(pod_security_context, fsGroupChangePolicy,
