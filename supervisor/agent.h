@@ -9,6 +9,7 @@
 #include "base/monotime.h"
 #include "manifests/source.h"
 #include "monit/health.h"
+#include "monit/notify.h"
 #include "supervisor/cgroup.h"
 #include "supervisor/config.h"
 #include "supervisor/events.h"
@@ -18,7 +19,7 @@ struct api;
 
 struct agent {
     sd_event *loop;
-    struct config *config;
+    const struct config *config;
     struct health *health;
     size_t health_loop, health_source, health_pods;
     struct event_log *events;
@@ -26,12 +27,22 @@ struct agent {
     struct manifest_source *source;
     struct pods *pods;
     struct api *api;
+    struct notify *notify;
     walltime started_at;
-    bool synced;      // the directory was read once and what ran was adopted
-    bool stop_pods;   // stop the pods before leaving (mainstay stop --all, --stop-pods-on-exit)
-    uint64_t adopted; // containers that were found running at start
+    int lock_fd;                    // RUN/lock: one agent per run directory
+    char *state_dir, *shims_dir;    // below the root and the run directory
+    bool unprivileged;              // an ordinary user
+    bool synced;                    // the directory was read once and what ran was adopted
+    bool stop_pods;                 // the pods are being stopped; the agent ends when they are gone
+    bool reexec;                    // execute the program anew instead of ending
+    uint64_t adopted;               // containers that were found running at start
     struct string_list limitations; // what this host or user cannot do, one sentence each
 };
+
+// Runs until a signal ends it: SIGTERM and SIGINT end the agent and leave the pods running (with
+// --stop-pods-on-exit they are stopped first), SIGHUP reads the manifests again, SIGUSR2 executes
+// the program `argv[0]` anew in place (an upgrade without a new PID). 0, or a negative errno.
+int agent_run(const struct config *config, char *const *argv, struct error *err);
 
 // Stops every pod; when all are gone the agent exits (where `exit_after`) or goes on with nothing
 // running.

@@ -1,0 +1,400 @@
+// See agent.h: makes the parts in order, connects them, and takes them apart again. Nothing that
+// happens to the agent happens to the pods.
+#include "supervisor/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "supervisor/api.h"
+
+enum { SETTLE_USEC = 100000, SOURCE_SILENCE_SCANS = 4 };
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+// ---- what the source tells ----
+
+static void on_pod_set(void *userdata, struct pod *pod, const char *file)
+{
+    struct agent *agent = userdata;
+    pods_set(agent->pods, pod, file);
+}
+
+static void on_pod_removed(void *userdata, const char *namespace_, const char *name,
+                           const char *uid, const char *file)
+{
+    struct agent *agent = userdata;
+    pods_removed(agent->pods, namespace_, name, uid);
+}
+
+static void on_file_changed(void *userdata, const struct manifest_status *status)
+{
+    struct agent *agent = userdata;
+    struct event_object about = {.file = status->file};
+    if (status->n_pods) {
+        about.namespace_ = status->pods[0]->metadata.namespace;
+        about.pod = status->pods[0]->metadata.name;
+        about.uid = status->pods[0]->metadata.uid;
+    }
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    for (size_t i = 0; i < status->diags->n; i++) {
+        buffer_truncate(&text, 0);
+        diag_format(&status->diags->items[i], &text);
+        bool error = status->diags->items[i].severity == DIAG_ERROR;
+        event_add(agent->events, about, EVENT_WARNING,
+                  error ? "ManifestRefused" : "ManifestWarning", "%s%s", buffer_str(&text),
+                  error && status->has_last_good ? " (the last good version keeps running)" : "");
+    }
+    if (status->diags->dropped)
+        event_add(agent->events, about, EVENT_WARNING, "ManifestRefused",
+                  "%s: %zu more findings; see `mainstay validate`", status->file,
+                  status->diags->dropped);
+    if (status->state == MANIFEST_CONFLICT)
+        event_add(agent->events, about, EVENT_WARNING, "ManifestConflict",
+                  "%s claims a pod that %s provides: that one keeps running; remove one of the two",
+                  status->file, status->conflict_with);
+    if (status->state == MANIFEST_ACCEPTED)
+        event_add(agent->events, about, EVENT_NORMAL, "ManifestAccepted", "%s is in force (%zu %s)",
+                  status->file, status->n_pods, status->n_pods == 1 ? "pod" : "pods");
+    api_manifest_changed(agent->api, status->file);
+}
+
+static void on_file_removed(void *userdata, const char *file)
+{
+    struct agent *agent = userdata;
+    event_add(agent->events, (struct event_object){.file = file}, EVENT_NORMAL, "ManifestRemoved",
+              "%s was removed", file);
+    api_manifest_changed(agent->api, file);
+}
+
+static void on_synced(void *userdata, bool present)
+{
+    struct agent *agent = userdata;
+    if (present)
+        pods_synced(agent->pods);
+    else
+        event_add(agent->events, (struct event_object){.file = agent->config->manifest_path},
+                  EVENT_WARNING, "NoManifestDirectory",
+                  "%s does not exist: what runs keeps running, and it is read as soon as it is "
+                  "there (mkdir -p %s)",
+                  agent->config->manifest_path, agent->config->manifest_path);
+    agent->synced = true;
+    health_set_ready(agent->health, agent->health_source, true);
+    notify_ready(agent->notify);
+}
+
+static const struct manifest_source_ops source_ops = {
+    .pod_set = on_pod_set,
+    .pod_removed = on_pod_removed,
+    .file_changed = on_file_changed,
+    .file_removed = on_file_removed,
+    .synced = on_synced,
+};
+
+// ---- what the pods tell ----
+
+static void on_pod_changed(void *userdata, const struct pod_worker *w, bool deleted)
+{
+    struct agent *agent = userdata;
+    if (agent->api)
+        api_pod_changed(agent->api, w, deleted);
+}
+
+static void on_all_stopped(void *userdata)
+{
+    struct agent *agent = userdata;
+    sd_event_exit(agent->loop, 0);
+}
+
+void agent_stop_all(struct agent *agent, bool exit_after)
+{
+    if (!exit_after) {
+        pods_stop_all(agent->pods);
+        return;
+    }
+    agent->stop_pods = true;
+    pods_stop_for_exit(agent->pods);
+}
+
+// ---- signals ----
+
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+    struct agent *agent = userdata;
+    notify_stopping(agent->notify);
+    if (!agent->config->stop_pods_on_exit || agent->stop_pods) {
+        log_notice("%s: the agent ends, the pods run on", strsignal((int)si->ssi_signo));
+        return sd_event_exit(agent->loop, 0);
+    }
+    log_notice("%s: the pods are stopped, then the agent ends", strsignal((int)si->ssi_signo));
+    agent_stop_all(agent, true);
+    return 0;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+    struct agent *agent = userdata;
+    manifest_source_rescan(agent->source);
+    return 0;
+}
+
+static int on_reexec(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+    struct agent *agent = userdata;
+    agent->reexec = true;
+    return sd_event_exit(agent->loop, 0);
+}
+
+// Runs after every turn of the loop in which something happened: its own sign of life.
+static int on_turn(sd_event_source *source, void *userdata)
+{
+    struct agent *agent = userdata;
+    health_alive(agent->health, agent->health_loop, monotime_now());
+    if (agent->source)
+        health_alive(agent->health, agent->health_source, manifest_source_last_scan(agent->source));
+    return 0;
+}
+
+static int make_loop(struct agent *agent, struct error *err)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        sigaddset(&mask, signals[i]);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    int r = sd_event_new(&agent->loop);
+    if (r >= 0)
+        r = sd_event_add_signal(agent->loop, NULL, SIGTERM, on_terminate, agent);
+    if (r >= 0)
+        r = sd_event_add_signal(agent->loop, NULL, SIGINT, on_terminate, agent);
+    if (r >= 0)
+        r = sd_event_add_signal(agent->loop, NULL, SIGHUP, on_reload, agent);
+    if (r >= 0)
+        r = sd_event_add_signal(agent->loop, NULL, SIGUSR2, on_reexec, agent);
+    if (r >= 0)
+        r = sd_event_add_post(agent->loop, NULL, on_turn, agent);
+    return r < 0 ? error_errno(err, r, "event loop") : 0;
+}
+
+// ---- directories ----
+
+static int make_directory(const char *path, mode_t mode, struct error *err)
+{
+    int r = fs_mkdir_parents(AT_FDCWD, path, mode);
+    return r < 0 ? error_errno(err, r, "%s cannot be made", path) : 0;
+}
+
+static int lock_run_dir(struct agent *agent, struct error *err)
+{
+    _cleanup_free_ char *path = path_join(agent->config->run_dir, "lock");
+    agent->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (agent->lock_fd < 0)
+        return error_errno(err, errno, "%s", path);
+    if (flock(agent->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return error_set(err, EBUSY,
+                         "another agent runs with %s (it holds %s): stop it, or give this one its "
+                         "own --run-dir and --root-dir",
+                         agent->config->run_dir, path);
+    return 0;
+}
+
+static int make_directories(struct agent *agent, struct error *err)
+{
+    const struct config *config = agent->config;
+    agent->state_dir = path_join(config->root_dir, "state/pods");
+    agent->shims_dir = path_join(config->run_dir, "shims");
+    int r = make_directory(config->run_dir, 0711, err);
+    if (r >= 0)
+        r = lock_run_dir(agent, err);
+    if (r >= 0)
+        r = make_directory(config->root_dir, 0711, err);
+    if (r >= 0)
+        r = make_directory(agent->state_dir, 0700, err);
+    if (r >= 0)
+        r = make_directory(agent->shims_dir, 0700, err);
+    if (r >= 0)
+        r = make_directory(config->pod_log_dir, 0755, err);
+    return r;
+}
+
+// ---- parts ----
+
+static void add_limitation(struct agent *agent, const char *sentence)
+{
+    string_list_add(&agent->limitations, sentence);
+    event_add(agent->events, (struct event_object){0}, EVENT_WARNING, "HostLimitation", "%s",
+              sentence);
+}
+
+static int make_cgroups(struct agent *agent, struct error *err)
+{
+    int r = cgroup_tree_open(agent->config->cgroup_name, &agent->cgroups, err);
+    if (r < 0)
+        return r;
+    if (!cgroup_tree_can_kill(agent->cgroups))
+        add_limitation(agent, "no writable cgroup: limits are not enforced, and a process that "
+                              "leaves its container's PID namespace is not found (run as root, or "
+                              "delegate a cgroup to this user)");
+    if (agent->unprivileged)
+        add_limitation(agent,
+                       "the agent is an ordinary user: containers run as that user in a "
+                       "user namespace; other users, privileged and low ports cannot be had");
+    return 0;
+}
+
+static int make_health(struct agent *agent, struct error *err)
+{
+    monotime now = monotime_now();
+    agent->health = health_new();
+    agent->health_loop = health_register(agent->health, "loop", 0, now);
+    agent->health_source = health_register(
+        agent->health, "source", SOURCE_SILENCE_SCANS * agent->config->file_check_usec, now);
+    health_set_ready(agent->health, agent->health_source, false);
+    agent->health_pods = health_register(agent->health, "pods", 0, now);
+    return notify_new(agent->loop, agent->health, &agent->notify, err);
+}
+
+static int make_pods(struct agent *agent, struct error *err)
+{
+    const struct config *config = agent->config;
+    bool journal = access(JOURNAL_SOCKET, W_OK) == 0;
+    struct pods_options options = {
+        .runtime =
+            {
+                .event = agent->loop,
+                .containers =
+                    {
+                        .root_dir = config->root_dir,
+                        .run_dir = config->run_dir,
+                        .log_dir = config->pod_log_dir,
+                        .container_links_dir = str_equal(config->pod_log_dir, "/var/log/pods")
+                                                   ? "/var/log/containers"
+                                                   : NULL,
+                        .node_name = config->node_name,
+                        .node_ip = str_empty(config->node_ip) ? NULL : config->node_ip,
+                        .journal_socket = journal ? JOURNAL_SOCKET : NULL,
+                        .cgroups = agent->cgroups,
+                        .unprivileged = agent->unprivileged,
+                        .log_max_bytes = config->log_max_bytes,
+                        .log_max_files = config->log_max_files,
+                    },
+                .shims = {.event = agent->loop,
+                          .shims_dir = agent->shims_dir,
+                          .shim_path = config->shim_path},
+                .state_dir = agent->state_dir,
+                .events = agent->events,
+            },
+        .curve = config->backoff,
+        .changed = on_pod_changed,
+        .all_stopped = on_all_stopped,
+        .userdata = agent,
+    };
+    int r = pods_new(&options, &agent->pods, err);
+    if (r >= 0)
+        r = pods_restore(agent->pods, &agent->adopted, err);
+    return r;
+}
+
+static int make_source(struct agent *agent, struct error *err)
+{
+    _cleanup_free_ char *last_good = path_join(agent->config->root_dir, "state/manifests");
+    struct manifest_source_options options = {
+        .directory = agent->config->manifest_path,
+        .state_dir = last_good,
+        .node_name = agent->config->node_name,
+        .rescan_usec = agent->config->file_check_usec,
+        .settle_usec = SETTLE_USEC,
+    };
+    return manifest_source_new(agent->loop, &options, &source_ops, agent, &agent->source, err);
+}
+
+static void make_events(struct agent *agent)
+{
+    _cleanup_free_ char *path = path_join(agent->config->root_dir, "state/events");
+    agent->events = event_log_open(path, agent->config->node_name);
+    LIST_EACH (note, &agent->config->notes)
+        event_add(agent->events, (struct event_object){0}, EVENT_NORMAL, "ConfigurationNote", "%s",
+                  *note);
+}
+
+static int agent_make(struct agent *agent, struct error *err)
+{
+    int r = make_loop(agent, err);
+    if (r >= 0)
+        r = make_directories(agent, err);
+    if (r < 0)
+        return r;
+    make_events(agent);
+    r = make_cgroups(agent, err);
+    if (r >= 0)
+        r = make_health(agent, err);
+    if (r >= 0)
+        r = make_pods(agent, err);
+    if (r >= 0)
+        r = api_start(agent, &agent->api, err);
+    if (r >= 0)
+        r = make_source(agent, err);
+    return r;
+}
+
+static void agent_clear(struct agent *agent)
+{
+    manifest_source_free(agent->source);
+    if (agent->pods)
+        pods_flush(agent->pods);
+    api_free(agent->api);
+    agent->api = NULL;
+    pods_free(agent->pods);
+    notify_free(agent->notify);
+    health_free(agent->health);
+    cgroup_tree_free(agent->cgroups);
+    event_log_free(agent->events);
+    sd_event_unref(agent->loop);
+    string_list_free(&agent->limitations);
+    free(agent->state_dir);
+    free(agent->shims_dir);
+    if (agent->lock_fd >= 0)
+        close(agent->lock_fd);
+}
+
+static void unblock_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int agent_run(const struct config *config, char *const *argv, struct error *err)
+{
+    struct agent agent = {.config = config,
+                          .started_at = walltime_now(),
+                          .lock_fd = -1,
+                          .unprivileged = geteuid() != 0};
+    int r = agent_make(&agent, err);
+    if (r >= 0) {
+        log_info("mainstayd " MAINSTAY_VERSION
+                 " on node %s watches %s (%llu containers adopted; cgroups: %s)",
+                 config->node_name, config->manifest_path, (unsigned long long)agent.adopted,
+                 cgroup_tree_describe(agent.cgroups));
+        r = sd_event_loop(agent.loop);
+        if (r < 0)
+            error_errno(err, r, "event loop");
+    }
+    bool again = agent.reexec && r >= 0;
+    agent_clear(&agent);
+    if (!again)
+        return r < 0 ? r : 0;
+    unblock_signals();
+    execvp(argv[0], argv);
+    return error_errno(err, errno, "%s cannot be executed anew", argv[0]);
+}
