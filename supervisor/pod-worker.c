@@ -164,8 +164,9 @@ static void do_rest(struct pod_worker *w, monotime now)
         backoff_reset(&c->backoff);
     }
     w->started_at = w->initialized_since = (walltime){0};
-    pod_worker_set_waiting(w, "Stopped",
-                           "stopped by an operator; `mainstay start` starts it again");
+    if (w->held)
+        pod_worker_set_waiting(w, "Stopped",
+                               "stopped by an operator; `mainstay start` starts it again");
 }
 
 static void do_bury(struct pod_worker *w, monotime now)
@@ -290,8 +291,10 @@ void pod_worker_settle(struct pod_worker *w, monotime now)
     w->generation++;
     w->ops->arm(w->runtime, w, earliest_deadline(w));
     w->ops->save(w->runtime, w);
-    if (w->state == POD_GONE)
+    if (w->state == POD_GONE && !w->gone_told) {
+        w->gone_told = true;
         w->ops->gone(w->runtime, w);
+    }
 }
 
 // ---- what the owner and operators ask ----

@@ -82,6 +82,7 @@ struct pod_worker {
     char hash[33];
     enum pod_state state;
     bool removing, held;
+    bool gone_told;                         // the owner knows that the pod is POD_GONE
     bool admitted;                          // was admitted once: mainstay start need not ask again
     char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
     char *failed_reason, *failed_message;   // POD_FINISHED with phase Failed, or NULL
