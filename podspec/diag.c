@@ -6,6 +6,8 @@
 
 #include "base/alloc.h"
 
+enum { QUOTED_MAX = 60 }; // bytes of a value that a finding shows
+
 void diag_add(struct diag_list *list, enum diag_severity severity, struct diag_place place,
               const char *format, ...)
 {
@@ -42,6 +44,17 @@ void diag_format(const struct diag *d, struct buffer *out)
     if (d->severity == DIAG_WARNING)
         buffer_add_str(out, "warning: ");
     buffer_add_str(out, d->message);
+}
+
+void diag_quote(const char *text, struct buffer *out)
+{
+    size_t n = strnlen(text, QUOTED_MAX + 1), shown = MIN(n, (size_t)QUOTED_MAX);
+    while (shown < n && shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80)
+        shown--;
+    buffer_add_char(out, '"');
+    for (size_t i = 0; i < shown; i++)
+        buffer_add_char(out, (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i]);
+    buffer_add_str(out, shown < n ? "…\"" : "\"");
 }
 
 void diag_list_copy(struct diag_list *to, const struct diag_list *from)

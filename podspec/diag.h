@@ -44,6 +44,9 @@ void diag_add(struct diag_list *list, enum diag_severity severity, struct diag_p
 // (warnings get "warning: " before the message).
 void diag_format(const struct diag *d, struct buffer *out);
 
+// Text of the input within quotes, cut where it is long, without control characters.
+void diag_quote(const char *text, struct buffer *out);
+
 void diag_list_copy(struct diag_list *to, const struct diag_list *from);
 void diag_list_free(struct diag_list *list);
 

@@ -64,7 +64,10 @@ struct field_schema {
     const struct type_schema *sub; // FIELD_STRUCT*: the struct
     const char *const *values;     // FIELD_STRING: the allowed values, NULL-terminated; else NULL
     const char *default_value;     // as text, applied where unset; NULL for none
-    int64_t min, max;              // FIELD_INT*: both 0 means the int32 range
+    // SUPPORT_REPORTED/REFUSED: a value that asks for nothing and is not reported. Where NULL it is
+    // the default, and false for FIELD_BOOL_PTR.
+    const char *moot;
+    int64_t min, max; // FIELD_INT*: both 0 means the int32 range
     // FIELD_STRING and list items: NULL, or a check that returns a message (literal) when it is
     // wrong.
     const char *(*check)(const char *value);
