@@ -42,7 +42,7 @@ static const struct field_schema grpc_action_fields[] = {
 TYPE(grpc_action, "GRPCAction", "Ask a gRPC server for its health; SERVING is success.");
 
 static const struct field_schema sleep_action_fields[] = {
-    ROW_INT(sleep_action, seconds, .required = true, .min = 0, .max = INT64_MAX,
+    ROW_INT(sleep_action, seconds, .required = true, .min = 1, .max = INT64_MAX,
             .doc = "How long to wait, at most the termination grace period."),
 };
 TYPE(sleep_action, "SleepAction", "Wait.");

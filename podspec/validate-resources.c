@@ -1,0 +1,97 @@
+// The rules of amounts: which resources there are, and how requests and limits go together.
+#include "base/string-list.h"
+#include "podspec/checks.h"
+#include "podspec/validation.h"
+
+static const struct quantity *find_amount(const struct resource_list *list, const char *name)
+{
+    LIST_EACH (amount, list)
+        if (str_equal(amount->name, name))
+            return &amount->value;
+    return NULL;
+}
+
+static bool is_applied(const char *name)
+{
+    return str_equal(name, "cpu") || str_equal(name, "memory");
+}
+
+static void validate_amount(struct validation *v, const struct resource_quantity *amount)
+{
+    const char *wrong = check_container_resource(amount->name);
+
+    if (wrong)
+        validation_error(v, "", "%s", wrong);
+    if (amount->value.nanos < 0)
+        validation_error(v, "", "must not be negative");
+    if (resource_is_integer(amount->name) && quantity_milli_value(&amount->value) % 1000)
+        validation_error(v, "", "must be a whole number");
+    if (!wrong && !is_applied(amount->name))
+        validation_warning(v, "", "only cpu and memory are limited by this release");
+}
+
+static void validate_amounts(struct validation *v, const char *field,
+                             const struct resource_list *list)
+{
+    LIST_EACH (amount, list) {
+        size_t mark = validation_enter(v, "%s[%s]", field, amount->name);
+        validate_amount(v, amount);
+        validation_leave(v, mark);
+    }
+}
+
+static void validate_request(struct validation *v, const struct resource_quantity *request,
+                             const struct resource_list *limits)
+{
+    const struct quantity *limit = find_amount(limits, request->name);
+    bool exact = !resource_is_overcommittable(request->name);
+    size_t mark = validation_enter(v, ".requests[%s]", request->name);
+
+    if (!limit && exact)
+        validation_error(v, "", "needs a limit of the same amount");
+    else if (limit && exact && quantity_compare(&request->value, limit) != 0)
+        validation_error(v, "", "must equal the limit (%s)", limit->text);
+    else if (limit && quantity_compare(&request->value, limit) > 0)
+        validation_error(v, "", "must not be more than the limit (%s)", limit->text);
+    validation_leave(v, mark);
+}
+
+static bool has_huge_pages(const struct resource_list *list)
+{
+    LIST_EACH (amount, list)
+        if (resource_is_huge_pages(amount->name))
+            return true;
+    return false;
+}
+
+static bool has_applied(const struct resource_list *list)
+{
+    return find_amount(list, "cpu") || find_amount(list, "memory");
+}
+
+void validate_resources(struct validation *v, const struct resource_requirements *resources)
+{
+    size_t mark = validation_enter(v, ".resources");
+
+    validate_amounts(v, ".limits", &resources->limits);
+    validate_amounts(v, ".requests", &resources->requests);
+    LIST_EACH (request, &resources->requests)
+        validate_request(v, request, &resources->limits);
+    if ((has_huge_pages(&resources->limits) || has_huge_pages(&resources->requests)) &&
+        !has_applied(&resources->limits) && !has_applied(&resources->requests))
+        validation_error(v, "", "huge pages need an amount of cpu or memory beside them");
+    validation_leave(v, mark);
+}
+
+void validate_overhead(struct validation *v, const struct resource_list *overhead)
+{
+    LIST_EACH (amount, overhead) {
+        size_t mark = validation_enter(v, ".overhead[%s]", amount->name);
+        const char *wrong = check_container_resource(amount->name);
+        if (wrong)
+            validation_error(v, "", "%s", wrong);
+        if (amount->value.nanos < 0)
+            validation_error(v, "", "must not be negative");
+        validation_leave(v, mark);
+    }
+}

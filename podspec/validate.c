@@ -1,0 +1,231 @@
+// The rules of a pod as a whole: metadata, network, names, namespaces. Which rules there are comes
+// from pkg/apis/core/validation/validation.go; what this release does not honour is reported here
+// where it depends on more than one field.
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "podspec/checks.h"
+#include "podspec/places.h"
+#include "podspec/podspec.h"
+#include "podspec/validation.h"
+
+enum {
+    ANNOTATIONS_SIZE_MAX = 256 << 10,
+    DNS_NAMESERVERS_MAX = 3,
+    DNS_SEARCHES_MAX = 6,
+    DNS_SEARCHES_LENGTH_MAX = 256,
+};
+
+size_t validation_enter(struct validation *v, const char *format, ...)
+{
+    size_t mark = v->path.len;
+    va_list args;
+
+    va_start(args, format);
+    buffer_vprintf(&v->path, format, args);
+    va_end(args);
+    return mark;
+}
+
+void validation_leave(struct validation *v, size_t mark)
+{
+    buffer_truncate(&v->path, mark);
+}
+
+static void add_finding(struct validation *v, enum diag_severity severity, const char *field,
+                        const char *format, va_list args) _printf_(4, 0);
+
+static void add_finding(struct validation *v, enum diag_severity severity, const char *field,
+                        const char *format, va_list args)
+{
+    _cleanup_free_ char *message = xvasprintf(format, args);
+    size_t mark = validation_enter(v, "%s", field);
+
+    diag_add(v->diags, severity, places_find(v->pod->places, buffer_str(&v->path)), "%s", message);
+    validation_leave(v, mark);
+}
+
+void validation_error(struct validation *v, const char *field, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add_finding(v, DIAG_ERROR, field, format, args);
+    va_end(args);
+}
+
+void validation_warning(struct validation *v, const char *field, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add_finding(v, DIAG_WARNING, field, format, args);
+    va_end(args);
+}
+
+const struct container *validation_find_container(const struct validation *v, const char *name)
+{
+    LIST_EACH (container, &v->pod->spec.containers)
+        if (str_equal(container->name, name))
+            return container;
+    LIST_EACH (container, &v->pod->spec.initContainers)
+        if (str_equal(container->name, name))
+            return container;
+    return NULL;
+}
+
+void validate_labels(struct validation *v, const char *field, const struct string_map *labels)
+{
+    LIST_EACH (label, labels) {
+        size_t mark = validation_enter(v, "%s[%s]", field, label->key);
+        const char *wrong = check_qualified_name(label->key);
+        if (wrong)
+            validation_error(v, "", "the label's name %s", wrong);
+        wrong = check_label_value(label->value);
+        if (wrong)
+            validation_error(v, "", "the label's value %s", wrong);
+        validation_leave(v, mark);
+    }
+}
+
+// The annotations by which seccomp and AppArmor profiles were named before they became fields.
+static void validate_profile_annotation(struct validation *v, const char *key, const char *value)
+{
+    static const char app_armor[] = "container.apparmor.security.beta.kubernetes.io/";
+    const char *container = key + strlen(app_armor);
+
+    if (str_starts_with(key, "seccomp.security.alpha.kubernetes.io/pod") ||
+        str_starts_with(key, "container.seccomp.security.alpha.kubernetes.io/")) {
+        bool known = str_equal(value, "runtime/default") || str_equal(value, "docker/default") ||
+                     str_equal(value, "unconfined") ||
+                     (str_starts_with(value, "localhost/") &&
+                      !check_relative_path(value + strlen("localhost/")));
+        if (!known)
+            validation_error(v, "", "must be runtime/default, unconfined or localhost/FILE");
+        else if (!str_equal(value, "unconfined"))
+            validation_warning(v, "", "system calls are not filtered by this release");
+    } else if (str_starts_with(key, app_armor)) {
+        if (!validation_find_container(v, container))
+            validation_error(v, "", "there is no container \"%s\"", container);
+        if (*value && !str_equal(value, "runtime/default") && !str_equal(value, "unconfined") &&
+            !str_starts_with(value, "localhost/"))
+            validation_error(v, "", "must be runtime/default, unconfined or localhost/PROFILE");
+        else if (*value && !str_equal(value, "unconfined"))
+            validation_warning(v, "", "no AppArmor profile is applied by this release");
+    }
+}
+
+static void validate_annotations(struct validation *v, const struct string_map *annotations)
+{
+    size_t size = 0;
+
+    LIST_EACH (annotation, annotations) {
+        size_t mark = validation_enter(v, ".annotations[%s]", annotation->key);
+        const char *wrong = check_annotation_key(annotation->key);
+        if (wrong)
+            validation_error(v, "", "the annotation's name %s", wrong);
+        validate_profile_annotation(v, annotation->key, annotation->value);
+        validation_leave(v, mark);
+        size += strlen(annotation->key) + strlen(annotation->value);
+    }
+    if (size > ANNOTATIONS_SIZE_MAX)
+        validation_error(v, ".annotations", "must not have more than %d bytes together",
+                         ANNOTATIONS_SIZE_MAX);
+}
+
+void validate_metadata(struct validation *v)
+{
+    const struct object_meta *meta = &v->pod->metadata;
+    const char *wrong = str_empty(meta->name) ? NULL : check_dns_subdomain(meta->name);
+    bool controlled = false;
+
+    if (wrong)
+        validation_error(v, ".name", "\"%s\" %s", meta->name, wrong);
+    validate_labels(v, ".labels", &meta->labels);
+    validate_annotations(v, &meta->annotations);
+    LIST_EACH (owner, &meta->ownerReferences) {
+        if (controlled && owner->controller && *owner->controller)
+            validation_error(v, ".ownerReferences", "only one owner can be the controller");
+        controlled |= owner->controller && *owner->controller;
+    }
+}
+
+static void validate_dns_lists(struct validation *v, const struct pod_dns_config *dns)
+{
+    size_t length = dns->searches.n ? dns->searches.n - 1 : 0;
+
+    LIST_EACH (search, &dns->searches)
+        length += strlen(*search);
+    if (dns->nameservers.n > DNS_NAMESERVERS_MAX)
+        validation_error(v, ".nameservers", "must not have more than %d", DNS_NAMESERVERS_MAX);
+    if (dns->searches.n > DNS_SEARCHES_MAX)
+        validation_error(v, ".searches", "must not have more than %d", DNS_SEARCHES_MAX);
+    if (length > DNS_SEARCHES_LENGTH_MAX)
+        validation_error(v, ".searches", "must not have more than %d characters together",
+                         DNS_SEARCHES_LENGTH_MAX);
+}
+
+static void validate_dns(struct validation *v)
+{
+    const struct pod_spec *spec = &v->pod->spec;
+    bool none = str_equal(spec->dnsPolicy, "None");
+
+    if (none && (!spec->dnsConfig || !spec->dnsConfig->nameservers.n))
+        validation_error(v, ".dnsConfig.nameservers", "dnsPolicy None needs at least one");
+    if (spec->dnsConfig) {
+        size_t mark = validation_enter(v, ".dnsConfig");
+        validate_dns_lists(v, spec->dnsConfig);
+        validation_leave(v, mark);
+    }
+    if (none || str_equal(spec->dnsPolicy, "ClusterFirstWithHostNet"))
+        validation_warning(v, ".dnsPolicy",
+                           "containers use the node's own resolv.conf in this release");
+}
+
+static void validate_namespaces(struct validation *v)
+{
+    const struct pod_spec *spec = &v->pod->spec;
+
+    if (!spec->hostNetwork)
+        validation_warning(v, ".hostNetwork",
+                           "this release sets up no network of its own: without hostNetwork: true "
+                           "the pod waits and does not start");
+    if (spec->hostPID && spec->shareProcessNamespace && *spec->shareProcessNamespace)
+        validation_error(v, ".shareProcessNamespace",
+                         "cannot be true together with hostPID, which shares more");
+    if (spec->hostNetwork && spec->hostUsers && !*spec->hostUsers)
+        validation_error(v, ".hostUsers", "cannot be false together with hostNetwork");
+    if (spec->os && str_equal(spec->os->name, "windows"))
+        validation_error(v, ".os.name", "is windows, and this is a node of Linux");
+}
+
+static void validate_spec(struct validation *v)
+{
+    const struct pod_spec *spec = &v->pod->spec;
+
+    validate_volumes(v);
+    validate_containers(v);
+    validate_namespaces(v);
+    validate_dns(v);
+    validate_pod_security(v);
+    validate_labels(v, ".nodeSelector", &spec->nodeSelector);
+    validate_affinity(v);
+    validate_tolerations(v);
+    validate_spread(v);
+    validate_overhead(v, &spec->overhead);
+}
+
+int podspec_validate(const struct pod *pod, struct diag_list *diags)
+{
+    struct validation v = {.pod = pod, .diags = diags};
+    size_t errors = diags->errors;
+    size_t mark = validation_enter(&v, "metadata");
+
+    validate_metadata(&v);
+    validation_leave(&v, mark);
+    validation_enter(&v, "spec");
+    validate_spec(&v);
+    buffer_free(&v.path);
+    return diags->errors > errors ? -EINVAL : 0;
+}
