@@ -1,0 +1,157 @@
+// `mainstay restart`, `retry`, `stop` and `start`: one request to the agent per pod.
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/string-list.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/field.h"
+
+struct lifecycle_options {
+    struct common_options common;
+    const char *namespace_, *container;
+    bool all;
+};
+
+#define NAMESPACE_OPTION                                                                           \
+    OPT_STRING(lifecycle_options, namespace_, .letter = 'n', .name = "namespace",                  \
+               .argument = "NAMESPACE", .help = "The pods' namespace (default: any)")
+
+static const struct option plain_options[] = {
+    NAMESPACE_OPTION,
+    COMMON_OPTIONS(lifecycle_options),
+};
+
+static const struct option restart_options[] = {
+    OPT_STRING(lifecycle_options, container, .letter = 'c', .name = "container",
+               .argument = "CONTAINER", .help = "Only this container"),
+    NAMESPACE_OPTION,
+    COMMON_OPTIONS(lifecycle_options),
+};
+
+static const struct option stop_options[] = {
+    OPT_BOOL(lifecycle_options, all, .name = "all", .help = "Every pod of this node"),
+    NAMESPACE_OPTION,
+    COMMON_OPTIONS(lifecycle_options),
+};
+
+static int post(struct client *client, const char *path, const char *fallback, struct error *err)
+{
+    _cleanup_free_ char *message = NULL;
+    int r = client_post(client, path, &message, err);
+    if (r == 0)
+        puts(message ? message : fallback);
+    return r;
+}
+
+static int post_pod(struct client *client, const struct lifecycle_options *options,
+                    const char *verb, const char *name, struct error *err)
+{
+    if (str_starts_with(name, "pod/"))
+        name += strlen("pod/");
+    _cleanup_free_ char *container = client_escape(options->container ? options->container : "");
+    _cleanup_free_ char *suffix =
+        xasprintf("/%s%s%s", verb, *container ? "?container=" : "", container);
+    _cleanup_free_ char *path = client_pod_path(options->namespace_, name, suffix);
+    _cleanup_free_ char *fallback = xasprintf("pod/%s: %s is under way", name, verb);
+    return post(client, path, fallback, err);
+}
+
+// The worst status of all pods: the others are still dealt with.
+static int run_lifecycle(const struct command *command, int argc, char **argv)
+{
+    struct lifecycle_options options = {0};
+    _cleanup_options_rest_ struct options_rest rest = {0};
+    int status;
+    if (!command_parse(command, argc, argv, &options, &rest, &status))
+        return status;
+    if (options.all && rest.n > 0)
+        return command_usage_error(command, "--all and names do not go together");
+    if (!options.all && rest.n == 0)
+        return command_usage_error(command, "say which pod: mainstay %s NAME", command->name);
+    _cleanup_client_ struct client *client = client_new(options.common.socket);
+    status = CLI_DONE;
+    for (size_t i = 0; i < (options.all ? 1 : rest.n) && status != CLI_UNREACHABLE; i++) {
+        _cleanup_error_ struct error err = ERROR_NONE;
+        int r = options.all
+                    ? post(client, "/mainstay/v1/stop-all", "every pod is being stopped", &err)
+                    : post_pod(client, &options, command->name, rest.arguments[i], &err);
+        status = MAX(status, client_failed(r, &err));
+    }
+    return status;
+}
+
+static int cmd_restart(int argc, char **argv)
+{
+    return run_lifecycle(&command_restart, argc, argv);
+}
+
+static int cmd_retry(int argc, char **argv)
+{
+    return run_lifecycle(&command_retry, argc, argv);
+}
+
+static int cmd_stop(int argc, char **argv)
+{
+    return run_lifecycle(&command_stop, argc, argv);
+}
+
+static int cmd_start(int argc, char **argv)
+{
+    return run_lifecycle(&command_start, argc, argv);
+}
+
+const struct command command_restart = {
+    .name = "restart",
+    .group = "Act",
+    .summary = "Stop a pod's containers gracefully and start them again",
+    .usage = "NAME… [-c CONTAINER]",
+    .examples = "  mainstay restart kube-apiserver\n"
+                "  # And come back when it is ready\n"
+                "  mainstay restart etcd && mainstay wait etcd --for=ready",
+    .options = restart_options,
+    .n_options = ARRAY_SIZE(restart_options),
+    .argument = ARGUMENT_POD,
+    .run = cmd_restart,
+};
+
+const struct command command_retry = {
+    .name = "retry",
+    .group = "Act",
+    .summary = "Clear a pod's back-off and try again now",
+    .usage = "NAME…",
+    .examples = "  # The cause is mended: do not wait for the back-off\n"
+                "  mainstay retry kube-apiserver",
+    .options = plain_options,
+    .n_options = ARRAY_SIZE(plain_options),
+    .argument = ARGUMENT_POD,
+    .run = cmd_retry,
+};
+
+const struct command command_stop = {
+    .name = "stop",
+    .group = "Act",
+    .summary = "Stop a pod and hold it until it is started again",
+    .usage = "NAME…|--all",
+    .description =
+        "The manifest stays where it is; the pod shows as Held, also after the agent was\n"
+        "restarted, until `mainstay start NAME`. To take it away for good, see `mainstay "
+        "delete`.",
+    .examples = "  mainstay stop kube-scheduler\n  mainstay stop --all",
+    .options = stop_options,
+    .n_options = ARRAY_SIZE(stop_options),
+    .argument = ARGUMENT_POD,
+    .run = cmd_stop,
+};
+
+const struct command command_start = {
+    .name = "start",
+    .group = "Act",
+    .summary = "Let a stopped pod run again",
+    .usage = "NAME…",
+    .examples = "  mainstay start kube-scheduler",
+    .options = plain_options,
+    .n_options = ARRAY_SIZE(plain_options),
+    .argument = ARGUMENT_POD,
+    .run = cmd_start,
+};

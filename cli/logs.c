@@ -1,0 +1,256 @@
+// `mainstay logs`: what a container wrote, from the agent (which reads its log files).
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/time-format.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/field.h"
+#include "cli/pod-view.h"
+#include "cli/term.h"
+
+struct logs_options {
+    struct common_options common;
+    struct pod_scope scope;
+    const char *container, *since_time;
+    bool follow, previous, timestamps, all_containers, prefix;
+    int64_t since_nsec, tail, limit_bytes;
+};
+
+// One container whose log is shown.
+struct log_source {
+    char *prefix; // "[pod/etcd-n1/etcd] ", "" for none
+};
+
+struct logs {
+    const struct logs_options *options;
+    struct client *client;
+    struct log_source *sources;
+    size_t n;
+};
+
+static const struct option logs_options[] = {
+    OPT_BOOL(logs_options, follow, .letter = 'f', .name = "follow",
+             .help = "Go on with what is being written, until that run of the container is over"),
+    OPT_BOOL(logs_options, previous, .letter = 'p', .name = "previous",
+             .help = "The run before this one: why did it restart?"),
+    OPT_STRING(logs_options, container, .letter = 'c', .name = "container", .argument = "CONTAINER",
+               .help = "Which container, where the pod has several"),
+    OPT_BOOL(logs_options, all_containers, .name = "all-containers",
+             .help = "All containers of the pod"),
+    OPT_BOOL(logs_options, prefix, .name = "prefix",
+             .help = "Begin every line with its pod and container"),
+    OPT_DURATION(logs_options, since_nsec, .name = "since", .argument = "DURATION",
+                 .help = "Only lines newer than 5s, 2m or 3h"),
+    OPT_STRING(logs_options, since_time, .name = "since-time", .argument = "TIME",
+               .help = "Only lines after this moment (2026-11-21T06:48:19Z)"),
+    OPT_INT(logs_options, tail, .name = "tail", .argument = "LINES", .min = -1,
+            .help = "Only the last lines (-1: all)"),
+    OPT_INT(logs_options, limit_bytes, .name = "limit-bytes", .argument = "BYTES",
+            .help = "Stop after that many bytes"),
+    OPT_BOOL(logs_options, timestamps, .name = "timestamps",
+             .help = "Begin every line with its time"),
+    OPT_STRING(logs_options, scope.namespace_, .letter = 'n', .name = "namespace",
+               .argument = "NAMESPACE", .help = "The pod's namespace (default: any)"),
+    COMMON_OPTIONS(logs_options),
+};
+
+static char *log_path(const struct logs_options *o, const json_t *pod, const char *container)
+{
+    struct buffer b = BUFFER_EMPTY;
+    _cleanup_free_ char *ns = client_escape(field_text_or_empty(pod, "metadata.namespace"));
+    _cleanup_free_ char *name = client_escape(field_text_or_empty(pod, "metadata.name"));
+    _cleanup_free_ char *escaped = client_escape(container);
+    buffer_printf(&b, "/containerLogs/%s/%s/%s?", ns, name, escaped);
+    if (o->follow)
+        buffer_add_str(&b, "follow=true&");
+    if (o->previous)
+        buffer_add_str(&b, "previous=true&");
+    if (o->timestamps)
+        buffer_add_str(&b, "timestamps=true&");
+    if (o->tail >= 0)
+        buffer_printf(&b, "tailLines=%lld&", (long long)o->tail);
+    if (o->limit_bytes > 0)
+        buffer_printf(&b, "limitBytes=%lld&", (long long)o->limit_bytes);
+    if (o->since_nsec > 0) // whole seconds, rounded up as kubectl does
+        buffer_printf(&b, "sinceSeconds=%lld&",
+                      (long long)((o->since_nsec + NSEC_PER_SEC - 1) / NSEC_PER_SEC));
+    if (o->since_time) {
+        _cleanup_free_ char *since = client_escape(o->since_time);
+        buffer_printf(&b, "sinceTime=%s&", since);
+    }
+    buffer_truncate(&b, b.len - 1); // the last "&", or the "?" where there is no parameter
+    return buffer_take(&b);
+}
+
+static int write_through(void *userdata, const char *data, size_t len)
+{
+    fwrite(data, 1, len, stdout);
+    fflush(stdout);
+    return ferror(stdout) ? -EIO : 0;
+}
+
+static int write_line(void *userdata, const char *line, size_t len)
+{
+    struct log_source *source = userdata;
+    fputs(source->prefix, stdout);
+    fwrite(line, 1, len, stdout);
+    putchar('\n');
+    fflush(stdout);
+    return ferror(stdout) ? -EIO : 0;
+}
+
+static bool has_container(const json_t *pod, const char *name)
+{
+    return field_named(field_at(pod, "spec.containers"), name) ||
+           field_named(field_at(pod, "spec.initContainers"), name);
+}
+
+static void list_names(const json_t *containers, struct string_list *names)
+{
+    for (size_t i = 0; i < json_array_size(containers); i++)
+        string_list_add(names, field_text_or_empty(json_array_get(containers, i), "name"));
+}
+
+static char *join(const struct string_list *names)
+{
+    struct buffer b = BUFFER_EMPTY;
+    for (size_t i = 0; i < names->n; i++)
+        buffer_printf(&b, "%s%s", i ? " " : "", names->items[i]);
+    return buffer_take(&b);
+}
+
+// Which containers' logs: -c, all, the one that is named after kubectl's default annotation, or the
+// first (and then it says which others there are).
+static int choose_containers(const struct logs_options *o, const json_t *pod,
+                             struct string_list *ret, struct error *err)
+{
+    _cleanup_string_list_ struct string_list names = {0};
+    const char *pod_name = field_text_or_empty(pod, "metadata.name");
+    list_names(field_at(pod, "spec.initContainers"), &names);
+    list_names(field_at(pod, "spec.containers"), &names);
+    _cleanup_free_ char *known = join(&names);
+    if (o->container && !has_container(pod, o->container))
+        return error_set(err, ENOENT, "pod %s has no container \"%s\"; it has: %s", pod_name,
+                         o->container, known);
+    if (o->all_containers) {
+        string_list_copy(ret, &names);
+        return 0;
+    }
+    const json_t *annotations = field_at(pod, "metadata.annotations");
+    const char *annotated =
+        json_string_value(json_object_get(annotations, "kubectl.kubernetes.io/default-container"));
+    const json_t *first = json_array_get(field_at(pod, "spec.containers"), 0);
+    const char *name = o->container ? o->container
+                       : annotated && has_container(pod, annotated)
+                           ? annotated
+                           : field_text_or_empty(first, "name");
+    if (!o->container && names.n > 1)
+        fprintf(stderr, "Defaulted container \"%s\" out of: %s\n", name, known);
+    string_list_add(ret, name);
+    return 0;
+}
+
+// Containers after each other; all at once with -f.
+static int show_logs(struct logs *logs, const json_t *pod, const struct string_list *containers,
+                     struct error *err)
+{
+    int r = 0;
+    logs->sources = xcalloc(containers->n, sizeof(*logs->sources));
+    logs->n = containers->n;
+    bool plain = !logs->options->prefix && (containers->n == 1 || !logs->options->follow);
+    for (size_t i = 0; i < containers->n && r == 0; i++) {
+        const char *name = containers->items[i];
+        _cleanup_free_ char *path = log_path(logs->options, pod, name);
+        struct log_source *source = &logs->sources[i];
+        source->prefix =
+            logs->options->prefix
+                ? xasprintf("[pod/%s/%s] ", field_text_or_empty(pod, "metadata.name"), name)
+                : xstrdup("");
+        if (plain)
+            client_add_data(logs->client, path, write_through, source);
+        else
+            client_add_lines(logs->client, path, write_line, source);
+        if (!logs->options->follow)
+            r = client_run(logs->client, MONOTIME_NEVER, err);
+    }
+    if (r == 0 && logs->options->follow)
+        r = client_run(logs->client, MONOTIME_NEVER, err);
+    return r;
+}
+
+static int run_logs(struct logs *logs, const char *name, struct error *err)
+{
+    _cleanup_free_ char *path = client_pod_path(logs->options->scope.namespace_, name, "");
+    _cleanup_string_list_ struct string_list containers = {0};
+    json_t *pod = NULL;
+    int r = client_get(logs->client, path, &pod, err);
+    if (r == 0)
+        r = choose_containers(logs->options, pod, &containers, err);
+    if (r == 0)
+        r = show_logs(logs, pod, &containers, err);
+    json_decref(pod);
+    for (size_t i = 0; i < logs->n; i++)
+        free(logs->sources[i].prefix);
+    free(logs->sources);
+    return r;
+}
+
+static const char *wrong_combination(const struct logs_options *o)
+{
+    walltime t;
+    if (o->follow && o->previous)
+        return "-f and -p do not go together: the previous run is over";
+    if (o->since_nsec > 0 && o->since_time)
+        return "--since and --since-time do not go together";
+    if (o->container && o->all_containers)
+        return "-c and --all-containers do not go together";
+    if (o->since_time && walltime_parse(o->since_time, &t) < 0)
+        return "--since-time wants a moment such as 2026-11-21T06:48:19Z";
+    return NULL;
+}
+
+static int cmd_logs(int argc, char **argv)
+{
+    struct logs_options options = {.tail = -1};
+    _cleanup_options_rest_ struct options_rest rest = {0};
+    _cleanup_error_ struct error err = ERROR_NONE;
+    int status;
+    if (!command_parse(&command_logs, argc, argv, &options, &rest, &status))
+        return status;
+    if (rest.n == 2 && !options.container) // kubectl: logs POD CONTAINER
+        options.container = rest.arguments[1];
+    else if (rest.n != 1)
+        return command_usage_error(&command_logs, "say whose logs: mainstay logs NAME");
+    const char *wrong = wrong_combination(&options);
+    if (wrong)
+        return command_usage_error(&command_logs, "%s", wrong);
+    const char *name = rest.arguments[0];
+    if (str_starts_with(name, "pod/"))
+        name += strlen("pod/");
+    struct logs logs = {.options = &options, .client = client_new(options.common.socket)};
+    int r = run_logs(&logs, name, &err);
+    client_free(logs.client);
+    return client_failed(r, &err);
+}
+
+const struct command command_logs = {
+    .name = "logs",
+    .group = "Look",
+    .summary = "Show what a container wrote",
+    .usage = "NAME [-c CONTAINER] [-f] [-p]",
+    .examples = "  # The last fifty lines, and then what comes\n"
+                "  mainstay logs etcd --tail 50 -f\n"
+                "  # Why did it restart?\n"
+                "  mainstay logs -p kube-apiserver --tail 20\n"
+                "  # Everything of the last five minutes with its times\n"
+                "  mainstay logs kube-apiserver --since 5m --timestamps\n"
+                "  # The same is in the journal\n"
+                "  journalctl MAINSTAY_POD=etcd-$(hostname)",
+    .options = logs_options,
+    .n_options = ARRAY_SIZE(logs_options),
+    .argument = ARGUMENT_POD,
+    .run = cmd_logs,
+};
