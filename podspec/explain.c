@@ -203,7 +203,7 @@ static int find_target(const char *path, struct target *ret, struct error *err)
 
 int podspec_explain(const char *path, bool recursive, struct buffer *out, struct error *err)
 {
-    struct target at;
+    struct target at = {0};
     int r = find_target(path, &at, err);
     if (r < 0)
         return r;
