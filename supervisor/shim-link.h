@@ -34,7 +34,10 @@ int shim_link_start(const struct shim_link_options *options, const struct shim_s
                     struct error *err);
 
 // Connects to a shim directory that an earlier agent left. Works for living and dead shims alike
-// (`over` is called from the loop for a dead one). *ret_spec is what it was started with.
+// (`over` is called from the loop for a dead one). *ret_spec is what it was started with. The state
+// is what the shim last wrote to disk, and is told again by `changed` where it differs by then.
+// -ENOENT where there is no such directory, or where an agent died before it started the shim: what
+// it left is removed then.
 int shim_link_adopt(const struct shim_link_options *options, const char *id,
                     const struct shim_link_ops *ops, void *userdata, struct shim_link **ret,
                     struct shim_spec *ret_spec, struct error *err);

@@ -58,6 +58,31 @@ struct shim_message { // followed by `length` bytes of text
     uint32_t reserved;
 };
 
+// Sends one message with up to 3 descriptors, never blocking: 0, -EAGAIN where the peer does not
+// read, -EMSGSIZE where the text is too long, or sendmsg()'s errno.
+int shim_message_send(int fd, const struct shim_message *message, const void *text, const int *fds,
+                      size_t n_fds);
+
+struct shim_received {
+    struct shim_message head;
+    struct buffer text; // NUL-terminated
+    int fds[3];         // -1 where none came; close-on-exec
+};
+#define SHIM_RECEIVED_NONE                                                                         \
+    {                                                                                              \
+        .fds = { -1, -1, -1 }                                                                      \
+    }
+
+// Receives one message into *ret, which is cleared first. -EAGAIN where there is none, -ECONNRESET
+// at the end of the connection, -EBADMSG where it is malformed, or recvmsg()'s errno.
+int shim_message_receive(int fd, struct shim_received *ret);
+void shim_received_clear(struct shim_received *received); // closes what fds are left
+
+// A close-on-exec, non-blocking SOCK_SEQPACKET socket at `path` below dirfd: made and listening, or
+// connected. Paths may be longer than a socket address is. A descriptor or -errno.
+int shim_socket_listen(int dirfd, const char *path);
+int shim_socket_connect(int dirfd, const char *path);
+
 enum shim_phase { SHIM_PHASE_STARTING, SHIM_PHASE_RUNNING, SHIM_PHASE_EXITED, SHIM_PHASE_FAILED };
 
 // The `state` and `exit` files and the SHIM_STATE message: lines of "key=value", unknown keys are

@@ -1,0 +1,248 @@
+// See shim-journal.h.
+#include "supervisor/shim/shim-journal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include "base/alloc.h"
+#include "base/string-list.h"
+
+enum {
+    BATCH_MAX = 32,
+    PARTS = 4, // of a message: the fields of the container, the priority, the line, its end
+};
+
+struct shim_journal {
+    struct sockaddr_un address;
+    int fd; // connected, or -1
+    struct buffer fields;
+    uint64_t dropped, unsaid; // in all; since the last message that said so
+    size_t n;                 // messages in the batch
+    struct mmsghdr headers[BATCH_MAX];
+    struct iovec parts[BATCH_MAX][PARTS];
+};
+
+static const char end_of_line[] = "\n";
+static const char end_of_part[] = "\nCONTAINER_PARTIAL_MESSAGE=true\n";
+
+static void add_field(struct buffer *out, const char *name, const char *value)
+{
+    if (!value || strchr(value, '\n'))
+        return;
+    buffer_printf(out, "%s=%s\n", name, value);
+}
+
+struct shim_journal *shim_journal_new(const struct shim_spec *spec)
+{
+    struct shim_journal *journal = xcalloc(1, sizeof(*journal));
+    journal->fd = -1;
+    journal->address.sun_family = AF_UNIX;
+    if (strlen(spec->journal_socket) < sizeof(journal->address.sun_path))
+        strcpy(journal->address.sun_path, spec->journal_socket);
+    struct buffer *fields = &journal->fields;
+    add_field(fields, "SYSLOG_IDENTIFIER", spec->container);
+    add_field(fields, "CONTAINER_NAME", spec->container);
+    add_field(fields, "MAINSTAY_POD", spec->pod_name);
+    add_field(fields, "MAINSTAY_NAMESPACE", spec->pod_namespace);
+    add_field(fields, "MAINSTAY_CONTAINER", spec->container);
+    add_field(fields, "MAINSTAY_POD_UID", spec->pod_uid);
+    buffer_printf(fields, "MAINSTAY_RESTART_COUNT=%" PRIu64 "\n", spec->restart_count);
+    return journal;
+}
+
+static bool all_digits(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isdigit((unsigned char)p[i]))
+            return false;
+    return true;
+}
+
+static int zap_priority(const char *level, size_t len)
+{
+    static const struct {
+        const char *name;
+        int priority;
+    } levels[] = {
+        {"debug\"", 7}, {"info\"", 6},   {"warn\"", 4},  {"error\"", 3},
+        {"fatal\"", 2}, {"dpanic\"", 2}, {"panic\"", 2},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+        size_t n = strlen(levels[i].name);
+        if (len >= n && memcmp(level, levels[i].name, n) == 0)
+            return levels[i].priority;
+    }
+    return -1;
+}
+
+int shim_journal_priority(const char *line, size_t len, bool is_stderr)
+{
+    static const char zap[] = "{\"level\":\"";
+    const size_t zap_length = sizeof(zap) - 1;
+    int otherwise = is_stderr ? 3 : 6;
+    if (len >= 8 && all_digits(line + 1, 4) && line[5] == ' ' && all_digits(line + 6, 2))
+        switch (line[0]) {
+        case 'I':
+            return 6;
+        case 'W':
+            return 4;
+        case 'E':
+            return 3;
+        case 'F':
+            return 2;
+        default:
+            return otherwise;
+        }
+    if (len > zap_length && memcmp(line, zap, zap_length) == 0) {
+        int priority = zap_priority(line + zap_length, len - zap_length);
+        return priority < 0 ? otherwise : priority;
+    }
+    return otherwise;
+}
+
+static bool connected(struct shim_journal *journal)
+{
+    if (journal->fd >= 0)
+        return true;
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 ||
+        connect(fd, (const struct sockaddr *)&journal->address, sizeof(journal->address)) < 0)
+        return false;
+    journal->fd = TAKE_FD(fd);
+    return true;
+}
+
+// A message that is too big for a datagram goes as a sealed memfd, as the protocol has it.
+static int send_as_file(int fd, const struct msghdr *message)
+{
+    _cleanup_close_ int file = memfd_create("journal-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (file < 0 || writev(file, message->msg_iov, (int)message->msg_iovlen) < 0 ||
+        fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return -errno;
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    struct msghdr header = {.msg_control = &control, .msg_controllen = sizeof(control)};
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(rights), &file, sizeof(int));
+    return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+// Sends one message that could not be sent with the others: 0, or why not.
+static int send_alone(struct shim_journal *journal, const struct msghdr *message)
+{
+    if (!connected(journal))
+        return -ENOTCONN;
+    if (sendmsg(journal->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return 0;
+    int code = -errno;
+    if (code == -EMSGSIZE || code == -ENOBUFS)
+        return send_as_file(journal->fd, message);
+    if (code != -EAGAIN && code != -EINTR) {
+        // The socket is another one now, or gone: found again by its name.
+        close(journal->fd);
+        journal->fd = -1;
+    }
+    return code;
+}
+
+static bool say_what_is_missing(struct shim_journal *journal)
+{
+    char text[128];
+    if (journal->unsaid == 0)
+        return true;
+    int n = snprintf(text, sizeof(text),
+                     "PRIORITY=4\nMESSAGE=mainstay: %" PRIu64
+                     " lines before this one did not reach the journal\n",
+                     journal->unsaid);
+    struct iovec parts[2] = {{journal->fields.data, journal->fields.len}, {text, (size_t)n}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (send_alone(journal, &message) < 0)
+        return false;
+    journal->unsaid = 0;
+    return true;
+}
+
+static void drop(struct shim_journal *journal, size_t n)
+{
+    journal->dropped += n;
+    journal->unsaid += n;
+}
+
+void shim_journal_flush(struct shim_journal *journal)
+{
+    size_t done = 0, n = journal->n;
+    bool again = true; // once, after a new connection
+    journal->n = 0;
+    if (n == 0)
+        return;
+    if (!connected(journal) || !say_what_is_missing(journal)) {
+        drop(journal, n);
+        return;
+    }
+    while (done < n) {
+        int sent = journal->fd < 0 ? -1
+                                   : sendmmsg(journal->fd, journal->headers + done,
+                                              (unsigned)(n - done), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent > 0) {
+            done += (size_t)sent;
+            continue;
+        }
+        int code = send_alone(journal, &journal->headers[done].msg_hdr);
+        if (code == 0) {
+            done++;
+        } else if (journal->fd < 0 && again) {
+            again = false;
+        } else {
+            drop(journal, n - done); // it is full or gone: never wait for it
+            return;
+        }
+    }
+}
+
+void shim_journal_add(struct shim_journal *journal, const char *line, size_t len, bool is_stderr,
+                      bool partial)
+{
+    static const char *const priorities[8] = {
+        "PRIORITY=0\nMESSAGE=", "PRIORITY=1\nMESSAGE=", "PRIORITY=2\nMESSAGE=",
+        "PRIORITY=3\nMESSAGE=", "PRIORITY=4\nMESSAGE=", "PRIORITY=5\nMESSAGE=",
+        "PRIORITY=6\nMESSAGE=", "PRIORITY=7\nMESSAGE=",
+    };
+    if (journal->n == BATCH_MAX)
+        shim_journal_flush(journal);
+    const char *priority = priorities[shim_journal_priority(line, len, is_stderr)];
+    const char *end = partial ? end_of_part : end_of_line;
+    struct iovec *parts = journal->parts[journal->n];
+    parts[0] = (struct iovec){journal->fields.data, journal->fields.len};
+    parts[1] = (struct iovec){(void *)priority, strlen(priority)};
+    parts[2] = (struct iovec){(void *)line, len};
+    parts[3] = (struct iovec){(void *)end, strlen(end)};
+    journal->headers[journal->n++] = (struct mmsghdr){
+        .msg_hdr = {.msg_iov = parts, .msg_iovlen = PARTS},
+    };
+}
+
+uint64_t shim_journal_dropped(const struct shim_journal *journal)
+{
+    return journal->dropped;
+}
+
+void shim_journal_free(struct shim_journal *journal)
+{
+    if (!journal)
+        return;
+    cleanup_close(&journal->fd);
+    buffer_free(&journal->fields);
+    free(journal);
+}
