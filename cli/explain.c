@@ -1,0 +1,52 @@
+// `mainstay explain`: the pod spec's fields, from the table that decoding and validation read.
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/string-list.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "podspec/podspec.h"
+
+struct explain_options {
+    struct common_options common;
+    bool recursive;
+};
+
+static const struct option explain_options[] = {
+    OPT_BOOL(explain_options, recursive, .name = "recursive",
+             .help = "The names of all fields below, without their descriptions"),
+    COMMON_OPTIONS(explain_options),
+};
+
+static int cmd_explain(int argc, char **argv)
+{
+    struct explain_options options = {0};
+    _cleanup_options_rest_ struct options_rest rest = {0};
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_buffer_ struct buffer out = BUFFER_EMPTY;
+    int status;
+    if (!command_parse(&command_explain, argc, argv, &options, &rest, &status))
+        return status;
+    if (rest.n != 1)
+        return command_usage_error(&command_explain, "say which field: mainstay explain pod.spec");
+    int r = podspec_explain(rest.arguments[0], options.recursive, &out, &err);
+    if (r < 0)
+        return client_failed(r, &err);
+    fputs(buffer_str(&out), stdout);
+    return CLI_DONE;
+}
+
+const struct command command_explain = {
+    .name = "explain",
+    .group = "Help",
+    .summary = "Say what a field of a manifest means here",
+    .usage = "pod.spec.FIELD… [--recursive]",
+    .examples = "  mainstay explain pod.spec.containers.livenessProbe\n"
+                "  mainstay explain pod.spec.volumes --recursive",
+    .options = explain_options,
+    .n_options = ARRAY_SIZE(explain_options),
+    .argument = ARGUMENT_WORDS,
+    .words =
+        (const char *const[]){"pod", "pod.spec", "pod.spec.containers", "pod.spec.volumes", NULL},
+    .run = cmd_explain,
+};
