@@ -238,6 +238,15 @@ class Agent:
             pass
         raise AssertionError(f"no event {reason} for {pod}:\n" + self.agent_log())
 
+    def wait_event_of(self, reasons):
+        try:
+            for event in self.watch("/mainstay/v1/events?watch=true&after=0"):
+                if event["reason"] in reasons:
+                    return event
+        except socket.timeout:
+            pass
+        raise AssertionError(f"none of {reasons}:\n" + self.agent_log())
+
     def wait_ready_pod(self, name, restarts=None):
         full = f"{name}-{self.node}"
 
