@@ -1,0 +1,96 @@
+// What the files container*.c share. The container's first process is made by clone3(); it tells
+// its parent over a close-on-exec pipe what went wrong, what could not be had and which file it is
+// about to execute. The end of the pipe without a failure on it is the success of execve().
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "supervisor/shim/container.h"
+
+enum start_reason { // why a container could not be started, in the kubelet's words
+    START_REASON_MOUNT,
+    START_REASON_CONFIG,
+    START_REASON_CREATE,
+    START_REASON_START,
+};
+const char *start_reason_name(enum start_reason reason);
+
+// ---- container-report.c ----
+
+struct start_report { // what came through the pipe
+    bool failed;
+    int code; // negative errno
+    enum start_reason reason;
+    char *message;
+    char *command;
+    struct buffer warnings;
+};
+
+void start_report_warnings(int pipe, const struct buffer *warnings);
+void start_report_command(int pipe, const char *command);
+void start_report_failure(int pipe, enum start_reason reason, int code, const char *message);
+
+// Reads until the other side is closed. -EPROTO where what came is no report.
+int start_report_read(int pipe, struct start_report *ret);
+void start_report_free(struct start_report *report);
+
+// ---- container-command.c ----
+
+struct command {
+    char **argv;        // borrows its strings
+    char **environment; // owns its strings: path_prepend is in PATH
+    const char *path;   // the value of PATH, borrowed from `environment`; NULL: none
+};
+
+void command_prepare(const struct shim_spec *spec, char *const *argv, struct command *ret);
+void command_free(struct command *command);
+
+// The next file at or after *position in PATH that may be executed (argv[0] itself where it holds a
+// slash), or NULL with *ret_code: -ENOENT, or -EACCES where one was found that may not. The caller
+// frees.
+char *command_next(const struct command *command, const char **position, int *ret_code);
+
+// execve() of the first that works; tells the report pipe (where it is not negative) which. Returns
+// only on failure.
+int command_execute(const struct command *command, int report, struct error *err);
+
+// ---- container-child.c ----
+
+struct child_context {
+    const struct shim_spec *spec;
+    const struct shim_stdio *stdio;
+    int report;       // write end of the pipe
+    int report_read;  // read end, to be closed
+    bool in_v2_group; // clone3() put it into the first cgroup
+    uid_t uid;        // of the caller, outside a new user namespace
+    gid_t gid;
+};
+
+_Noreturn void container_child(const struct child_context *context);
+
+// The steps that an exec into a running container shares.
+void child_reset_signals(void);
+int child_set_stdio(const int fds[3], bool tty, struct error *err);
+// SIGKILL when the parent dies; ends at once where it is dead already, which the pipe tells.
+void child_die_with_parent(int report);
+int child_join_cgroups(const struct shim_spec *spec, size_t first, bool deferred_too,
+                       struct buffer *warnings, struct error *err);
+int child_change_directory(const struct shim_spec *spec, struct error *err);
+
+// ---- container-cgroup.c ----
+
+// Joining a cgroup v1 costs milliseconds (the kernel waits for an RCU grace period), so a
+// hierarchy in which only a weight is set, and no bound, is joined once the container runs. Only
+// where the first cgroup, which tracks the processes, is joined at birth.
+bool container_cgroup_is_deferred(const struct shim_spec *spec, size_t i);
+
+// Writes the limits. 0, or an error for a required one.
+int container_write_limits(const struct shim_spec *spec, struct buffer *warnings,
+                           struct error *err);
+
+// Moves what runs in the container's first cgroup into the deferred ones.
+void container_join_deferred(const struct shim_spec *spec, pid_t pid, struct buffer *warnings);

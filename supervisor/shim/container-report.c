@@ -1,0 +1,119 @@
+// The pipe between the container's first process and its parent. See container-internal.h.
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "supervisor/shim/container-internal.h"
+
+enum { REPORT_MAX = 256 << 10 };
+
+enum record_kind { RECORD_WARNINGS = 1, RECORD_COMMAND, RECORD_FAILURE };
+
+struct record {
+    uint32_t kind;
+    int32_t code;
+    uint32_t reason;
+    uint32_t length; // bytes of text that follow
+};
+
+const char *start_reason_name(enum start_reason reason)
+{
+    static const char *const names[] = {
+        [START_REASON_MOUNT] = "FailedMount",
+        [START_REASON_CONFIG] = "CreateContainerConfigError",
+        [START_REASON_CREATE] = "CreateContainerError",
+        [START_REASON_START] = "StartError",
+    };
+    return reason < ARRAY_SIZE(names) ? names[reason] : "CreateContainerError";
+}
+
+static void send_record(int pipe, enum record_kind kind, enum start_reason reason, int code,
+                        const char *text)
+{
+    struct record record = {kind, code, reason, (uint32_t)strlen(text)};
+    _cleanup_buffer_ struct buffer out = BUFFER_EMPTY;
+    buffer_add(&out, &record, sizeof(record));
+    buffer_add(&out, text, record.length);
+    // A parent that no longer reads is about to end this process.
+    (void)fs_write_all(pipe, out.data, out.len);
+}
+
+void start_report_warnings(int pipe, const struct buffer *warnings)
+{
+    if (warnings->len > 0)
+        send_record(pipe, RECORD_WARNINGS, 0, 0, buffer_str(warnings));
+}
+
+void start_report_command(int pipe, const char *command)
+{
+    send_record(pipe, RECORD_COMMAND, 0, 0, command);
+}
+
+void start_report_failure(int pipe, enum start_reason reason, int code, const char *message)
+{
+    send_record(pipe, RECORD_FAILURE, reason, code, message);
+}
+
+static void take_record(const struct record *record, const char *text, struct start_report *ret)
+{
+    switch (record->kind) {
+    case RECORD_WARNINGS:
+        buffer_add(&ret->warnings, text, record->length);
+        break;
+    case RECORD_COMMAND:
+        free(ret->command);
+        ret->command = xstrndup(text, record->length);
+        break;
+    case RECORD_FAILURE:
+        free(ret->message);
+        ret->message = xstrndup(text, record->length);
+        ret->failed = true;
+        ret->code = record->code < 0 ? record->code : -EIO;
+        ret->reason = record->reason;
+        break;
+    default:
+        break;
+    }
+}
+
+static int read_all(int pipe, struct buffer *in)
+{
+    for (;;) {
+        ssize_t n = read(pipe, buffer_reserve(in, 4096), 4096);
+        if (n == 0)
+            return 0;
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        in->len += n > 0 ? (size_t)n : 0;
+        if (in->len > REPORT_MAX)
+            return -EPROTO;
+    }
+}
+
+int start_report_read(int pipe, struct start_report *ret)
+{
+    _cleanup_buffer_ struct buffer in = BUFFER_EMPTY;
+    int code = read_all(pipe, &in);
+    for (size_t at = 0; code == 0 && at < in.len;) {
+        struct record record;
+        if (in.len - at < sizeof(record))
+            return -EPROTO;
+        memcpy(&record, in.data + at, sizeof(record));
+        at += sizeof(record);
+        if (record.length > in.len - at)
+            return -EPROTO;
+        take_record(&record, in.data + at, ret);
+        at += record.length;
+    }
+    return code;
+}
+
+void start_report_free(struct start_report *report)
+{
+    free(report->message);
+    free(report->command);
+    buffer_free(&report->warnings);
+}

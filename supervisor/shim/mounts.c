@@ -1,0 +1,210 @@
+// The order in which the container's file system is put together. See mounts.h.
+#include "supervisor/shim/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/string-list.h"
+
+static int depth_of(const char *path)
+{
+    int depth = 0;
+    for (const char *p = path; *p; p++)
+        depth += *p == '/' && p[1] && p[1] != '/';
+    return depth;
+}
+
+static int set_propagation(const struct mount_plan *plan, int tree, const struct shim_mount *mount)
+{
+    struct mount_attr attr = {.propagation = mount->propagate_from_host ? MS_SLAVE : MS_PRIVATE};
+    if (plan->classic || mount->propagate_both)
+        return 0;
+    if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) == 0)
+        return 0;
+    return errno == ENOSYS ? 0 : -errno; // before Linux 5.12: private with everything else
+}
+
+static int open_source(struct mount_plan *plan, const struct shim_mount *mount, struct error *err)
+{
+    struct stat st;
+    int code = mounts_check_source(mount, err);
+    if (code < 0)
+        return code;
+    int fd = open(mount->source, O_PATH | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "volume %s: %s", mount->volume, mount->source);
+    if (!str_empty(mount->sub_path)) {
+        int sub = mounts_open_sub_path(fd, mount, err);
+        close(fd);
+        if (sub < 0)
+            return sub;
+        fd = sub;
+    }
+    _cleanup_close_ int original = fd;
+    if (fstat(original, &st) < 0)
+        return error_errno(err, errno, "volume %s: %s", mount->volume, mount->source);
+    int tree = mounts_clone(plan, original);
+    if (tree >= 0 && (code = set_propagation(plan, tree, mount)) < 0) {
+        close(tree);
+        tree = code;
+    }
+    if (tree < 0)
+        return error_errno(err, tree, "volume %s: cannot bind %s", mount->volume, mount->source);
+    *LIST_APPEND(&plan->trees) = (struct mount_tree){
+        .mount = mount,
+        .fd = tree,
+        .directory = S_ISDIR(st.st_mode),
+        .depth = depth_of(mount->destination),
+    };
+    return 0;
+}
+
+int mounts_open_sources(struct mount_plan *plan, struct error *err)
+{
+    LIST_EACH (mount, &plan->spec->mounts) {
+        int code = open_source(plan, mount, err);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static int attach_one(struct mount_plan *plan, const struct mount_tree *tree, struct error *err)
+{
+    const struct shim_mount *mount = tree->mount;
+    _cleanup_close_ int point = mounts_point(plan, mount->destination, tree->directory, err);
+    if (point < 0)
+        return error_prefix(err, point, "volume %s", mount->volume);
+    int code = mounts_put(plan, tree->fd, point, mount->read_only);
+    if (code == -ENOTDIR)
+        return error_set(err, ENOTDIR,
+                         "volume %s: %s is a %s, but what is at %s in the container is not",
+                         mount->volume, mount->source, tree->directory ? "directory" : "file",
+                         mount->destination);
+    if (code < 0)
+        return error_errno(err, code, "volume %s: cannot mount %s at %s", mount->volume,
+                           mount->source, mount->destination);
+    if (!mount->read_only && !plan->classic)
+        mounts_add_writable(plan, tree->fd);
+    return 0;
+}
+
+int mounts_attach(struct mount_plan *plan, struct error *err)
+{
+    size_t done = 0;
+    for (int depth = 0; done < plan->trees.n; depth++)
+        LIST_EACH (tree, &plan->trees) {
+            if (tree->depth != depth)
+                continue;
+            int code = attach_one(plan, tree, err);
+            if (code < 0)
+                return code;
+            done++;
+        }
+    return 0;
+}
+
+static int bind_termination_file(struct mount_plan *plan, struct error *err)
+{
+    const struct shim_spec *spec = plan->spec;
+    if (str_empty(spec->termination_path) || str_empty(spec->termination_file))
+        return 0;
+    _cleanup_close_ int original = open(spec->termination_file, O_PATH | O_CLOEXEC);
+    if (original < 0)
+        return error_errno(err, errno, "%s", spec->termination_file);
+    _cleanup_close_ int tree = mounts_clone(plan, original);
+    if (tree < 0)
+        return error_errno(err, tree, "cannot bind %s", spec->termination_file);
+    _cleanup_close_ int point = mounts_point(plan, spec->termination_path, false, err);
+    if (point < 0)
+        return error_prefix(err, point, "terminationMessagePath");
+    int code = mounts_put(plan, tree, point, false);
+    return code < 0 ? error_errno(err, code, "cannot mount the termination log at %s",
+                                  spec->termination_path)
+                    : 0;
+}
+
+// ---- the root ----
+
+// Overlay options separate by comma and (layers) by colon; both may stand in an image's path.
+static void add_layer(struct buffer *options, const char *name, const char *path)
+{
+    buffer_printf(options, "%s%s=", options->len ? "," : "", name);
+    for (const char *p = path; *p; p++) {
+        if (strchr(",:\\", *p))
+            buffer_add_char(options, '\\');
+        buffer_add_char(options, *p);
+    }
+}
+
+static int mount_overlay(struct mount_plan *plan, struct error *err)
+{
+    const struct shim_spec *spec = plan->spec;
+    _cleanup_buffer_ struct buffer options = BUFFER_EMPTY;
+    add_layer(&options, "lowerdir", spec->root_lower);
+    add_layer(&options, "upperdir", spec->root_upper);
+    add_layer(&options, "workdir", spec->root_work);
+    if (spec->new_user_namespace)
+        buffer_add_str(&options, ",userxattr");
+    // Over the image itself: that needs no mount point, and nobody else sees it.
+    if (mount("overlay", spec->root_lower, "overlay", 0, buffer_str(&options)) < 0)
+        return error_errno(err, errno, "cannot mount an overlay over %s", spec->root_lower);
+    plan->root = open(spec->root_lower, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (plan->root < 0)
+        return error_errno(err, errno, "%s", spec->root_lower);
+    mounts_add_writable(plan, plan->root);
+    return 0;
+}
+
+static int open_host_root(struct mount_plan *plan, struct error *err)
+{
+    plan->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (plan->root < 0)
+        return error_errno(err, errno, "/");
+    if (plan->spec->root_read_only) {
+        int code = mounts_set_read_only(plan, plan->root, true);
+        if (code < 0)
+            return error_errno(err, code, "cannot make the root read-only");
+    }
+    return mounts_needs_root_mirror(plan) ? mounts_mirror_root(plan, err) : 0;
+}
+
+static int finish_overlay_root(struct mount_plan *plan, struct error *err)
+{
+    if (plan->spec->root_read_only) {
+        int code = mounts_set_read_only(plan, plan->root, false);
+        if (code < 0)
+            return error_errno(err, code, "cannot make the root read-only");
+    }
+    int code = mounts_pivot(plan->root);
+    return code < 0 ? error_errno(err, code, "cannot change to the container's root") : 0;
+}
+
+int mounts_make_root(struct mount_plan *plan, struct error *err)
+{
+    bool overlay = plan->spec->root_kind == SHIM_ROOT_OVERLAY;
+    int code = mounts_open_sources(plan, err);
+    if (code < 0)
+        return code;
+    // From here on nothing that is mounted shows outside.
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return error_errno(err, errno, "cannot make the mount namespace private");
+    code = overlay ? mount_overlay(plan, err) : open_host_root(plan, err);
+    if (code == 0)
+        code = mounts_make_proc_sys(plan, err);
+    if (code == 0)
+        code = mounts_make_dev(plan, err);
+    if (code == 0)
+        code = mounts_attach(plan, err);
+    if (code == 0)
+        code = bind_termination_file(plan, err);
+    if (code == 0)
+        mounts_seal_mirrors(plan);
+    return code == 0 && overlay ? finish_overlay_root(plan, err) : code;
+}
