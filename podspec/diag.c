@@ -57,6 +57,35 @@ void diag_quote(const char *text, struct buffer *out)
     buffer_add_str(out, shown < n ? "…\"" : "\"");
 }
 
+struct ordered {
+    struct diag diag;
+    size_t order;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct ordered *x = a, *y = b;
+    if (x->diag.line != y->diag.line)
+        return x->diag.line < y->diag.line ? -1 : 1;
+    if (x->diag.column != y->diag.column)
+        return x->diag.column < y->diag.column ? -1 : 1;
+    return x->order < y->order ? -1 : 1;
+}
+
+void diag_list_sort(struct diag_list *list, size_t from)
+{
+    if (list->n <= from + 1)
+        return;
+    size_t n = list->n - from;
+    struct ordered *ordered = xcalloc(n, sizeof(ordered[0]));
+    for (size_t i = 0; i < n; i++)
+        ordered[i] = (struct ordered){list->items[from + i], i};
+    qsort(ordered, n, sizeof(ordered[0]), compare_places);
+    for (size_t i = 0; i < n; i++)
+        list->items[from + i] = ordered[i].diag;
+    free(ordered);
+}
+
 void diag_list_copy(struct diag_list *to, const struct diag_list *from)
 {
     *to = *from;

@@ -47,6 +47,10 @@ void diag_format(const struct diag *d, struct buffer *out);
 // Text of the input within quotes, cut where it is long, without control characters.
 void diag_quote(const char *text, struct buffer *out);
 
+// Brings the findings from index `from` on into the order of the file; those of one place keep
+// their order.
+void diag_list_sort(struct diag_list *list, size_t from);
+
 void diag_list_copy(struct diag_list *to, const struct diag_list *from);
 void diag_list_free(struct diag_list *list);
 

@@ -200,7 +200,7 @@ int podspec_parse(const char *file, const void *data, size_t size, struct pod_li
                   struct diag_list *diags)
 {
     struct parser p = {.file = file, .diags = diags};
-    size_t errors = diags->errors;
+    size_t errors = diags->errors, found = diags->n;
     _cleanup_yaml_tree_ struct yaml_tree *tree = NULL;
     (void)yaml_tree_parse(file, data, size, &tree, diags); // its errors are among the findings
     for (size_t i = 0; tree && i < yaml_tree_documents(tree) && diags->dropped == 0; i++)
@@ -208,6 +208,7 @@ int podspec_parse(const char *file, const void *data, size_t size, struct pod_li
             parse_document(&p, yaml_tree_document(tree, i));
     if (diags->errors == errors && p.pods.n == 0)
         diag_add(diags, DIAG_ERROR, (struct diag_place){.file = file}, "no pod in it");
+    diag_list_sort(diags, found);
     if (diags->errors > errors) {
         pod_list_free(&p.pods);
         return -EINVAL;
