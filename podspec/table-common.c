@@ -88,7 +88,8 @@ static const struct field_schema resource_field_selector_fields[] = {
                       "Required in volumes."),
     ROW_STRING(resource_field_selector, resource, .required = true,
                .check = check_resource_selector,
-               .doc = "Which amount: limits.cpu, requests.memory, …"),
+               .doc = "Which amount: limits or requests of cpu, memory or ephemeral-storage, such "
+                      "as limits.cpu."),
     ROW_QUANTITY(resource_field_selector, divisor,
                  .doc = "The unit of the result, which is rounded up; 1 where unset."),
 };
