@@ -202,6 +202,21 @@ static bool resolve_number(const char *text, struct scalar *ret)
     return resolve_integer(plain, ret) || resolve_float(plain, ret);
 }
 
+// strconv.ParseFloat takes underscores, but only between two digits.
+static bool resolve_fraction(const char *text, struct scalar *ret)
+{
+    _cleanup_free_ char *plain = xmalloc(strlen(text) + 1);
+    char *end = plain;
+    for (const char *p = text; *p; p++) {
+        if (*p != '_')
+            *end++ = *p;
+        else if (p == text || !is_digit(p[-1]) || !is_digit(p[1]))
+            return false;
+    }
+    *end = '\0';
+    return resolve_float(plain, ret);
+}
+
 static void resolve_plain(const char *text, struct scalar *ret)
 {
     *ret = (struct scalar){SCALAR_STRING};
@@ -210,7 +225,7 @@ static void resolve_plain(const char *text, struct scalar *ret)
     if (is_digit(*text) || *text == '-' || *text == '+')
         resolve_number(text, ret);
     else if (*text == '.')
-        resolve_float(text, ret);
+        resolve_fraction(text, ret);
 }
 
 static double scalar_number(const struct scalar *scalar)
