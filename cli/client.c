@@ -99,6 +99,14 @@ void client_free(struct client *client)
     free(client);
 }
 
+size_t client_streams(const struct client *client)
+{
+    size_t n = 0;
+    for (const struct stream *stream = client->streams; stream; stream = stream->next)
+        n++;
+    return n;
+}
+
 const char *client_socket(const struct client *client)
 {
     return client->socket;
@@ -115,7 +123,7 @@ static void deliver_lines(struct stream *stream)
 {
     size_t begin = 0;
     struct buffer *b = &stream->pending;
-    while (stream->client->stopped == 0) {
+    while (stream->client->stopped == 0 && begin < b->len) {
         char *newline = memchr(b->data + begin, '\n', b->len - begin);
         if (!newline)
             break;
@@ -127,14 +135,30 @@ static void deliver_lines(struct stream *stream)
     buffer_consume(b, begin);
 }
 
+// What an earlier run left because a callback stopped it.
+static void deliver_rest(struct client *client)
+{
+    for (struct stream *stream = client->streams; stream; stream = stream->next)
+        if (stream->line && answer_is_success(stream))
+            deliver_lines(stream);
+}
+
+// The last line of a stream may lack its newline.
+static void deliver_end(struct stream *stream)
+{
+    struct buffer *b = &stream->pending;
+    if (stream->line && b->len > 0 && stream->client->stopped == 0)
+        stream->client->stopped = stream->line(stream->userdata, b->data, b->len);
+}
+
 // curl's write callback: anything but `size` ends the transfer.
 static size_t body_arrives(char *data, size_t one, size_t size, void *userdata)
 {
     struct stream *stream = userdata;
     bool success = answer_is_success(stream);
-    if (stream->client->stopped != 0)
-        return size;
     if (success && stream->data) {
+        if (stream->client->stopped != 0)
+            return size; // whoever reads bytes and stops does not come back
         stream->client->stopped = stream->data(stream->userdata, data, size * one);
         return size;
     }
@@ -283,6 +307,8 @@ static int reap(struct client *client, struct buffer *ret_body, struct error *er
         int r = stream_result(stream, code, result == 0 ? err : NULL);
         if (result == 0)
             result = r;
+        if (r == 0)
+            deliver_end(stream);
         if (r == 0 && ret_body && stream->collect)
             buffer_add(ret_body, buffer_str(&stream->pending), stream->pending.len);
         unlink_stream(client, stream);
@@ -315,10 +341,14 @@ static int run(struct client *client, monotime deadline, struct buffer *ret_body
     client->stopped = 0;
     for (;;) {
         int running = 0;
-        curl_multi_perform(client->multi, &running);
+        deliver_rest(client);
+        if (client->stopped == 0)
+            curl_multi_perform(client->multi, &running);
         if (client->stopped != 0)
             return client->stopped;
         int r = reap(client, ret_body, err);
+        if (client->stopped != 0)
+            return client->stopped;
         if (r < 0 || (!client->streams && (client->n_fds == 0 || ret_body)))
             return r;
         if (monotime_reached(deadline, monotime_now()))

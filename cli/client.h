@@ -46,6 +46,8 @@ void client_add_fd(struct client *client, int fd, int (*fn)(void *userdata), voi
 // the deadline has passed (-ETIMEDOUT, without a message), or one of them failed. Ended streams are
 // dropped; the others stay for the next call.
 int client_run(struct client *client, monotime deadline, struct error *err);
+// How many streams have not ended.
+size_t client_streams(const struct client *client);
 // Ends all streams.
 void client_drop_streams(struct client *client);
 
