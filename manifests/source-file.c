@@ -58,11 +58,17 @@ static bool signature_equal(const struct file_signature *a, const struct file_si
            a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
-// Wall-clock time since `t`; a time in the future counts as just now.
+// Wall-clock time since `t`, which is as coarse as the kernel's tick; a time in the future counts
+// as just now.
 static int64_t age_usec(struct timespec t)
 {
     int64_t nsec = walltime_now().nsec - (t.tv_sec * NSEC_PER_SEC + t.tv_nsec);
     return nsec > 0 ? nsec / NSEC_PER_USEC : 0;
+}
+
+static bool modified_recently(const struct manifest_source *source, const struct stat *st)
+{
+    return age_usec(st->st_mtim) + source->skipped_usec < source->settle_usec;
 }
 
 // ---- judging
@@ -75,7 +81,7 @@ static void end_deferral(struct manifest_file *file)
 // Puts the judgement off; false where it was put off for long enough.
 static bool defer(struct manifest_source *source, struct manifest_file *file)
 {
-    monotime now = monotime_now();
+    monotime now = source_now(source);
     if (source->settle_usec <= 0)
         return false;
     if (monotime_is_never(file->deferred_since))
@@ -150,7 +156,7 @@ static void judge_unreadable(struct manifest_source *source, struct manifest_fil
     file->steady = false;
     bool same = file->judged && file->refused && !*file->hash && file->diags.n == 1 &&
                 str_equal(file->diags.items[0].message, message);
-    monotime now = monotime_now();
+    monotime now = source_now(source);
     bool first = monotime_is_never(file->deferred_since);
     bool waited = !first && monotime_since(now, file->deferred_since) >= source->settle_usec;
     if (!same && !waited && (!first || defer(source, file))) {
@@ -281,7 +287,7 @@ static void judge_content(struct manifest_source *source, struct manifest_file *
         accept_content(source, file, hash, content, &pods, &diags);
         return;
     }
-    if (age_usec(st->st_mtim) < source->settle_usec && defer(source, file))
+    if (modified_recently(source, st) && defer(source, file))
         return;
     note_judgement(source, file, true, hash, &diags);
 }
@@ -306,7 +312,7 @@ static enum writer look_for_writer(int fd)
 static bool being_written(const struct manifest_source *source, int fd, const struct stat *st,
                           enum look_trust trust)
 {
-    if (age_usec(st->st_mtim) >= source->settle_usec)
+    if (!modified_recently(source, st))
         return false; // left alone for long enough
     switch (look_for_writer(fd)) {
     case WRITER_NONE:
@@ -410,7 +416,7 @@ static void note_gone(struct manifest_source *source, struct manifest_file *file
     source->changed = true;
     // What was never seen by anybody need not wait.
     bool shown = file->has_good || file->reported;
-    file->remove_at = monotime_add_usec(monotime_now(), shown ? source->settle_usec : 0);
+    file->remove_at = monotime_add_usec(source_now(source), shown ? source->settle_usec : 0);
 }
 
 void source_look(struct manifest_source *source, struct manifest_file *file, enum look_trust trust)

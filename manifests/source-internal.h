@@ -133,6 +133,7 @@ struct manifest_source {
     char *state_dir; // NULL: nothing is stored
     char *node_name;
     int64_t rescan_usec, settle_usec;
+    int64_t skipped_usec; // time that did not pass (manifest_source_skip_time())
     struct manifest_source_ops ops;
     void *userdata;
 
@@ -145,6 +146,7 @@ struct manifest_source {
     bool present; // the path was there at the last scan
     bool scanned; // at least once, completely
     bool synced;  // the owner was told
+    bool settled; // pods were settled once; until then the store says who ran before
     bool swept;   // the store was rid of what belongs to no file
     bool changed; // something happened that the pods may depend on
     monotime last_scan;
@@ -154,6 +156,12 @@ struct manifest_source {
     LIST_OF(struct running_pod) running;   // sorted by namespace and name
     char *contests; // "namespace/name<TAB>path" lines: who provides each contested pod, as stored
 };
+
+// The time that everything here goes by.
+static inline monotime source_now(const struct manifest_source *source)
+{
+    return monotime_add_usec(monotime_now(), source->skipped_usec);
+}
 
 // ---- source-scan.c
 
@@ -211,6 +219,9 @@ void source_store_load_contests(struct manifest_source *source);
 void source_store_save_contests(struct manifest_source *source, const char *text);
 
 // ---- source.c, for tests
+
+// As though so much more time had passed since everything that happened so far.
+void manifest_source_skip_time(struct manifest_source *source, int64_t usec);
 
 // True where nothing is under way: no event waits, no file is deferred or about to be forgotten.
 bool manifest_source_idle(const struct manifest_source *source);

@@ -67,6 +67,12 @@ static void gather_claims(struct reconciliation *r)
         qsort(r->claims.items, r->claims.n, sizeof(r->claims.items[0]), compare_claims);
 }
 
+static void stop_running(struct reconciliation *r, struct running_pod *running)
+{
+    LIST_APPEND(&r->removals)->removed = *running;
+    *running = (struct running_pod){0};
+}
+
 // The order of what runs is that of the claims, so one pass over both is enough: `*at` moves on.
 // Passes over (and removes) what comes before `pod`; NULL: all.
 static struct running_pod *advance(struct reconciliation *r, size_t *at, const struct pod *pod)
@@ -84,13 +90,12 @@ static struct running_pod *advance(struct reconciliation *r, size_t *at, const s
             (*at)++;
             return running;
         }
-        LIST_APPEND(&r->removals)->removed = *running;
-        *running = (struct running_pod){0};
+        stop_running(r, running);
     }
     return NULL;
 }
 
-// The file that provided a contested pod before a restart of the agent.
+// The file that provided a contested pod before the agent was restarted.
 static bool won_before(const struct manifest_source *source, const struct claim *claim)
 {
     const struct object_meta *meta = &claim->pod->metadata;
@@ -100,21 +105,31 @@ static bool won_before(const struct manifest_source *source, const struct claim 
     return found && (found == source->contests || found[-1] == '\n');
 }
 
+// At the start of the agent, what was accepted before it comes before what is new.
+static bool is_older(const struct manifest_source *source, const struct manifest_file *file,
+                     const struct manifest_file *than)
+{
+    return !source->settled && *file->stored_hash && !*than->stored_hash;
+}
+
+// NULL: no file provides it any more.
 static const struct claim *choose(const struct reconciliation *r, const struct claim *claims,
                                   size_t n, const struct running_pod *running)
 {
-    const struct claim *keeper = NULL, *heir = NULL, *first = NULL;
+    const struct claim *keeper = NULL, *first = NULL;
     for (const struct claim *claim = claims; claim < claims + n; claim++) {
         bool keeps = running ? strcmp(running->file, claim->file->path) == 0
                              : n > 1 && won_before(r->source, claim);
         if (keeps)
             keeper = claim;
-        if (!first && !claim->file->gone)
+        if (claim->file->gone)
+            continue;
+        if (!first || is_older(r->source, claim->file, first->file))
             first = claim;
     }
-    heir = first ? first : &claims[0];
-    // A file that is about to be forgotten lets go at once where there is an heir.
-    return keeper && (!keeper->file->gone || !first) ? keeper : heir;
+    // A file that is about to be forgotten lets go at once where there is an heir, and gives
+    // nothing that did not run from it.
+    return keeper && (!keeper->file->gone || !first) ? keeper : first;
 }
 
 static void keep_running(struct reconciliation *r, const struct claim *claim,
@@ -143,11 +158,16 @@ static void keep_running(struct reconciliation *r, const struct claim *claim,
         running_pod_clear(old);
 }
 
-// All claims to one pod.
+// All claims to one pod; `running` is NULL where it does not run.
 static void settle_claims(struct reconciliation *r, const struct claim *claims, size_t n,
                           struct running_pod *running)
 {
     const struct claim *winner = choose(r, claims, n, running);
+    if (!winner) {
+        if (running)
+            stop_running(r, running);
+        return;
+    }
     struct manifest_file *file = winner->file;
     file->in_force[file->n_in_force++] = winner->pod;
     for (const struct claim *claim = claims; claim < claims + n; claim++) {
@@ -272,6 +292,7 @@ void source_reconcile(struct manifest_source *source)
     report_pods(&r);
     forget_files(source);
     source_store_save_contests(source, buffer_str(&r.contests));
+    source->settled = true;
     free(r.claims.items);
     free(r.removals.items);
     free(r.sets.items);

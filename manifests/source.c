@@ -31,6 +31,7 @@ static void arm_settle_timer(struct manifest_source *source)
         sd_event_source_set_enabled(source->settle_timer, SD_EVENT_OFF);
         return;
     }
+    due = monotime_add_usec(due, -source->skipped_usec);
     sd_event_source_set_time(source->settle_timer, due.usec);
     sd_event_source_set_enabled(source->settle_timer, SD_EVENT_ONESHOT);
 }
@@ -60,7 +61,7 @@ static void turn(struct manifest_source *source)
         source_look_at_names(source, &news);
     }
     watch_news_free(&news);
-    source_settle(source, monotime_now());
+    source_settle(source, source_now(source));
     source_reconcile(source);
     warn_of_missing_watches(source);
     report_sync(source);
@@ -194,6 +195,12 @@ size_t manifest_source_list(const struct manifest_source *source, struct manifes
 monotime manifest_source_last_scan(const struct manifest_source *source)
 {
     return source->last_scan;
+}
+
+void manifest_source_skip_time(struct manifest_source *source, int64_t usec)
+{
+    source->skipped_usec += usec;
+    arm_settle_timer(source);
 }
 
 bool manifest_source_idle(const struct manifest_source *source)
