@@ -1,0 +1,194 @@
+// What is read from the agent in one piece: health, pods, events, manifests, configuration.
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/string-list.h"
+#include "supervisor/api-internal.h"
+#include "supervisor/json-text.h"
+
+struct status_context api_context_open(struct api *api)
+{
+    struct status_context context = {
+        .config = api->agent->config,
+        .pods = api->agent->pods,
+        .now = monotime_now(),
+        .now_wall = walltime_now(),
+    };
+    struct manifest_status *manifests = NULL;
+    if (api->agent->source)
+        context.n_manifests = manifest_source_list(api->agent->source, &manifests);
+    context.manifests = manifests;
+    return context;
+}
+
+void api_context_close(struct status_context *context)
+{
+    free((void *)context->manifests);
+    context->manifests = NULL;
+    context->n_manifests = 0;
+}
+
+// ---- health ----
+
+// Who asks over TCP is somebody who watches this agent: monit, a load balancer, a script.
+static void remember_asker(struct api *api, struct request *r)
+{
+    const char *agent =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_USER_AGENT);
+    if (!r->health_only)
+        return;
+    free(api->asker);
+    api->asker = agent ? xstrndup(agent, 64) : xstrdup("somebody");
+    api->asked = monotime_now();
+}
+
+api_result get_health(struct api *api, struct request *r)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    bool verbose = false, readiness = strcmp(r->segments[0], "readyz") == 0;
+    const struct health *health = api->agent->health;
+    monotime now = monotime_now();
+    api_result result;
+    if (!request_flag(r, "verbose", &verbose, &result))
+        return result;
+    remember_asker(api, r);
+    bool ok = readiness ? health_is_ready(health, now) : health_is_live(health, now);
+    if (ok && !verbose)
+        buffer_add_str(&text, "ok");
+    else
+        health_describe(health, now, readiness, &text);
+    return reply_text(r, ok ? MHD_HTTP_OK : MHD_HTTP_INTERNAL_SERVER_ERROR, &text);
+}
+
+// ---- pods ----
+
+static json_t *list_object(const char *kind, const char *version, json_t *items)
+{
+    json_t *o = json_object(), *metadata = json_object();
+    json_set_text(o, "kind", kind);
+    json_set_text(o, "apiVersion", "v1");
+    json_set_text(metadata, "resourceVersion", version);
+    json_object_set_new(o, "metadata", metadata);
+    json_object_set_new(o, "items", items);
+    return o;
+}
+
+api_result get_pods(struct api *api, struct request *r)
+{
+    struct status_context context = api_context_open(api);
+    _cleanup_free_ struct pod_worker **workers = NULL;
+    size_t n = pods_list(api->agent->pods, &workers);
+    json_t *items = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(items, status_pod(workers[i], &context));
+    api_context_close(&context);
+    return reply_json(r, MHD_HTTP_OK, list_object("PodList", NULL, items));
+}
+
+api_result get_own_pods(struct api *api, struct request *r)
+{
+    bool watch = false;
+    api_result result;
+    if (!request_flag(r, "watch", &watch, &result))
+        return result;
+    return watch ? watch_pods(api, r) : get_pods(api, r);
+}
+
+api_result get_own_pod(struct api *api, struct request *r)
+{
+    api_result result;
+    struct pod_worker *w = request_pod(api, r, 3, &result);
+    if (!w)
+        return result;
+    struct status_context context = api_context_open(api);
+    json_t *pod = status_pod(w, &context);
+    api_context_close(&context);
+    return reply_json(r, MHD_HTTP_OK, pod);
+}
+
+// ---- events ----
+
+bool event_matches(const struct event *e, const char *node, const char *pod, const char *namespace_)
+{
+    if (namespace_ && !str_equal(e->namespace_, namespace_))
+        return false;
+    if (!pod || str_equal(e->pod, pod))
+        return true;
+    _cleanup_free_ char *suffixed = xasprintf("%s-%s", pod, node);
+    return str_equal(e->pod, suffixed);
+}
+
+static json_t *event_items(struct api *api, uint64_t after, const char *pod, const char *namespace_)
+{
+    const char *node = api->agent->config->node_name;
+    _cleanup_free_ const struct event **events = NULL;
+    size_t n = event_log_since(api->agent->events, after, &events);
+    json_t *items = json_array();
+    for (size_t i = 0; i < n; i++)
+        if (event_matches(events[i], node, pod, namespace_))
+            json_array_append_new(items, event_to_json(events[i], node));
+    return items;
+}
+
+api_result get_events(struct api *api, struct request *r)
+{
+    const char *pod = request_parameter(r, "pod"), *namespace_ = request_parameter(r, "namespace");
+    bool watch = false;
+    int64_t after = 0;
+    api_result result;
+    if (!request_flag(r, "watch", &watch, &result) || !request_number(r, "after", &after, &result))
+        return result;
+    if (watch)
+        return watch_events(api, r, (uint64_t)after, pod, namespace_);
+    _cleanup_free_ char *version =
+        xasprintf("%llu", (unsigned long long)event_log_newest(api->agent->events));
+    json_t *items = event_items(api, (uint64_t)after, pod, namespace_);
+    return reply_json(r, MHD_HTTP_OK, list_object("EventList", version, items));
+}
+
+// ---- manifests ----
+
+api_result get_manifests(struct api *api, struct request *r)
+{
+    bool watch = false;
+    api_result result;
+    if (!request_flag(r, "watch", &watch, &result))
+        return result;
+    if (watch)
+        return watch_manifests(api, r);
+    struct status_context context = api_context_open(api);
+    json_t *o = json_object(), *items = json_array();
+    for (size_t i = 0; i < context.n_manifests; i++)
+        json_array_append_new(items, status_manifest(&context.manifests[i]));
+    api_context_close(&context);
+    json_object_set_new(o, "items", items);
+    return reply_json(r, MHD_HTTP_OK, o);
+}
+
+// ---- configuration ----
+
+// A value as config_describe() prints it: JSON where it is JSON, else text.
+static json_t *config_value(const char *text, size_t len)
+{
+    _cleanup_free_ char *value = xstrndup(text, len);
+    json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL);
+    return parsed ? parsed : json_text(value);
+}
+
+api_result get_configz(struct api *api, struct request *r)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    json_t *config = json_object(), *o = json_object();
+    config_describe(api->agent->config, &text);
+    for (const char *line = buffer_str(&text); *line;) {
+        size_t len = strcspn(line, "\n"), name = strcspn(line, ":\n");
+        if (line[name] == ':') {
+            _cleanup_free_ char *key = xstrndup(line, name);
+            size_t value = name + 1 + (name + 1 < len && line[name + 1] == ' ');
+            json_object_set_new(config, key, config_value(line + value, len - value));
+        }
+        line += len + (line[len] == '\n');
+    }
+    json_object_set_new(o, "kubeletconfig", config);
+    return reply_json(r, MHD_HTTP_OK, o);
+}

@@ -1,0 +1,115 @@
+// What operators ask to be done. Every answer is at once; what comes of it is seen in the watch.
+#include <errno.h>
+#include <string.h>
+
+#include "supervisor/api-internal.h"
+
+enum { POD_AT = 3 }; // /mainstay/v1/pods/{ns}/{name}/VERB
+
+struct pod_worker *request_pod(struct api *api, struct request *r, size_t at,
+                               api_result *ret_result)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const char *namespace_ = r->segments[at], *name = r->segments[at + 1];
+    struct pod_worker *w;
+    if (strcmp(namespace_, "-") == 0)
+        namespace_ = NULL;
+    int code = pods_find(api->agent->pods, namespace_, name, &w, &err);
+    if (code == 0)
+        return w;
+    *ret_result = reply_status(r, code == -ENOTUNIQ ? MHD_HTTP_CONFLICT : MHD_HTTP_NOT_FOUND, "%s",
+                               error_message(&err));
+    return NULL;
+}
+
+// The pod of a verb; one that is on its way out takes no orders any more.
+static struct pod_worker *verb_pod(struct api *api, struct request *r, api_result *ret_result)
+{
+    struct pod_worker *w = request_pod(api, r, POD_AT, ret_result);
+    if (!w || !w->removing)
+        return w;
+    *ret_result = reply_status(r, MHD_HTTP_CONFLICT,
+                               "pod %s is being removed: its manifest is gone or was replaced",
+                               w->pod->metadata.name);
+    return NULL;
+}
+
+api_result post_restart(struct api *api, struct request *r)
+{
+    api_result result;
+    const char *container = request_parameter(r, "container");
+    struct pod_worker *w = verb_pod(api, r, &result);
+    if (!w)
+        return result;
+    const char *name = w->pod->metadata.name;
+    if (container && !pod_worker_container(w, container))
+        return reply_status(r, MHD_HTTP_NOT_FOUND, "pod %s has no container \"%s\"", name,
+                            container);
+    if (w->state == POD_WAITING || w->state == POD_STOPPING)
+        return reply_status(r, MHD_HTTP_CONFLICT, "pod %s is %s: there is nothing to restart", name,
+                            w->state == POD_WAITING ? "waiting to start" : "being stopped");
+    pod_worker_restart(w, container, monotime_now());
+    return reply_accepted(r, "pod %s%s%s is being restarted", name, container ? " container " : "",
+                          container ? container : "");
+}
+
+api_result post_stop(struct api *api, struct request *r)
+{
+    api_result result;
+    struct pod_worker *w = verb_pod(api, r, &result);
+    if (!w)
+        return result;
+    const char *name = w->pod->metadata.name;
+    if (w->held)
+        return reply_accepted(r, "pod %s is stopped already", name);
+    pod_worker_hold(w, monotime_now());
+    return reply_accepted(r, "pod %s is being stopped, until `mainstay start %s`", name, name);
+}
+
+api_result post_start(struct api *api, struct request *r)
+{
+    api_result result;
+    struct pod_worker *w = verb_pod(api, r, &result);
+    if (!w)
+        return result;
+    const char *name = w->pod->metadata.name;
+    if (!w->held && w->state != POD_FINISHED)
+        return reply_accepted(r, "pod %s is not stopped", name);
+    pod_worker_release(w, monotime_now());
+    return reply_accepted(r, "pod %s is being started", name);
+}
+
+api_result post_retry(struct api *api, struct request *r)
+{
+    api_result result;
+    struct pod_worker *w = verb_pod(api, r, &result);
+    if (!w)
+        return result;
+    size_t waiting = 0;
+    for (size_t i = 0; i < w->n_containers; i++)
+        waiting += w->containers[i].state == CONTAINER_BACKOFF;
+    const char *name = w->pod->metadata.name;
+    pod_worker_retry(w, monotime_now());
+    if (waiting == 0)
+        return reply_accepted(r, "no container of pod %s is in back-off", name);
+    return reply_accepted(r, "%zu container%s of pod %s start%s now", waiting,
+                          waiting == 1 ? "" : "s", name, waiting == 1 ? "s" : "");
+}
+
+api_result post_stop_all(struct api *api, struct request *r)
+{
+    api_result result;
+    bool exit_after = false;
+    if (!request_flag(r, "exit", &exit_after, &result))
+        return result;
+    result = reply_accepted(r, "every pod is being stopped%s",
+                            exit_after ? ", then the agent ends" : "");
+    agent_stop_all(api->agent, exit_after);
+    return result;
+}
+
+api_result post_rescan(struct api *api, struct request *r)
+{
+    manifest_source_rescan(api->agent->source);
+    return reply_accepted(r, "%s is being read again", api->agent->config->manifest_path);
+}

@@ -1,0 +1,133 @@
+// See api-socket.h.
+#include "supervisor/api-socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+
+static int take_lock(const char *path, struct error *err)
+{
+    _cleanup_free_ char *lock = xasprintf("%s.lock", path);
+    int code = fs_mkdir_parents_of(AT_FDCWD, path);
+    if (code < 0)
+        return error_errno(err, code, "make the directory of %s", path);
+    _cleanup_close_ int fd =
+        open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "open %s", lock);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        return error_set(err, EADDRINUSE,
+                         "another agent is running: it holds %s (see `mainstay status`, or give "
+                         "this one its own --socket)",
+                         lock);
+    return TAKE_FD(fd);
+}
+
+// 1: somebody answers; 0: nobody does; else a negative errno.
+static int somebody_answers(const struct sockaddr_un *address)
+{
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
+        return 1;
+    return errno == ECONNREFUSED || errno == ENOENT ? 0 : -errno;
+}
+
+static int remove_stale(const char *path, const struct sockaddr_un *address, struct error *err)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : error_errno(err, errno, "look at %s", path);
+    if (!S_ISSOCK(st.st_mode))
+        return error_set(err, EEXIST, "%s is in the way: it is not a socket", path);
+    int code = somebody_answers(address);
+    if (code < 0)
+        return error_errno(err, code, "connect to %s", path);
+    if (code > 0)
+        return error_set(err, EADDRINUSE, "another agent is running: somebody answers on %s", path);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return error_errno(err, errno, "remove the stale socket %s", path);
+    return 0;
+}
+
+int api_socket_open_local(const char *path, int *ret_lock, struct error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path))
+        return error_set(err, ENAMETOOLONG,
+                         "the socket's path %s is longer than %zu bytes: choose another --socket",
+                         path, sizeof(address.sun_path) - 1);
+    memcpy(address.sun_path, path, strlen(path));
+    _cleanup_close_ int lock = take_lock(path, err);
+    if (lock < 0)
+        return lock;
+    int code = remove_stale(path, &address, err);
+    if (code < 0)
+        return code;
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    // The mode of the descriptor becomes that of the file: it is never open to others.
+    if (fd < 0 || fchmod(fd, 0600) < 0 ||
+        bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 64) < 0)
+        return error_errno(err, errno, "listen on %s", path);
+    *ret_lock = TAKE_FD(lock);
+    return TAKE_FD(fd);
+}
+
+static socklen_t parse_address(const char *text, int port, struct sockaddr_storage *ret)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+    *ret = (struct sockaddr_storage){0};
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)port);
+        return sizeof(*v4);
+    }
+    if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        return sizeof(*v6);
+    }
+    return 0;
+}
+
+int api_socket_open_health(const char *text, int port, struct error *err)
+{
+    struct sockaddr_storage address;
+    socklen_t size = parse_address(text, port, &address);
+    int on = 1;
+    if (size == 0)
+        return error_set(err, EINVAL, "healthz address %s is no IP address", text);
+    _cleanup_close_ int fd =
+        socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+        return error_errno(err, errno, "make the healthz socket");
+    if (bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 64) == 0)
+        return TAKE_FD(fd);
+    if (errno == EADDRINUSE)
+        return error_set(err, EADDRINUSE,
+                         "the healthz port %s:%d is taken, perhaps by a kubelet or another agent: "
+                         "stop that one, or choose with --healthz-port (0: none)",
+                         text, port);
+    return error_errno(err, errno, "listen on %s:%d", text, port);
+}
+
+bool api_socket_peer_is_trusted(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return false;
+    return peer.uid == 0 || peer.uid == geteuid();
+}
