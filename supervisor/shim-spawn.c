@@ -56,7 +56,8 @@ static int set_descriptors(posix_spawn_file_actions_t *actions, const int from[4
 
 static int spawn_from(const struct shim_spawn *spawn, const int from[4], pid_t *ret)
 {
-    char *argv[] = {"mainstay-shim", (char *)spawn->title, NULL};
+    char name[] = "mainstay-shim";
+    char *argv[] = {name, (char *)spawn->title, NULL};
     char *environment[] = {NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
