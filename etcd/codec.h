@@ -1,0 +1,81 @@
+// Requests to and replies from etcd's v3 JSON gateway, as text: keys and values in base64, 64-bit
+// integers as decimal strings, absent where they are zero (proto3's JSON). No network here.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/macro.h"
+
+// A key with its value, as of one revision.
+struct etcd_kv {
+    struct buffer key, value;
+    int64_t create_revision, mod_revision, version;
+    int64_t lease; // 0 for none
+};
+void etcd_kv_free(struct etcd_kv *kv);
+#define _cleanup_etcd_kv_ _cleanup_(etcd_kv_free)
+
+struct etcd_range {
+    LIST_OF(struct etcd_kv) kvs;
+    int64_t revision; // of the store when it answered
+    int64_t count;    // of keys in the range, which a limit may have cut
+};
+void etcd_range_free(struct etcd_range *range);
+#define _cleanup_etcd_range_ _cleanup_(etcd_range_free)
+
+// The outcome of "put this key unless it exists".
+struct etcd_create {
+    bool created;
+    int64_t revision;
+    struct etcd_kv holder; // what is there; filled in only where it was not created
+};
+void etcd_create_free(struct etcd_create *create);
+#define _cleanup_etcd_create_ _cleanup_(etcd_create_free)
+
+struct etcd_lease {
+    int64_t id;
+    int64_t ttl_sec;
+};
+
+struct etcd_status {
+    char *version;
+    int64_t member_id, leader_id, db_size;
+    int64_t raft_index, raft_term, revision;
+};
+void etcd_status_free(struct etcd_status *status);
+#define _cleanup_etcd_status_ _cleanup_(etcd_status_free)
+
+// Requests. All return text that the caller frees. `range_end` is NULL for one key; see
+// etcd_prefix_end(). limit 0: all.
+char *etcd_range_request(const char *key, const struct buffer *range_end, int64_t limit);
+char *etcd_put_request(const char *key, const void *value, size_t len, int64_t lease);
+char *etcd_create_request(const char *key, const void *value, size_t len, int64_t lease);
+char *etcd_delete_request(const char *key, const struct buffer *range_end);
+char *etcd_lease_grant_request(int64_t ttl_sec);
+char *etcd_lease_request(int64_t id); // for keepalive and revoke
+char *etcd_watch_request(const char *key, int64_t start_revision);
+
+// Appends the end of the range of all keys that start with `prefix`.
+void etcd_prefix_end(const char *prefix, struct buffer *out);
+
+// Replies. 0, or -EBADMSG where the text is not what etcd would say.
+int etcd_range_reply(const char *text, size_t len, struct etcd_range *ret, struct error *err);
+int etcd_put_reply(const char *text, size_t len, int64_t *ret_revision, struct error *err);
+int etcd_create_reply(const char *text, size_t len, struct etcd_create *ret, struct error *err);
+int etcd_delete_reply(const char *text, size_t len, int64_t *ret_deleted, struct error *err);
+int etcd_lease_grant_reply(const char *text, size_t len, struct etcd_lease *ret, struct error *err);
+// -ENOENT where the lease does not exist (any more).
+int etcd_lease_keepalive_reply(const char *text, size_t len, struct etcd_lease *ret,
+                               struct error *err);
+int etcd_status_reply(const char *text, size_t len, struct etcd_status *ret, struct error *err);
+
+// One line of a watch's stream: 1 for an event, 0 for the news that the watch has begun, -EAGAIN
+// where etcd has ended the watch.
+int etcd_watch_reply(const char *text, size_t len, struct error *err);
+
+// A reply with an error: its gRPC status as a negative errno, etcd's message in *err. -EAGAIN: ask
+// another member, or later.
+int etcd_error_reply(const char *text, size_t len, struct error *err);

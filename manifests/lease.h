@@ -1,0 +1,59 @@
+// When a holder of an etcd lease asks, renews and gives up. No clock, no network: time is passed
+// in, and what was answered is told. podmaster.c does the rest.
+//
+// The rule that keeps two nodes from running the same manifest: etcd counts a lease's time from
+// when it answers, we count from before we asked. So at asked + TTL the lease may still stand at
+// etcd, never the other way round. The manifest is taken away `stop` earlier than that (at the
+// fence), so that its pod has had that time to stop when another node may win.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/monotime.h"
+
+enum lease_state {
+    LEASE_FREE,   // not ours: the manifest must not be there
+    LEASE_UNSURE, // perhaps ours, from an earlier life of this process: until the fence, what is
+                  // there may stay
+    LEASE_HELD,   // ours until the fence
+};
+
+enum lease_step {
+    LEASE_WAIT,    // nothing to do for a while
+    LEASE_CONTEND, // try to win the key
+    LEASE_RENEW,   // keep the lease alive
+    LEASE_YIELD,   // the fence is reached: take the manifest away (the state is LEASE_FREE now)
+};
+
+struct lease {
+    int64_t ttl_usec, stop_usec;
+    enum lease_state state;
+    monotime fence_at; // not in LEASE_FREE
+    monotime ask_at;   // when to contend or to renew
+};
+
+// stop_sec < ttl_sec. The first step is to contend, at once.
+void lease_begin(struct lease *lease, int64_t ttl_sec, int64_t stop_sec, monotime now);
+
+// An earlier life of this process held the lease up to this fence.
+void lease_inherit(struct lease *lease, monotime fence_at, monotime now);
+
+// etcd granted or renewed the lease for ttl_sec, on a request that was sent at `asked`. False where
+// the answer took so long that the fence has passed: the state is then LEASE_FREE.
+bool lease_held(struct lease *lease, int64_t ttl_sec, monotime asked, monotime now);
+
+// etcd says that the lease or the key is not ours. Contend again after `pause_usec`.
+void lease_lost(struct lease *lease, int64_t pause_usec, monotime now);
+
+// No answer: the state stays, and it is soon tried again.
+void lease_no_answer(struct lease *lease, monotime now);
+
+// Something has changed: try to win the key now.
+void lease_wake(struct lease *lease, monotime now);
+
+// What to do now. For LEASE_WAIT, *ret_usec is for how long there is nothing to do.
+enum lease_step lease_next(struct lease *lease, monotime now, int64_t *ret_usec);
+
+// How long a request may take that is sent now.
+int64_t lease_patience(const struct lease *lease, monotime now);
