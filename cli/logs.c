@@ -7,9 +7,8 @@
 #include "base/time-format.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/container-choice.h"
 #include "cli/field.h"
-#include "cli/pod-view.h"
-#include "cli/term.h"
 
 struct logs_options {
     struct common_options common;
@@ -102,55 +101,18 @@ static int write_line(void *userdata, const char *line, size_t len)
     return ferror(stdout) ? -EIO : 0;
 }
 
-static bool has_container(const json_t *pod, const char *name)
-{
-    return field_named(field_at(pod, "spec.containers"), name) ||
-           field_named(field_at(pod, "spec.initContainers"), name);
-}
-
-static void list_names(const json_t *containers, struct string_list *names)
-{
-    for (size_t i = 0; i < json_array_size(containers); i++)
-        string_list_add(names, field_text_or_empty(json_array_get(containers, i), "name"));
-}
-
-static char *join(const struct string_list *names)
-{
-    struct buffer b = BUFFER_EMPTY;
-    for (size_t i = 0; i < names->n; i++)
-        buffer_printf(&b, "%s%s", i ? " " : "", names->items[i]);
-    return buffer_take(&b);
-}
-
-// Which containers' logs: -c, all, the one that is named after kubectl's default annotation, or the
-// first (and then it says which others there are).
 static int choose_containers(const struct logs_options *o, const json_t *pod,
                              struct string_list *ret, struct error *err)
 {
-    _cleanup_string_list_ struct string_list names = {0};
-    const char *pod_name = field_text_or_empty(pod, "metadata.name");
-    list_names(field_at(pod, "spec.initContainers"), &names);
-    list_names(field_at(pod, "spec.containers"), &names);
-    _cleanup_free_ char *known = join(&names);
-    if (o->container && !has_container(pod, o->container))
-        return error_set(err, ENOENT, "pod %s has no container \"%s\"; it has: %s", pod_name,
-                         o->container, known);
+    const char *name;
     if (o->all_containers) {
-        string_list_copy(ret, &names);
+        pod_container_names(pod, ret);
         return 0;
     }
-    const json_t *annotations = field_at(pod, "metadata.annotations");
-    const char *annotated =
-        json_string_value(json_object_get(annotations, "kubectl.kubernetes.io/default-container"));
-    const json_t *first = json_array_get(field_at(pod, "spec.containers"), 0);
-    const char *name = o->container ? o->container
-                       : annotated && has_container(pod, annotated)
-                           ? annotated
-                           : field_text_or_empty(first, "name");
-    if (!o->container && names.n > 1)
-        fprintf(stderr, "Defaulted container \"%s\" out of: %s\n", name, known);
-    string_list_add(ret, name);
-    return 0;
+    int r = pod_choose_container(pod, o->container, &name, err);
+    if (r == 0)
+        string_list_add(ret, name);
+    return r;
 }
 
 // Containers after each other; all at once with -f.
