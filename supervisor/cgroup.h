@@ -1,7 +1,8 @@
 // The cgroup tree of the agent: v2 first, v1 hierarchies beside it or instead, or none at all.
 //
 //   <base>/kubepods[/burstable|/besteffort]/pod<uid>/<container>   the container's processes
-//   <base>/kubepods[/burstable|/besteffort]/pod<uid>/shim-<container>  its shim
+//   <base>/kubepods[/burstable|/besteffort]/pod<uid>/<container>.shim  its shim (no container's
+//   name has a dot in it)
 // in the v2 hierarchy (for kill, freeze and the proof of emptiness, and the limits of its
 // controllers) and in each v1 controller hierarchy that a limit needs. Sources:
 // K/cm/helpers_linux.go, K/cm/cgroup_manager_linux.go, cgroups(7),
@@ -23,6 +24,10 @@ struct cgroup_tree; // what this host has and where the agent's subtree is
 // cgroups: cgroup_tree_describe() says what is there. 0 or a negative errno.
 int cgroup_tree_open(const char *name, struct cgroup_tree **ret, struct error *err);
 void cgroup_tree_free(struct cgroup_tree *tree);
+
+// Removes the agent's whole subtree as far as nothing lives in it: for an agent that leaves with no
+// pod running. Before cgroup_tree_free().
+void cgroup_tree_remove(struct cgroup_tree *tree);
 
 // For status and events: "v2 at /sys/fs/cgroup/unified (kill, freeze); v1 cpu, memory, pids" or
 // "none: no writable cgroup (run as root, or delegate one)".
