@@ -1,0 +1,173 @@
+// monit/notify: what reaches the service manager, and when the watchdog is fed. The manager is a
+// datagram socket of the test.
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/string-list.h"
+#include "monit/notify.h"
+
+struct fixture {
+    int manager;
+    sd_event *loop;
+    struct health *health;
+    struct notify *notify;
+    char got[64 << 10];
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof(*f));
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "test-notify-%d", (int)getpid());
+    size_t size = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(address.sun_path + 1);
+    f->manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(f->manager, (struct sockaddr *)&address, (socklen_t)size), 0);
+    address.sun_path[0] = '@';
+    setenv("NOTIFY_SOCKET", address.sun_path, 1);
+    assert_int_equal(sd_event_new(&f->loop), 0);
+    f->health = health_new();
+    log_set_level(LOG_LEVEL_ERROR - 1);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    notify_free(f->notify);
+    health_free(f->health);
+    sd_event_unref(f->loop);
+    close(f->manager);
+    free(f);
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    unsetenv("WATCHDOG_PID");
+    return 0;
+}
+
+static void start(struct fixture *f)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    assert_int_equal(notify_new(f->loop, f->health, &f->notify, &err), 0);
+}
+
+// The next datagram, or "" where there is none.
+static const char *receive(struct fixture *f)
+{
+    ssize_t n = recv(f->manager, f->got, sizeof(f->got) - 1, 0);
+    f->got[n < 0 ? 0 : n] = '\0';
+    return f->got;
+}
+
+static void it_says_what_it_does(void **state)
+{
+    struct fixture *f = *state;
+    char expected[64];
+    start(f);
+    notify_status(f->notify, "%d pods", 3);
+    assert_string_equal(receive(f), "STATUS=3 pods");
+    notify_status(f->notify, "%d pods", 3);
+    assert_string_equal(receive(f), "");
+    notify_status(f->notify, "two\nlines");
+    assert_string_equal(receive(f), "STATUS=two lines");
+    notify_ready(f->notify);
+    snprintf(expected, sizeof(expected), "READY=1\nMAINPID=%d", (int)getpid());
+    assert_string_equal(receive(f), expected);
+    notify_reloading(f->notify);
+    assert_true(str_starts_with(receive(f), "RELOADING=1\nMONOTONIC_USEC="));
+    notify_stopping(f->notify);
+    assert_string_equal(receive(f), "STOPPING=1");
+}
+
+static void without_a_manager_nothing_happens(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    unsetenv("NOTIFY_SOCKET");
+    start(f);
+    notify_ready(f->notify);
+    notify_status(f->notify, "nobody listens");
+    assert_string_equal(receive(f), "");
+    assert_false(notify_describe(&text));
+}
+
+static void a_socket_that_is_not_there_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_error_ struct error err = ERROR_NONE;
+    setenv("NOTIFY_SOCKET", "/no/such/socket", 1);
+    assert_int_equal(notify_new(f->loop, f->health, &f->notify, &err), -ENOENT);
+    setenv("NOTIFY_SOCKET", "relative", 1);
+    assert_int_equal(notify_new(f->loop, f->health, &f->notify, &err), -EINVAL);
+}
+
+static void the_watchdog_is_fed_while_all_is_well(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    setenv("WATCHDOG_USEC", "20000", 1);
+    size_t part = health_register(f->health, "source", 0, monotime_now());
+    start(f);
+    assert_true(notify_describe(&text));
+    assert_string_equal(text.data, "watchdog every 20ms");
+    for (int i = 0; i < 3; i++) {
+        assert_true(sd_event_run(f->loop, UINT64_MAX) > 0);
+        assert_string_equal(receive(f), "WATCHDOG=1");
+    }
+    notify_status(f->notify, "4 pods");
+    assert_string_equal(receive(f), "STATUS=4 pods");
+    health_set_failed(f->health, part, "cannot be read");
+    assert_true(sd_event_run(f->loop, UINT64_MAX) > 0);
+    assert_string_equal(receive(f), "STATUS=Unhealthy: source: cannot be read");
+    // It is said once, and the watchdog goes hungry.
+    assert_true(sd_event_run(f->loop, UINT64_MAX) > 0);
+    assert_string_equal(receive(f), "");
+    notify_status(f->notify, "5 pods");
+    assert_string_equal(receive(f), "");
+    health_set_failed(f->health, part, NULL);
+    assert_true(sd_event_run(f->loop, UINT64_MAX) > 0);
+    assert_string_equal(receive(f), "STATUS=5 pods");
+    assert_string_equal(receive(f), "WATCHDOG=1");
+}
+
+static void a_manager_that_hangs_does_not_hold_up_the_loop(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    // Its queue is full after a few; what does not fit is sent when it reads again.
+    for (int i = 0; i < 1000; i++)
+        notify_status(f->notify, "status %d", i);
+    notify_stopping(f->notify);
+    bool stopped = false;
+    for (int i = 0; i < 2000 && !stopped; i++) {
+        if (receive(f)[0] == '\0')
+            assert_true(sd_event_run(f->loop, UINT64_MAX) > 0);
+        stopped = strstr(f->got, "STOPPING=1") != NULL;
+    }
+    assert_true(stopped);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(it_says_what_it_does, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_manager_nothing_happens, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_socket_that_is_not_there_is_an_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_watchdog_is_fed_while_all_is_well, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_manager_that_hangs_does_not_hold_up_the_loop, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
