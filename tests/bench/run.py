@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+"""Measures Mainstay beside runit, s6 and supervisord (for logs: svlogd, s6-log, conmon) on this
+machine in one run, and prints a table: the first rows of the budgets, and the row of log lines.
+
+A benchmark measures; it has no opinion. Run as root: tests/run bench, or tests/bench/run.py [ROW…]
+"""
+
+import fcntl
+import os
+import platform
+import select
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import peers
+from peers import COMPONENT, Mainstay, PEERS, harness
+
+STARTS = int(os.environ.get("BENCH_STARTS", "100"))
+MANY = int(os.environ.get("BENCH_MANY", "60"))
+LOTS = int(os.environ.get("BENCH_LOTS", "1000"))
+LOG_BYTES = int(os.environ.get("BENCH_LOG_BYTES", str(400 << 20)))
+IDLE_SECONDS = int(os.environ.get("BENCH_IDLE_SECONDS", "30"))
+
+
+class Stamps:
+    """A FIFO that components write "<pid> <CLOCK_MONOTONIC ns>" into when they reach main()."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "stamps")
+        os.mkfifo(self.path, 0o666)
+        os.chmod(self.path, 0o666)
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.fcntl(self.fd, 1031, 1 << 20)  # F_SETPIPE_SZ: a thousand may arrive at once
+        except OSError:
+            pass
+        self.buffer = b""
+
+    def next(self, seconds=60):
+        """(pid, ns) of the next component."""
+        while b"\n" not in self.buffer:
+            if not select.select([self.fd], [], [], seconds)[0]:
+                raise RuntimeError("nothing started within a minute")
+            self.buffer += os.read(self.fd, 65536)
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        pid, ns = line.split()
+        return int(pid), int(ns)
+
+
+def ms(ns_list):
+    ordered = sorted(ns_list)
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    return f"{statistics.median(ordered) / 1e6:.2f} ms (p99 {p99 / 1e6:.1f})"
+
+
+def real_pid(pid, path):
+    """A component in a PID namespace stamps its own number: the one that the host sees is found."""
+    if path not in peers.command_of(pid):
+        candidates = [p for p in harness.processes_with(path) if peers.command_of(p).startswith(COMPONENT)]
+        return candidates[0] if candidates else pid
+    return pid
+
+
+# ---- rows: each returns a cell for one peer ----
+
+def row_start(peer, stamps, directory):
+    """From the rename into the directory (and what it takes to have it noticed) to main()."""
+    times = []
+    runs = STARTS if not isinstance(peer, peers.Runit) else min(STARTS, 12)  # it looks every 5 s
+    for i in range(runs):
+        name = f"start{i}"
+        peer.prepare(name, ["stamp", stamps.path])
+        begin = time.monotonic_ns()
+        peer.start(name)
+        times.append(stamps.next()[1] - begin)
+        peer.stop(name)
+    return ms(times)
+
+
+def row_restart(peer, stamps, directory):
+    """kill -9 of a component to main() of the next: the first restart of each."""
+    times = []
+    runs = STARTS if isinstance(peer, Mainstay) else min(STARTS, 12)
+    for i in range(runs):
+        name = f"restart{i}"
+        peer.prepare(name, ["stamp", stamps.path])
+        peer.start(name)
+        pid = real_pid(stamps.next()[0], stamps.path)
+        time.sleep(0.02)  # it has been running for a moment
+        begin = time.monotonic_ns()
+        os.kill(pid, signal.SIGKILL)
+        times.append(stamps.next()[1] - begin)
+        peer.stop(name)
+    return ms(times)
+
+
+def many(peer, stamps, n):
+    names = [f"many{i}" for i in range(n)]
+    for name in names:
+        peer.prepare(name, ["stamp", stamps.path])
+    begin = time.monotonic_ns()
+    if hasattr(peer, "start_all"):
+        peer.start_all(names)
+    else:
+        for name in names:
+            peer.start(name)
+    last = 0
+    for _ in names:
+        last = max(last, stamps.next(120)[1])
+    seconds = (last - begin) / 1e9
+    peer.stop_all(names)
+    return f"{seconds:.2f} s"
+
+
+def row_many(peer, stamps, directory):
+    return many(peer, stamps, MANY)
+
+
+def row_lots(peer, stamps, directory):
+    return many(peer, stamps, LOTS) if isinstance(peer, Mainstay) else "–"
+
+
+def pss_kb(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        fields = {line.split(":")[0]: line.split()[1] for line in f if ":" in line}
+    return int(fields["Pss"]), int(fields["Private_Dirty"])
+
+
+def row_memory(peer, stamps, directory):
+    names = [f"mem{i}" for i in range(10)]
+    for name in names:
+        peer.prepare(name, ["stamp", stamps.path])
+        peer.start(name)
+    for _ in names:
+        stamps.next()
+    main = pss_kb(peer.pids()[0])
+    keepers = [pss_kb(pid)[0] for pid in peer.keepers()]
+    each = f"{statistics.median(keepers) / 1000:.3f} MB" if keepers else "none"
+    cell = f"{main[0] / 1000:.1f} MB, dirty {main[1] / 1000:.1f} MB", each, idle_cpu(peer)
+    peer.stop_all(names)
+    return cell
+
+
+def ticks(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    with open(f"/proc/{pid}/status") as f:
+        switches = next(int(line.split()[1]) for line in f if line.startswith("voluntary"))
+    return int(fields[11]) + int(fields[12]), switches
+
+
+def idle_cpu(peer):
+    """Of one core, all processes of the supervisor; and how often it woke up."""
+    before = [ticks(pid) for pid in peer.pids() + ([] if not isinstance(peer, Mainstay) else peer.keepers())]
+    time.sleep(IDLE_SECONDS)
+    after = [ticks(pid) for pid in peer.pids() + ([] if not isinstance(peer, Mainstay) else peer.keepers())]
+    used = sum(a[0] - b[0] for a, b in zip(after, before)) / os.sysconf("SC_CLK_TCK")
+    woken = sum(a[1] - b[1] for a, b in zip(after, before))
+    return f"{used / IDLE_SECONDS * 100:.3f} %, {woken / IDLE_SECONDS:.2f} wake-ups/s"
+
+
+# ---- logs: the writer's own clock, from main() to the last write ----
+
+FLOOD = ["flood", str(LOG_BYTES)]
+
+
+def log_rate(stamps):
+    first, last = stamps.next(120)[1], stamps.next(120)[1]
+    return f"{LOG_BYTES / 100 / ((last - first) / 1e9) / 1e6:.2f} M lines/s"
+
+
+def log_mainstay(stamps, directory):
+    agent = harness.Agent("--container-log-max-size", "50Mi", "--container-log-max-files", "3")
+    try:
+        words = [COMPONENT, "stamp", stamps.path] + FLOOD + ["stamp", stamps.path, "exit", "0"]
+        agent.drop("log.yaml", harness.pod_yaml("log", words, "  restartPolicy: Never\n"))
+        return log_rate(stamps)
+    finally:
+        agent.close()
+
+
+def pipe_to(stamps, logger):
+    words = [COMPONENT, "stamp", stamps.path] + FLOOD + ["stamp", stamps.path, "exit", "0"]
+    writer = subprocess.Popen(words, stdout=subprocess.PIPE)
+    reader = subprocess.Popen(logger, stdin=writer.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    writer.stdout.close()
+    rate = log_rate(stamps)
+    writer.wait()
+    reader.wait()
+    return rate
+
+
+def log_s6(stamps, directory):
+    """s6-log with a time stamp a line, and the same rotation."""
+    target = os.path.join(directory, "s6-log")
+    return pipe_to(stamps, ["s6-log", "T", "n3", "s16777215", target])
+
+
+def log_svlogd(stamps, directory):
+    target = os.path.join(directory, "svlogd")
+    os.mkdir(target)
+    with open(os.path.join(target, "config"), "w") as f:
+        f.write("s50000000\nn3\n")
+    return pipe_to(stamps, ["svlogd", "-ttt", target])
+
+
+def log_conmon(stamps, directory):
+    """conmon with a runtime that only starts the writer, its file log with CRI headers."""
+    if not shutil.which("conmon"):
+        return "not installed"
+    runtime = os.path.join(directory, "runtime")
+    pidfile = os.path.join(directory, "conmon-pid")
+    words = " ".join([COMPONENT, "stamp", stamps.path] + FLOOD + ["stamp", stamps.path, "exit", "0"])
+    with open(runtime, "w") as f:
+        f.write(f"#!/bin/sh\n{words} </dev/null &\necho $! > {pidfile}\n")
+    os.chmod(runtime, 0o755)
+    log = os.path.join(directory, "conmon.log")
+    process = subprocess.Popen(["conmon", "-c", "bench", "-u", "bench", "-n", "bench", "-r", runtime, "-b", directory,
+                                "-p", pidfile, "-l", "k8s-file:" + log, "--log-size-max", "50000000",
+                                "--exit-dir", directory, "--sync"], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    rate = log_rate(stamps)
+    process.wait(30)
+    return rate
+
+
+# ---- the table ----
+
+def machine():
+    with open("/proc/cpuinfo") as f:
+        model = next((l.split(":")[1].strip() for l in f if l.startswith("model name")), platform.machine())
+    return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}"
+
+
+def print_table(head, rows):
+    print("| " + " | ".join(head) + " |")
+    print("|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def measure(row, peer_class, directory):
+    if peer_class.missing:
+        return peer_class.missing
+    with tempfile.TemporaryDirectory(dir=directory) as own:
+        stamps = Stamps(own)
+        peer = peer_class(own)
+        try:
+            return row(peer, stamps, directory)
+        except (RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+            return f"failed: {str(error).splitlines()[0]}"
+        finally:
+            peer.close()
+            os.close(stamps.fd)
+
+
+def supervise_rows(directory):
+    table = [(f"manifest in → main(), median of {STARTS}", row_start),
+             ("kill -9 → main() of the next, first restart, median", row_restart),
+             (f"{MANY} at once → all running", row_many),
+             (f"{LOTS} at once → all running", row_lots)]
+    rows = []
+    for title, row in table:
+        rows.append([title] + [measure(row, peer, directory) for peer in PEERS])
+        print("  " + " | ".join(rows[-1]), file=sys.stderr, flush=True)
+    memory = [measure(row_memory, peer, directory) for peer in PEERS]
+    memory = [m if isinstance(m, tuple) else (m, m, m) for m in memory]
+    rows.append(["memory (PSS) of the supervisor, 10 services"] + [m[0] for m in memory])
+    rows.append(["memory (PSS) per service beside it"] + [m[1] for m in memory])
+    rows.append([f"CPU when nothing happens, 10 services, {IDLE_SECONDS} s"] + [m[2] for m in memory])
+    return rows
+
+
+def log_rows(directory):
+    cells = []
+    for log in (log_mainstay, log_svlogd, log_s6, log_conmon):
+        with tempfile.TemporaryDirectory(dir=directory) as own:
+            stamps = Stamps(own)
+            try:
+                cells.append(log(stamps, own))
+            except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as error:
+                cells.append(f"failed: {str(error).splitlines()[0]}")
+            os.close(stamps.fd)
+    return [[f"lines of 100 bytes, {LOG_BYTES >> 20} MiB"] + cells]
+
+
+def main():
+    if os.geteuid() != 0:
+        sys.exit("bench: run it as root, so that everybody does the same work")
+    with tempfile.TemporaryDirectory(prefix="mainstay-bench-") as directory:
+        os.chmod(directory, 0o755)
+        supervise = supervise_rows(directory)
+        logs = log_rows(directory)
+    versions = [f"{peer.name} " + ("–" if peer.missing else
+                peers.debian_version({"supervisord": "supervisor"}.get(peer.name, peer.name))) for peer in PEERS[1:]]
+    print(f"\nMachine: {machine()}\n")
+    print_table(["what", "mainstay"] + versions, supervise)
+    print()
+    print_table(["log throughput", "mainstay-shim", "svlogd (runit)", "s6-log",
+                 "conmon " + peers.debian_version("conmon")], logs)
+
+
+if __name__ == "__main__":
+    main()
