@@ -85,26 +85,33 @@ int str_to_int(const char *s, long long min, long long max, long long *ret)
     return 0;
 }
 
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
 size_t str_distance(const char *a, const char *b, size_t most)
 {
     enum { LONGEST = 64 };
     size_t n = strlen(a), m = strlen(b);
     if (n > LONGEST || m > LONGEST || (n > m ? n - m : m - n) > most)
         return SIZE_MAX;
-    size_t row[LONGEST + 1];
+    size_t rows[3][LONGEST + 1] = {{0}}; // the last three of the matrix, by i % 3
     for (size_t j = 0; j <= m; j++)
-        row[j] = j;
+        rows[0][j] = j;
     for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
-            size_t replaced = diagonal + (same ? 0 : 1);
-            diagonal = row[j];
-            row[j] = MIN(MIN(row[j] + 1, row[j - 1] + 1), replaced);
+            size_t replaced = above[j - 1] + (same_letter(a[i - 1], b[j - 1]) ? 0 : 1);
+            row[j] = MIN(MIN(above[j], row[j - 1]) + 1, replaced);
+            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+                same_letter(a[i - 2], b[j - 1]))
+                row[j] = MIN(row[j], above2[j - 2] + 1);
         }
     }
-    return row[m] <= most ? row[m] : SIZE_MAX;
+    size_t distance = rows[n % 3][m];
+    return distance <= most ? distance : SIZE_MAX;
 }
 
 const char *str_nearest(const char *s, const char *const *names, size_t n)

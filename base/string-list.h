@@ -29,7 +29,8 @@ bool str_ends_with(const char *s, const char *suffix);
 // A whole string that is a decimal integer in [min, max]: 0 and *ret, or -EINVAL or -ERANGE.
 int str_to_int(const char *s, long long min, long long max, long long *ret);
 
-// Levenshtein distance, for "did you mean"; gives up and returns SIZE_MAX above `most`.
+// How many letters were mistyped, whatever their case: one replaced, left out, added, or swapped
+// with its neighbour counts one. For "did you mean"; gives up and returns SIZE_MAX above `most`.
 size_t str_distance(const char *a, const char *b, size_t most);
 
 // The name among `names` nearest to `s` that is close enough to be suggested, or NULL.

@@ -48,7 +48,7 @@ static void parse_pod(struct parser *p, const struct yaml_value *value, const ch
     pod->places = places_new(p->file);
     if (*prefix)
         places_set_prefix(pod->places, prefix);
-    if (decode_object(&pod_schema, value, pod, prefix, pod->places, p->diags) < 0)
+    if (decode_object(&pod_schema, value, pod, "", pod->places, p->diags) < 0)
         return;
     free(pod->kind);
     free(pod->apiVersion);
@@ -77,8 +77,7 @@ static void report_kind(struct parser *p, const struct yaml_value *at, const cha
 {
     static const char *const kinds[] = {"Pod", "PodList", "List"};
     struct diag_place place = {p->file, at->line, at->column, path};
-    report_text(p, &place, "kind ", kind,
-                " cannot be run here, only Pod (and List or PodList of pods)",
+    report_text(p, &place, "", kind, " cannot be run here, only Pod (and List or PodList of pods)",
                 str_nearest(kind, kinds, ARRAY_SIZE(kinds)));
 }
 

@@ -117,14 +117,19 @@ static size_t parent_length(const char *path, size_t len)
     return len > 0 && path[len - 1] == '.' ? len - 1 : len;
 }
 
+// The path as findings show it.
+static const char *full_path(const struct podspec_places *places, const char *path)
+{
+    if (!places || !places->prefix)
+        return path;
+    buffer_truncate(places->full, 0);
+    buffer_printf(places->full, "%s%s%s", places->prefix, *path ? "." : "", path);
+    return buffer_str(places->full);
+}
+
 struct diag_place places_find(const struct podspec_places *places, const char *path)
 {
-    if (places && places->prefix) {
-        buffer_truncate(places->full, 0);
-        buffer_printf(places->full, "%s%s%s", places->prefix, *path ? "." : "", path);
-        path = buffer_str(places->full);
-    }
-    struct diag_place found = {.file = places_file(places), .path = path};
+    struct diag_place found = {.file = places_file(places), .path = full_path(places, path)};
     if (!places || places->n == 0)
         return found;
     for (size_t len = strlen(path);; len = parent_length(path, len)) {

@@ -146,6 +146,8 @@ static void report_syntax_error(const struct input *in, const yaml_parser_t *par
         quote_line(line, length, &text);
         buffer_add_char(&text, '"');
     }
+    if (!line || strstr(buffer_str(&text), "end of stream"))
+        buffer_add_str(&text, "; is the file cut off?");
     diag_add(in->diags, DIAG_ERROR, place, "%s", buffer_str(&text));
 }
 

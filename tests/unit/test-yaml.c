@@ -203,7 +203,7 @@ static void syntax_errors_have_a_place(void **state)
     assert_refused("a:\n  b: c: d\n", "x.yaml:2:7: a: mapping values are not allowed in this "
                                       "context, near \"b: c: d\"\n");
     assert_refused("a: 'b\n", "x.yaml:2:1: a: found unexpected end of stream, while scanning a "
-                              "quoted scalar that starts in line 1\n");
+                              "quoted scalar that starts in line 1; is the file cut off?\n");
     assert_refused("a: *x\n",
                    "x.yaml:1:4: a: the alias has no anchor before it in this document\n");
     assert_refused("a: &x\n  b: *x\n",
