@@ -243,18 +243,22 @@ static int ask(struct etcd_client *client, const char *path, const char *request
 {
     monotime deadline = monotime_add_ms(monotime_now(), client->timeout_msec);
     size_t n = client->endpoints.n;
+    _cleanup_buffer_ struct buffer reasons = BUFFER_EMPTY;
     int code = -EAGAIN;
     for (size_t i = 0; i < n && code == -EAGAIN; i++) {
+        _cleanup_error_ struct error why = ERROR_NONE;
         size_t which = (client->preferred + i) % n;
         int64_t share = left_msec(deadline) / (int64_t)(n - i);
         if (i > 0 && share <= 0)
             break;
         code = ask_endpoint(client, client->endpoints.items[which], path, request, MAX(share, 1),
-                            exchange, err);
+                            exchange, &why);
         if (code != -EAGAIN)
             client->preferred = which;
+        if (code < 0)
+            buffer_printf(&reasons, "%s%s", reasons.len > 0 ? "; " : "", error_message(&why));
     }
-    return code;
+    return code < 0 ? error_set(err, code, "%s", buffer_str(&reasons)) : 0;
 }
 
 // The reply's text in *ret_body, which the caller frees.
