@@ -8,49 +8,9 @@
 #include "podspec/podspec.h"
 #include "supervisor/container-spec.h"
 #include "supervisor/json-text.h"
+#include "supervisor/qos.h"
 #include "supervisor/runtime.h"
 #include "supervisor/status-internal.h"
-
-// ---- QoS class ----
-
-struct compute_sums {
-    __int128 cpu, memory; // 0: nobody asks for it
-};
-
-static bool add_compute(const struct resource_list *list, struct compute_sums *sums)
-{
-    bool cpu = false, memory = false;
-    LIST_EACH (r, list) {
-        if (r->value.nanos <= 0)
-            continue;
-        if (str_equal(r->name, "cpu")) {
-            sums->cpu += r->value.nanos;
-            cpu = true;
-        } else if (str_equal(r->name, "memory")) {
-            sums->memory += r->value.nanos;
-            memory = true;
-        }
-    }
-    return cpu && memory;
-}
-
-const char *status_qos_class(const struct pod *pod)
-{
-    struct compute_sums requests = {0}, limits = {0};
-    bool all_limited = true;
-    LIST_EACH (c, &pod->spec.containers) {
-        add_compute(&c->resources.requests, &requests);
-        all_limited &= add_compute(&c->resources.limits, &limits);
-    }
-    LIST_EACH (c, &pod->spec.initContainers) {
-        add_compute(&c->resources.requests, &requests);
-        all_limited &= add_compute(&c->resources.limits, &limits);
-    }
-    if (requests.cpu == 0 && requests.memory == 0 && limits.cpu == 0 && limits.memory == 0)
-        return "BestEffort";
-    bool equal = requests.cpu == limits.cpu && requests.memory == limits.memory;
-    return all_limited && equal ? "Guaranteed" : "Burstable";
-}
 
 // ---- status ----
 
@@ -88,7 +48,7 @@ json_t *status_pod_status(const struct pod_worker *w, const struct status_contex
         json_object_set(status, "initContainerStatuses", init);
     json_decref(init);
     json_object_set_new(status, "containerStatuses", containers);
-    json_set_text(status, "qosClass", status_qos_class(w->pod));
+    json_set_text(status, "qosClass", qos_class_name(qos_class_of(w->pod)));
     return status;
 }
 

@@ -26,6 +26,3 @@ json_t *status_pod_status(const struct pod_worker *w, const struct status_contex
 json_t *status_pod_extension(const struct pod_worker *w, const struct status_context *context);
 
 json_t *status_manifest(const struct manifest_status *manifest);
-
-// "Guaranteed", "Burstable" or "BestEffort" (pkg/apis/core/v1/helper/qos/qos.go).
-const char *status_qos_class(const struct pod *pod);
