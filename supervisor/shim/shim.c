@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -15,7 +16,15 @@
 #include "base/fs.h"
 #include "base/process.h"
 
-enum { REST_MSEC = 1000 };
+enum {
+    REST_MSEC = 1000, // of silence until the memory of a burst goes back
+    // A container that writes small pieces in quick succession is read at intervals, so that a wake
+    // up and a write serve many of its lines. What it writes meanwhile fits into the pipe.
+    GATHER_BELOW = 16 << 10, // bytes: a larger piece is no small one
+    GATHER_WITHIN_USEC = 1000,
+    GATHER_USEC = 200,
+    PIPE_SIZE = 256 << 10,
+};
 
 int shim_source_add(struct shim *shim, struct shim_source *source, int fd,
                     void (*ready)(struct shim_source *source, struct shim *shim))
@@ -40,10 +49,23 @@ void shim_source_close(struct shim *shim, struct shim_source *source)
 
 // --- the container's output
 
+static void gather_more(struct shim *shim, size_t just_read)
+{
+    monotime now = monotime_now();
+    int64_t since = monotime_since(now, shim->output_at);
+    shim->output_at = now;
+    if (just_read < GATHER_BELOW && since < GATHER_WITHIN_USEC) {
+        struct timespec pause = {.tv_nsec = GATHER_USEC * NSEC_PER_USEC};
+        nanosleep(&pause, NULL);
+    }
+}
+
 static void output_ready(struct shim_source *source, struct shim *shim)
 {
     struct shim_output *output = (struct shim_output *)source;
     ssize_t n = shim_log_read(shim->log, output->stream, source->fd, SHIM_LOG_BATCH);
+    if (n > 0)
+        gather_more(shim, (size_t)n);
     if (n > 0 || n == -EAGAIN)
         return;
     // The end, which a terminal reports as EIO.
@@ -93,6 +115,8 @@ static int make_output(struct shim *shim, enum shim_stream stream, int *ret_writ
         close(ends[1]);
         return code;
     }
+    // Room for what comes while the shim gathers or writes; best effort.
+    (void)fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
     give_to_user(&shim->spec, ends[1]);
     *ret_writer = ends[1];
     return 0;
@@ -276,6 +300,16 @@ static void loop_until_exited(struct shim *shim)
     }
 }
 
+// What only the start needed is not to stay mapped: the kernel maps the few pages that the loop
+// needs again. (The symbols are the linker's.)
+static void forget_start(void)
+{
+    extern const char __executable_start[], etext[];
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)__executable_start & ~(page - 1), end = (uintptr_t)etext;
+    madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 void shim_run(struct shim *shim)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
@@ -294,6 +328,7 @@ void shim_run(struct shim *shim)
         shim_report_state(shim);
         shim->oom_kills_before = shim_oom_kills(&shim->spec);
         join_own_cgroups(shim);
+        forget_start();
         loop_until_exited(shim);
         drain_output(shim, &shim->outputs[SHIM_STDOUT]);
         drain_output(shim, &shim->outputs[SHIM_STDERR]);

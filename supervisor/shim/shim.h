@@ -44,7 +44,8 @@ struct shim {
     int epoll;
     struct shim_source signals, listener;
     struct shim_output outputs[2];
-    int stdin_writer; // kept open where the container's stdin stays open
+    monotime output_at; // when the container last wrote something
+    int stdin_writer;   // kept open where the container's stdin stays open
     struct shim_child child;
     struct shim_log_file *log_file;
     struct shim_journal *journal;
