@@ -127,13 +127,22 @@ static bool scale_up(__int128 *value, long exponent)
     return true;
 }
 
+// A digit of the number, the point left out.
+static int digit_at(const struct number *number, size_t i)
+{
+    const char *digit =
+        i < number->n_whole ? number->whole + i : number->fraction + (i - number->n_whole);
+
+    return *digit - '0';
+}
+
 // The first n digits of the number, the point left out, as one integer.
 static bool join_digits(const struct number *number, size_t n, __int128 *ret)
 {
     *ret = 0;
     for (size_t i = 0; i < n; i++) {
-        char c = i < number->n_whole ? number->whole[i] : number->fraction[i - number->n_whole];
-        if (__builtin_mul_overflow(*ret, 10, ret) || __builtin_add_overflow(*ret, c - '0', ret))
+        if (__builtin_mul_overflow(*ret, 10, ret) ||
+            __builtin_add_overflow(*ret, digit_at(number, i), ret))
             return false;
     }
     return true;
@@ -153,12 +162,9 @@ static int decimal_nanos(const struct number *number, int exponent, __int128 *re
     if (!join_digits(number, kept > 0 ? (size_t)kept : 0, ret) || !scale_up(ret, shift))
         return -ERANGE;
     // What is cut off may be zeros of a whole number only ("1000e-12").
-    for (long i = MAX(kept, 0); i < (long)digits; i++) {
-        char c = i < (long)number->n_whole ? number->whole[i]
-                                           : number->fraction[i - (long)number->n_whole];
-        if (c != '0')
+    for (size_t i = (size_t)MAX(kept, 0); i < digits; i++)
+        if (digit_at(number, i))
             return __builtin_add_overflow(*ret, 1, ret) ? -ERANGE : 0;
-    }
     return 0;
 }
 
@@ -167,11 +173,11 @@ static int decimal_nanos(const struct number *number, int exponent, __int128 *re
 static int fraction_nanos(const struct number *number, int exponent, __int128 *ret)
 {
     struct number fraction = {.fraction = number->fraction, .n_fraction = number->n_fraction};
-    int digits = (int)MIN(number->n_fraction, (size_t)BINARY_FRACTION_MAX + 1);
     __int128 divisor = 1;
 
-    if (digits > BINARY_FRACTION_MAX)
+    if (number->n_fraction > BINARY_FRACTION_MAX)
         return -ERANGE;
+    int digits = (int)number->n_fraction;
     if (!join_digits(&fraction, number->n_fraction, ret))
         return -ERANGE;
     for (int i = digits; i < NANO_DIGITS; i++)
