@@ -1,0 +1,103 @@
+"""The agent of an ordinary user: what works as far as the kernel lets it, and what it says it cannot do."""
+
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+import harness
+from harness import pid_of, pod_yaml
+
+NOBODY = 65534
+
+
+def user_namespaces_work():
+    words = ["unshare", "--user", "--map-root-user", "true"]
+    options = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+    return subprocess.run(words, capture_output=True, **options).returncode == 0
+
+
+class UserAgent(harness.Agent):
+    """Programs and directories belong to the user, who may not see root's."""
+
+    def __init__(self, *flags):
+        super().__init__(*flags, start=False)
+        for program in (harness.MAINSTAYD, harness.SHIM, harness.COMPONENT):
+            shutil.copy(program, self.dir)
+        self.program = self.path("mainstayd")
+        self.component = self.path("component")
+        if os.geteuid() == 0:
+            for directory, _, files in os.walk(self.dir):
+                os.chown(directory, NOBODY, NOBODY)
+                for name in files:
+                    os.chown(os.path.join(directory, name), NOBODY, NOBODY)
+        self.start()
+
+    def command(self):
+        words = super().command()
+        words[words.index("--shim") + 1] = self.path("mainstay-shim")
+        if os.geteuid() != 0:
+            return words
+        return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *words]
+
+
+@unittest.skipUnless(user_namespaces_work(), "this kernel gives ordinary users no user namespaces")
+class Unprivileged(harness.AgentTest):
+    def user_agent(self):
+        agent = UserAgent()
+        self.addCleanup(agent.close)
+        return agent
+
+    def test_a_pod_runs(self):
+        agent = self.user_agent()
+        agent.drop("u.yaml", pod_yaml("u", [agent.component, "say", "hello"]))
+        pod = agent.wait_ready_pod("u")
+        with open(f"/proc/{pid_of(pod)}/status") as f:
+            uid = next(line.split()[1] for line in f if line.startswith("Uid:"))
+        self.assertEqual(int(uid), NOBODY if os.geteuid() == 0 else os.geteuid())
+
+    def test_it_restarts_and_stops(self):
+        agent = self.user_agent()
+        agent.drop("u.yaml", pod_yaml("u", [agent.component]))
+        pid = pid_of(agent.wait_ready_pod("u"))
+        os.kill(pid, signal.SIGKILL)
+        pid = pid_of(agent.wait_ready_pod("u", restarts=1))
+        agent.restart()
+        self.assertEqual(pid_of(agent.wait_ready_pod("u")), pid)
+        agent.remove("u.yaml")
+        agent.wait_gone("u")
+        harness.wait_process_gone(pid)
+
+    def test_volumes_of_its_own(self):
+        agent = self.user_agent()
+        volumes = f"""  volumes:
+  - name: data
+    hostPath: {{path: {agent.path("made")}, type: DirectoryOrCreate}}
+  - name: scratch
+    emptyDir: {{}}
+"""
+        mounts = """    volumeMounts:
+    - {name: data, mountPath: /mnt/data}
+    - {name: scratch, mountPath: /mnt/scratch}
+"""
+        agent.drop("v.yaml", pod_yaml("v", ["sh", "-c", "echo x > /mnt/data/x; echo y > /mnt/scratch/y; "
+                                            "exec sleep 1000"], volumes, mounts))
+        agent.wait_ready_pod("v")
+        agent.remove("v.yaml")
+        agent.wait_gone("v")
+        self.assertTrue(os.path.exists(agent.path("made", "x")))
+
+    def test_it_says_what_it_cannot_do(self):
+        agent = self.user_agent()
+        limitations = " ".join(agent.get("/mainstay/v1/status")["limitations"])
+        self.assertIn("ordinary user", limitations)
+        self.assertTrue(agent.events("HostLimitation"))
+        agent.drop("r.yaml", pod_yaml("r", [agent.component],
+                                      container_extra="    securityContext: {runAsUser: 12345}\n"))
+        event = agent.wait_event_of({"Failed"})
+        self.assertRegex(event["message"], "(user|12345)")
+
+
+if __name__ == "__main__":
+    harness.main()
