@@ -57,6 +57,8 @@ static void indent(struct buffer *out, size_t columns)
 static void add_text(struct buffer *out, size_t columns, const char *text)
 {
     size_t column = 0;
+    if (!text)
+        return;
     while (*text) {
         size_t word = strcspn(text, " ");
         if (column == 0 || column + 1 + word > LINE_MAX_COLUMNS) {
@@ -77,10 +79,27 @@ static void add_text(struct buffer *out, size_t columns, const char *text)
     buffer_add_char(out, '\n');
 }
 
+static bool is_mode(const struct field_schema *field)
+{
+    return field->min == 0 && field->max == 0777;
+}
+
+static void add_default(struct buffer *text, const struct field_schema *field)
+{
+    if (is_mode(field))
+        buffer_printf(text, " Default: 0%llo.", strtoull(field->default_value, NULL, 10));
+    else
+        buffer_printf(text, " Default: %s.", field->default_value);
+}
+
 static void add_range(struct buffer *text, const struct field_schema *field)
 {
     if (field->min == 0 && field->max == 0)
         return;
+    if (is_mode(field)) {
+        buffer_add_str(text, " Between 0 and 0777, in octal.");
+        return;
+    }
     if (field->min > INT64_MIN && field->max < INT32_MAX)
         buffer_printf(text, " Between %lld and %lld.", (long long)field->min,
                       (long long)field->max);
@@ -99,7 +118,7 @@ static void add_facts(struct buffer *out, size_t columns, const struct field_sch
     if (field->type == FIELD_INT || field->type == FIELD_INT_PTR)
         add_range(&text, field);
     if (field->default_value)
-        buffer_printf(&text, " Default: %s.", field->default_value);
+        add_default(&text, field);
     if (field->patch_key)
         buffer_printf(&text, " Each with a %s of its own.", field->patch_key);
     if (field->support == SUPPORT_IGNORED)
@@ -125,8 +144,7 @@ static void add_fields(struct buffer *out, const struct type_schema *type)
     for (size_t i = 0; i < type->n_fields; i++) {
         const struct field_schema *field = &type->fields[i];
         add_field_line(out, FIELD_INDENT, field);
-        if (field->doc)
-            add_text(out, TEXT_INDENT, field->doc);
+        add_text(out, TEXT_INDENT, field->doc);
         add_facts(out, TEXT_INDENT, field);
         buffer_add_char(out, '\n');
     }
@@ -201,6 +219,19 @@ static int find_target(const char *path, struct target *ret, struct error *err)
     return 0;
 }
 
+static void add_description(struct buffer *out, const struct target *at)
+{
+    buffer_add_str(out, "DESCRIPTION:\n");
+    if (at->type)
+        add_text(out, TEXT_INDENT, at->type->doc);
+    if (!at->field)
+        return;
+    if (at->type)
+        buffer_add_char(out, '\n');
+    add_text(out, TEXT_INDENT, at->field->doc);
+    add_facts(out, TEXT_INDENT, at->field);
+}
+
 int podspec_explain(const char *path, bool recursive, struct buffer *out, struct error *err)
 {
     struct target at = {0};
@@ -211,14 +242,7 @@ int podspec_explain(const char *path, bool recursive, struct buffer *out, struct
     if (at.field)
         buffer_printf(out, "%s%s <%s>\n\n", at.type ? "RESOURCE: " : "FIELD:    ", at.field->name,
                       scalar_type_name(at.field->type));
-    buffer_add_str(out, "DESCRIPTION:\n");
-    if (at.field) {
-        if (at.field->doc)
-            add_text(out, TEXT_INDENT, at.field->doc);
-        add_facts(out, TEXT_INDENT, at.field);
-    }
-    if (at.type && at.type->doc)
-        add_text(out, TEXT_INDENT, at.type->doc);
+    add_description(out, &at);
     if (!at.type)
         return 0;
     buffer_add_str(out, "\nFIELDS:\n");
