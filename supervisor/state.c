@@ -188,10 +188,10 @@ static json_t *decode(const char *text, const char *kind)
 {
     char found[16], hex[DIGEST_HEX_SIZE], real[DIGEST_HEX_SIZE];
     int version, header = 0;
-    if (sscanf(text, "mainstay-%15[a-z] %d %64[0-9a-f]\n%n", found, &version, hex, &header) != 3 ||
-        header == 0 || strcmp(found, kind) != 0 || version != STATE_VERSION)
+    if (sscanf(text, "mainstay-%15[a-z] %d %64[0-9a-f]%n", found, &version, hex, &header) != 3 ||
+        text[header] != '\n' || strcmp(found, kind) != 0 || version != STATE_VERSION)
         return NULL;
-    const char *body = text + header;
+    const char *body = text + header + 1;
     if (strcmp(hex, digest_sha256_hex(body, strlen(body), real)) != 0)
         return NULL;
     return json_loads(body, JSON_REJECT_DUPLICATES, NULL);
