@@ -143,12 +143,13 @@ struct manifest_source {
     bool watches_damped; // failing watches were logged
     bool store_damped;   // a failing store was logged
 
-    bool present; // the path was there at the last scan
-    bool scanned; // at least once, completely
-    bool synced;  // the owner was told
-    bool settled; // pods were settled once; until then the store says who ran before
-    bool swept;   // the store was rid of what belongs to no file
-    bool changed; // something happened that the pods may depend on
+    bool present;        // the path was there at the last scan
+    bool synced_present; // it was there when `synced` was told
+    bool scanned;        // at least once, completely
+    bool synced;         // the owner was told
+    bool settled;        // pods were settled once; until then the store says who ran before
+    bool swept;          // the store was rid of what belongs to no file
+    bool changed;        // something happened that the pods may depend on
     monotime last_scan;
 
     LIST_OF(struct manifest_file *) files; // sorted by path

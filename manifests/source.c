@@ -42,9 +42,11 @@ static void report_sync(struct manifest_source *source)
         source->swept = true;
         source_store_sweep(source);
     }
-    if (source->synced || !source->scanned || source_waits_for_first_judgement(source))
+    bool told = source->synced_present || (source->synced && !source->present);
+    if (told || !source->scanned || source_waits_for_first_judgement(source))
         return;
     source->synced = true;
+    source->synced_present = source->present;
     source->ops.synced(source->userdata, source->present);
 }
 

@@ -51,7 +51,8 @@ struct manifest_source_ops {
     void (*file_removed)(void *userdata, const char *file);
     // The directory has been read completely for the first time (also when it does not exist:
     // `present` is false then and the source goes on waiting for it). Nothing that ran before may
-    // be stopped for being absent until this was called.
+    // be stopped for being absent until this was called with `present`; it is called again when a
+    // directory that was missing has been read.
     void (*synced)(void *userdata, bool present);
 };
 
