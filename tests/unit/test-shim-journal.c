@@ -1,0 +1,263 @@
+// The shim's messages to a journal that is a datagram socket of the test's own.
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "supervisor/shim/shim-journal.h"
+
+struct fixture {
+    char *dir, *path;
+    int journald; // -1: absent
+    struct shim_journal *journal;
+};
+
+static void start_journald(struct fixture *f)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    f->journald = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(f->journald >= 0);
+    assert_true(strlen(f->path) < sizeof(address.sun_path));
+    strcpy(address.sun_path, f->path);
+    assert_int_equal(bind(f->journald, (struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+static void stop_journald(struct fixture *f)
+{
+    cleanup_close(&f->journald);
+    f->journald = -1;
+    unlink(f->path);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof(*f));
+    char pattern[] = "/tmp/test-shim-journal-XXXXXX";
+    assert_non_null(mkdtemp(pattern));
+    f->dir = xstrdup(pattern);
+    f->path = path_join(pattern, "socket");
+    f->journald = -1;
+    struct shim_spec spec = {
+        .container = "etcd",
+        .pod_name = "etcd-n0",
+        .pod_namespace = "kube-system",
+        .pod_uid = "42",
+        .restart_count = 7,
+        .journal_socket = f->path,
+    };
+    f->journal = shim_journal_new(&spec);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    shim_journal_free(f->journal);
+    stop_journald(f);
+    assert_int_equal(fs_remove_tree(AT_FDCWD, f->dir), 0);
+    free(f->dir);
+    free(f->path);
+    free(f);
+    return 0;
+}
+
+static void say(struct fixture *f, const char *line)
+{
+    shim_journal_add(f->journal, line, strlen(line), false, false);
+    shim_journal_flush(f->journal);
+}
+
+// The next datagram, or "" where there is none.
+static const char *receive(struct fixture *f, char buf[4096])
+{
+    ssize_t n = recv(f->journald, buf, 4095, 0);
+    buf[n > 0 ? n : 0] = '\0';
+    return buf;
+}
+
+static void lines_carry_the_fields(void **state)
+{
+    struct fixture *f = *state;
+    char buf[4096];
+    start_journald(f);
+    shim_journal_add(f->journal, "hello", 5, false, false);
+    shim_journal_add(f->journal, "part", 4, true, true);
+    assert_string_equal(receive(f, buf), "");
+    shim_journal_flush(f->journal);
+    assert_string_equal(receive(f, buf), "SYSLOG_IDENTIFIER=etcd\n"
+                                         "CONTAINER_NAME=etcd\n"
+                                         "MAINSTAY_POD=etcd-n0\n"
+                                         "MAINSTAY_NAMESPACE=kube-system\n"
+                                         "MAINSTAY_CONTAINER=etcd\n"
+                                         "MAINSTAY_POD_UID=42\n"
+                                         "MAINSTAY_RESTART_COUNT=7\n"
+                                         "PRIORITY=6\nMESSAGE=hello\n");
+    assert_non_null(
+        strstr(receive(f, buf), "\nPRIORITY=3\nMESSAGE=part\nCONTAINER_PARTIAL_MESSAGE=true\n"));
+    assert_string_equal(receive(f, buf), "");
+}
+
+static void many_lines_go_in_several_batches(void **state)
+{
+    struct fixture *f = *state;
+    char buf[4096], lines[100][32], expected[64];
+    start_journald(f);
+    int got = 0;
+    for (int i = 0; i < 100; i++) {
+        snprintf(lines[i], sizeof(lines[i]), "line %d", i);
+        shim_journal_add(f->journal, lines[i], strlen(lines[i]), false, false);
+        // Some kernels queue ten datagrams only.
+        if (i % 8 == 7 || i == 99)
+            shim_journal_flush(f->journal);
+        for (; *receive(f, buf); got++) {
+            snprintf(expected, sizeof(expected), "MESSAGE=line %d\n", got);
+            assert_non_null(strstr(buf, expected));
+        }
+    }
+    assert_int_equal(got, 100);
+    assert_int_equal(shim_journal_dropped(f->journal), 0);
+}
+
+static void what_an_absent_journal_missed_is_said(void **state)
+{
+    struct fixture *f = *state;
+    char buf[4096];
+    say(f, "one");
+    say(f, "two");
+    assert_int_equal(shim_journal_dropped(f->journal), 2);
+    start_journald(f);
+    say(f, "three");
+    assert_non_null(
+        strstr(receive(f, buf), "PRIORITY=4\nMESSAGE=mainstay: 2 lines before this one"));
+    assert_non_null(strstr(receive(f, buf), "MESSAGE=three\n"));
+    say(f, "four");
+    assert_non_null(strstr(receive(f, buf), "MESSAGE=four\n")); // said once
+    assert_int_equal(shim_journal_dropped(f->journal), 2);
+}
+
+static void a_new_journal_is_found_again(void **state)
+{
+    struct fixture *f = *state;
+    char buf[4096];
+    start_journald(f);
+    say(f, "one");
+    stop_journald(f);
+    start_journald(f);
+    say(f, "two");
+    assert_non_null(strstr(receive(f, buf), "MESSAGE=two\n"));
+    stop_journald(f);
+    say(f, "three");
+    start_journald(f);
+    say(f, "four");
+    assert_non_null(strstr(receive(f, buf), "1 lines before"));
+    assert_non_null(strstr(receive(f, buf), "MESSAGE=four\n"));
+    assert_int_equal(shim_journal_dropped(f->journal), 1);
+}
+
+static void a_full_journal_never_blocks(void **state)
+{
+    struct fixture *f = *state;
+    char buf[4096];
+    uint64_t sent = 0, got = 0;
+    start_journald(f);
+    while (shim_journal_dropped(f->journal) == 0 && sent < 1000000) {
+        say(f, "filler");
+        sent++;
+    }
+    assert_int_equal(shim_journal_dropped(f->journal), 1);
+    while (*receive(f, buf))
+        got++;
+    assert_int_equal(got, sent - 1);
+    say(f, "after");
+    assert_non_null(strstr(receive(f, buf), "1 lines before"));
+    assert_non_null(strstr(receive(f, buf), "MESSAGE=after\n"));
+}
+
+// More than a datagram of the kernel's default size: it comes as a descriptor.
+static void a_big_message_goes_as_a_file(void **state)
+{
+    struct fixture *f = *state;
+    enum { SIZE = 1 << 20 };
+    start_journald(f);
+    _cleanup_free_ char *big = xmalloc(SIZE);
+    memset(big, 'x', SIZE);
+    shim_journal_add(f->journal, big, SIZE, false, false);
+    shim_journal_flush(f->journal);
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct msghdr header = {.msg_control = &control, .msg_controllen = sizeof(control)};
+    assert_int_equal(recvmsg(f->journald, &header, MSG_CMSG_CLOEXEC), 0);
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+    assert_non_null(rights);
+    int fd;
+    memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
+    assert_int_equal(fcntl(fd, F_GET_SEALS),
+                     F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    assert_true(lseek(fd, 0, SEEK_SET) == 0);
+    assert_int_equal(fs_read_fd(fd, 2 * SIZE, &text), 0);
+    assert_non_null(strstr(text.data, "\nPRIORITY=6\nMESSAGE=xxx"));
+    close(fd);
+    assert_int_equal(shim_journal_dropped(f->journal), 0);
+}
+
+static void priorities_are_read_from_the_line(void **state)
+{
+    static const struct {
+        const char *line;
+        bool is_stderr;
+        int priority;
+    } cases[] = {
+        {"I1121 07:00:00.000001       1 server.go:1] up", true, 6},
+        {"W1121 07:00:00.000001       1 server.go:1] hm", true, 4},
+        {"E1121 07:00:00.000001       1 server.go:1] no", false, 3},
+        {"F1121 07:00:00.000001       1 server.go:1] gone", true, 2},
+        {"I1121 07", true, 6},
+        {"I1121 0", true, 3},
+        {"X1121 07:00:00.0", true, 3},
+        {"I112x 07:00:00.0", false, 6},
+        {"{\"level\":\"warn\",\"ts\":1}", true, 4},
+        {"{\"level\":\"info\",\"ts\":1}", true, 6},
+        {"{\"level\":\"panic\"", true, 2},
+        {"{\"level\":\"odd\"", true, 3},
+        {"{\"level\":\"", true, 3},
+        {"plain", false, 6},
+        {"plain", true, 3},
+        {"", true, 3},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        // In a block of its own, so that a sanitizer sees a read behind the end.
+        size_t len = strlen(cases[i].line);
+        _cleanup_free_ char *line = xmalloc(len);
+        memcpy(line, cases[i].line, len);
+        assert_int_equal(shim_journal_priority(line, len, cases[i].is_stderr), cases[i].priority);
+    }
+}
+
+#define journal_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        journal_test(lines_carry_the_fields),
+        journal_test(many_lines_go_in_several_batches),
+        journal_test(what_an_absent_journal_missed_is_said),
+        journal_test(a_new_journal_is_found_again),
+        journal_test(a_full_journal_never_blocks),
+        journal_test(a_big_message_goes_as_a_file),
+        cmocka_unit_test(priorities_are_read_from_the_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
