@@ -83,6 +83,8 @@ void commands_print_overview(void)
            "%sUsage:%s\n  mainstay [--socket PATH] COMMAND [ARGUMENTS]\n",
            term_begin(TERM_BOLD, color), term_end(TERM_BOLD, color));
     for (const struct command *const *c = all; *c; c++) {
+        if (!(*c)->group)
+            continue;
         if (!str_equal(group, (*c)->group))
             printf("\n%s%s:%s\n", term_begin(TERM_BOLD, color), (*c)->group,
                    term_end(TERM_BOLD, color));
@@ -97,8 +99,9 @@ static int unknown_command(const char *name)
 {
     const char *names[ARRAY_SIZE(all)];
     size_t n = 0;
-    for (; all[n]; n++)
-        names[n] = all[n]->name;
+    for (const struct command *const *c = all; *c; c++)
+        if ((*c)->group)
+            names[n++] = (*c)->name;
     const char *nearest = str_nearest(name, names, n);
     fprintf(stderr, "error: unknown command \"%s\"", name);
     if (nearest)

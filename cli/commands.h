@@ -25,7 +25,7 @@ enum command_argument {
 
 struct command {
     const char *name;
-    const char *group;       // heading in the overview
+    const char *group;       // heading in the overview; NULL: not shown there
     const char *summary;     // one line, for the overview
     const char *usage;       // what follows the name: "NAME [-c CONTAINER] -- COMMAND"
     const char *description; // paragraphs for --help
@@ -67,7 +67,7 @@ int cmd_render(int argc, char **argv);
 
 extern const struct command command_init, command_render;
 
-extern const struct command command_apply, command_completion, command_delete, command_describe,
-    command_diff, command_exec, command_explain, command_get, command_help, command_logs,
-    command_restart, command_retry, command_start, command_status, command_stop, command_validate,
-    command_version, command_wait;
+extern const struct command command_apply, command_complete, command_completion, command_delete,
+    command_describe, command_diff, command_exec, command_explain, command_get, command_help,
+    command_logs, command_restart, command_retry, command_start, command_status, command_stop,
+    command_validate, command_version, command_wait;
