@@ -91,7 +91,11 @@ static void report(struct maker *maker, enum pki_outcome outcome, const char *pa
 
 static int report_wrong(struct maker *maker, const char *path, struct error *err)
 {
-    report(maker, PKI_WRONG, path, xstrdup(error_message(err)));
+    const char *message = error_message(err);
+    size_t len = strlen(path);
+    if (str_starts_with(message, path) && str_starts_with(message + len, ": "))
+        message += len + 2; // the path stands beside it already
+    report(maker, PKI_WRONG, path, xstrdup(message));
     error_clear(err);
     return -EINVAL;
 }
