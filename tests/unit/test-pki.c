@@ -205,8 +205,9 @@ static bool names(X509 *certificate, const char *host, const char *ip)
 static void servers_have_their_names(void **state)
 {
     struct fixture *f = *state;
-    char *more[] = {"api.example.org", "192.0.2.9"};
-    struct string_list sans = {more, 2};
+    _cleanup_string_list_ struct string_list sans = {0};
+    string_list_add(&sans, "api.example.org");
+    string_list_add(&sans, "192.0.2.9");
     f->layout.api_sans = &sans;
     f->layout.control_plane_endpoint = "lb.example.org:8443";
     assert_make(f, PIECES, 0, 0);
@@ -342,8 +343,8 @@ static void layouts_that_make_no_sense_change_nothing(void **state)
 {
     struct fixture *f = *state;
     struct pki_layout rows[] = {f->layout, f->layout, f->layout, f->layout, f->layout};
-    char *bad[] = {"not a name"};
-    struct string_list sans = {bad, 1};
+    _cleanup_string_list_ struct string_list sans = {0};
+    string_list_add(&sans, "not a name");
     rows[0].node_name = "M0";
     rows[1].advertise_address = "m0";
     rows[2].service_cidr = "10.96.0.0";

@@ -13,7 +13,8 @@
 #include "manifests/render.h"
 #include "podspec/podspec.h"
 
-static char *items[] = {"a b", "c\"d"};
+static char first[] = "a b", second[] = "c\"d";
+static char *items[] = {first, second};
 static const struct string_list two = {items, 2}, none = {NULL, 0};
 
 static const struct render_parameter parameters[] = {
