@@ -1,0 +1,197 @@
+// From the text of a value to the member of struct config that it is for.
+#include "supervisor/config-internal.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/time-format.h"
+#include "podspec/checks.h"
+#include "podspec/quantity.h"
+
+enum { RESTART_PERIOD_MOST_SEC = 300 };
+
+void config_replace(char **member, char *value)
+{
+    free(*member);
+    *member = value;
+}
+
+static void *member_of(const struct setting *row, struct config *config)
+{
+    return (char *)config + row->offset;
+}
+
+SETTER(setting_set_string)
+{
+    if (!*value->text)
+        return error_set(err, EINVAL, "must not be empty");
+    config_replace(member_of(row, config), xstrdup(value->text));
+    return 0;
+}
+
+SETTER(setting_set_path)
+{
+    if (!*value->text)
+        return error_set(err, EINVAL, "must not be empty");
+    if (strlen(value->text) >= PATH_MAX)
+        return error_set(err, EINVAL, "is longer than a path can be");
+    char *path = value->text[0] == '/' ? xstrdup(value->text) : path_join(value->base, value->text);
+    config_replace(member_of(row, config), path);
+    return 0;
+}
+
+SETTER(setting_set_bool)
+{
+    *(bool *)member_of(row, config) = strcmp(value->text, "true") == 0;
+    return 0;
+}
+
+SETTER(setting_set_positive_duration)
+{
+    int64_t nsec;
+    if (duration_parse(value->text, &nsec) < 0 || nsec < NSEC_PER_USEC)
+        return error_set(err, EINVAL, "must be a positive duration, such as 20s");
+    *(int64_t *)member_of(row, config) = nsec / NSEC_PER_USEC;
+    return 0;
+}
+
+static int set_int(const struct setting *row, struct config *config, const char *text,
+                   long long least, long long most, struct error *err)
+{
+    long long number;
+    if (str_to_int(text, least, most, &number) < 0)
+        return error_set(err, EINVAL, "must be between %lld and %lld", least, most);
+    *(int *)member_of(row, config) = (int)number;
+    return 0;
+}
+
+SETTER(setting_set_port)
+{
+    return set_int(row, config, value->text, 0, UINT16_MAX, err);
+}
+
+SETTER(setting_set_log_files)
+{
+    return set_int(row, config, value->text, 2, 1000, err);
+}
+
+SETTER(setting_set_verbosity)
+{
+    return set_int(row, config, value->text, 0, 100, err);
+}
+
+SETTER(setting_set_ip)
+{
+    if (check_ip(value->text))
+        return error_set(err, EINVAL, "must be an IP address");
+    return setting_set_string(row, config, value, err);
+}
+
+SETTER(setting_set_node_ip)
+{
+    if (strchr(value->text, ','))
+        return error_set(err, EINVAL, "two addresses (dual stack) are not supported; give one");
+    return setting_set_ip(row, config, value, err);
+}
+
+// As the kubelet: blanks around it go, lower case stays. Every pod is named after it.
+SETTER(setting_set_node_name)
+{
+    const char *start = value->text + strspn(value->text, " \t\r\n");
+    char *name = xstrndup(start, strcspn(start, " \t\r\n"));
+    for (char *p = name; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    const char *wrong = check_dns_subdomain(name);
+    if (wrong) {
+        int code = error_set(err, EINVAL, "\"%s\" cannot be a node's name: %s", name, wrong);
+        free(name);
+        return code;
+    }
+    config_replace(member_of(row, config), name);
+    return 0;
+}
+
+SETTER(setting_set_log_size)
+{
+    struct quantity size;
+    if (quantity_parse(value->text, &size) < 0)
+        return error_set(err, EINVAL, "must be a size, such as 10Mi");
+    int64_t bytes = quantity_value(&size);
+    quantity_clear(&size);
+    if (bytes <= 0)
+        return error_set(err, EINVAL, "must be positive");
+    *(int64_t *)member_of(row, config) = bytes;
+    return 0;
+}
+
+SETTER(setting_set_cgroup)
+{
+    const char *name = value->text + strspn(value->text, "/");
+    if (!*name)
+        return 0; // the root: below it is where the default name stands
+    size_t n = strlen(name);
+    while (n > 0 && name[n - 1] == '/')
+        n--;
+    _cleanup_free_ char *path = xasprintf("/%.*s", (int)n, name);
+    if (!path_is_clean_absolute(path) || strstr(path, "//"))
+        return error_set(err, EINVAL, "must be the name of a cgroup, without . and .. parts");
+    config_replace(member_of(row, config), xstrdup(path + 1));
+    return 0;
+}
+
+// KEP-5593: the first delay is ten seconds or this, whichever is less.
+SETTER(setting_set_max_restart_period)
+{
+    int64_t nsec;
+    if (duration_parse(value->text, &nsec) < 0 || nsec < NSEC_PER_SEC ||
+        nsec > RESTART_PERIOD_MOST_SEC * NSEC_PER_SEC)
+        return error_set(err, EINVAL, "must be between 1s and %ds", RESTART_PERIOD_MOST_SEC);
+    struct backoff_curve *curve = member_of(row, config);
+    curve->max_usec = nsec / NSEC_PER_USEC;
+    curve->initial_usec = MIN(BACKOFF_KUBELET.initial_usec, curve->max_usec);
+    return 0;
+}
+
+static bool equal_value(const struct setting *row, const char *text, const char *other)
+{
+    int64_t a, b;
+    if (row->kind == SETTING_DURATION && duration_parse(text, &a) == 0 &&
+        duration_parse(other, &b) == 0)
+        return a == b;
+    return strcmp(text, other) == 0;
+}
+
+static bool is_harmless(const struct setting *row, const char *text)
+{
+    if (!*text && row->kind != SETTING_INT && row->kind != SETTING_BOOL)
+        return true; // asks for nothing
+    for (const char *p = row->harmless; p;) {
+        size_t n = strcspn(p, "|");
+        _cleanup_free_ char *one = xstrndup(p, n);
+        if (equal_value(row, text, one))
+            return true;
+        p = p[n] ? p + n + 1 : NULL;
+    }
+    return false;
+}
+
+int setting_apply(const struct setting *row, const char *shown, const struct setting_value *value,
+                  struct config *config, struct error *err)
+{
+    if (row->effect == SETTING_HONOURED) {
+        int code = row->set(row, config, value, err);
+        return code < 0 ? error_prefix(err, code, "%s", shown) : 0;
+    }
+    if (is_harmless(row, value->text))
+        return 0;
+    if (row->effect == SETTING_REFUSED)
+        return error_set(err, EINVAL, "%s: is refused: %s", shown, row->why);
+    string_list_add_owned(&config->notes, xasprintf("%s has no effect: %s", shown, row->why));
+    return 0;
+}

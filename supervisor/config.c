@@ -1,0 +1,169 @@
+// See config.h. Defaults first, then the file that --config names, then the flags.
+#include "supervisor/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "supervisor/config-internal.h"
+
+enum {
+    FILE_CHECK_SEC = 20, // pkg/kubelet/apis/config/v1beta1/defaults.go, here and below
+    HEALTHZ_PORT = 10248,
+    LOG_BYTES = 10 << 20,
+    LOG_FILES = 5,
+};
+
+static void set_places(const struct config_host *host, struct config *config)
+{
+    if (host->privileged || (!host->home && !host->runtime_dir)) {
+        config->manifest_path = xstrdup("/etc/kubernetes/manifests");
+        config->root_dir = xstrdup("/var/lib/mainstay");
+        config->run_dir = xstrdup("/run/mainstay");
+        config->pod_log_dir = xstrdup("/var/log/pods");
+        return;
+    }
+    const char *home = host->home ? host->home : host->runtime_dir;
+    config->manifest_path = path_join(home, ".config/mainstay/manifests");
+    config->root_dir = path_join(home, ".local/share/mainstay");
+    config->pod_log_dir = path_join(home, ".local/state/mainstay/pods");
+    config->run_dir = host->runtime_dir ? path_join(host->runtime_dir, "mainstay")
+                                        : path_join(home, ".local/state/mainstay/run");
+}
+
+static char *default_shim(const struct config_host *host)
+{
+    if (host->exe_dir) {
+        char *beside = path_join(host->exe_dir, "mainstay-shim");
+        if (access(beside, X_OK) == 0)
+            return beside;
+        free(beside);
+    }
+    return xstrdup(MAINSTAY_SHIM_PATH);
+}
+
+void config_set_defaults(const struct config_host *host, struct config *config)
+{
+    *config = (struct config){
+        .file_check_usec = FILE_CHECK_SEC * USEC_PER_SEC,
+        .healthz_port = HEALTHZ_PORT,
+        .log_max_bytes = LOG_BYTES,
+        .log_max_files = LOG_FILES,
+        .backoff = BACKOFF_KUBELET,
+        .node_name = xstrdup(""),
+        .node_ip = xstrdup(""),
+        .healthz_bind_address = xstrdup("127.0.0.1"),
+        .cgroup_name = xstrdup("mainstay"),
+        .socket_path = xstrdup(""),
+        .shim_path = default_shim(host),
+    };
+    set_places(host, config);
+}
+
+static int finish_node_name(const struct config_host *host, struct config *config,
+                            struct error *err)
+{
+    if (*config->node_name)
+        return 0;
+    struct setting_value value = {.text = host->host_name ? host->host_name : ""};
+    int code =
+        setting_apply(setting_by_flag("hostname-override"), "host name", &value, config, err);
+    if (code < 0 && err)
+        return error_set(err, EINVAL, "%s. Name the node with --hostname-override",
+                         error_message(err));
+    return code;
+}
+
+static int finish_socket(struct config *config, struct error *err)
+{
+    if (!*config->socket_path)
+        config_replace(&config->socket_path, path_join(config->run_dir, "mainstay.sock"));
+    size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+    if (strlen(config->socket_path) > most)
+        return error_set(err, EINVAL,
+                         "%s: a socket's path may have %zu characters at most. Choose a shorter "
+                         "--run-dir or --socket",
+                         config->socket_path, most);
+    return 0;
+}
+
+int config_parse_for(const struct config_host *host, int argc, char *const *argv,
+                     struct config *ret, struct error *err)
+{
+    _cleanup_flags_ struct given_flags flags = {0};
+    config_set_defaults(host, ret);
+    int code = flags_read(argc, argv, &flags, err);
+    ret->action = flags.action;
+    if (code < 0 || ret->action != CONFIG_RUN)
+        return code;
+    ret->config_file = xstrdup_or_null(flags.config_file);
+    if (ret->config_file)
+        code = config_file_apply(ret->config_file, ret, err);
+    if (code == 0)
+        code = flags_apply(&flags, ret, err);
+    if (code == 0)
+        code = finish_node_name(host, ret, err);
+    if (code == 0)
+        code = finish_socket(ret, err);
+    return code;
+}
+
+struct here {
+    struct config_host host;
+    struct utsname names;
+    char exe[PATH_MAX];
+};
+
+static void look_around(struct here *here)
+{
+    if (uname(&here->names) < 0)
+        here->names.nodename[0] = '\0';
+    ssize_t n = readlink("/proc/self/exe", here->exe, sizeof(here->exe) - 1);
+    here->exe[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(here->exe, '/');
+    if (slash)
+        *slash = '\0';
+    const char *home = getenv("HOME"), *runtime_dir = getenv("XDG_RUNTIME_DIR");
+    here->host = (struct config_host){
+        .privileged = geteuid() == 0,
+        .host_name = here->names.nodename,
+        .home = home && home[0] == '/' ? home : NULL,
+        .runtime_dir = runtime_dir && runtime_dir[0] == '/' ? runtime_dir : NULL,
+        .exe_dir = slash ? here->exe : NULL,
+    };
+}
+
+int config_parse(int argc, char *const *argv, struct config *ret, struct error *err)
+{
+    struct here here;
+    look_around(&here);
+    return config_parse_for(&here.host, argc, argv, ret, err);
+}
+
+void config_usage_here(struct buffer *out)
+{
+    struct here here;
+    look_around(&here);
+    config_usage(&here.host, out);
+}
+
+void config_free(struct config *config)
+{
+    free(config->config_file);
+    free(config->node_name);
+    free(config->node_ip);
+    free(config->manifest_path);
+    free(config->root_dir);
+    free(config->run_dir);
+    free(config->pod_log_dir);
+    free(config->socket_path);
+    free(config->shim_path);
+    free(config->healthz_bind_address);
+    free(config->cgroup_name);
+    string_list_free(&config->notes);
+    *config = (struct config){0};
+}
