@@ -1,5 +1,6 @@
 // Lists and maps of the table. See decode-list.h. Their items are counted before they are decoded,
-// so every array is allocated once, and maps are sorted once.
+// so every array is allocated once, and maps are sorted once; and they are bounded, so that whoever
+// compares each item with each other (ports, mounts and their volumes) may do so.
 #include "podspec/decode-list.h"
 
 #include <string.h>
@@ -7,6 +8,11 @@
 #include "base/alloc.h"
 #include "podspec/pod-common.h"
 #include "podspec/quantity.h"
+
+enum {
+    STRUCTS_MAX = 1000,   // items of one list of structs
+    RESOURCES_MAX = 1000, // amounts of one container
+};
 
 struct struct_list { // the layout of every LIST_OF
     void *items;
@@ -112,6 +118,10 @@ void decode_list(struct decoder *d, const struct field_schema *field,
                             structs ? "; each item of a list starts with \"- \"" : "");
         return;
     }
+    if (field->type == FIELD_STRUCT_LIST && value->n_items > STRUCTS_MAX) {
+        decoder_report(d, DIAG_ERROR, "has more than %d items", STRUCTS_MAX);
+        return;
+    }
     if (value->n_items == 0)
         return;
     if (field->type == FIELD_STRING_LIST)
@@ -167,6 +177,10 @@ void decode_map(struct decoder *d, const struct field_schema *field, const struc
 {
     if (value->kind != YAML_KIND_MAPPING) {
         decoder_report_type(d, "a mapping", value, "");
+        return;
+    }
+    if (field->type == FIELD_RESOURCES && value->n_pairs > RESOURCES_MAX) {
+        decoder_report(d, DIAG_ERROR, "has more than %d amounts", RESOURCES_MAX);
         return;
     }
     if (value->n_pairs == 0)

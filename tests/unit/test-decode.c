@@ -214,6 +214,19 @@ static char *repeat(const char *before, const char *middle, size_t n)
     return buffer_take(&out);
 }
 
+static void lists_are_bounded(void **state)
+{
+    _cleanup_free_ char *ports =
+        repeat(HEAD CONTAINER "    ports:\n", "    - containerPort: 80\n", 1001);
+    assert_one_error(ports, "spec.containers[0].ports", "has more than 1000 items");
+    struct buffer out = BUFFER_EMPTY;
+    buffer_add_str(&out, HEAD CONTAINER "    resources:\n      limits:\n");
+    for (int i = 0; i <= 1000; i++)
+        buffer_printf(&out, "        example.com/r%d: 1\n", i);
+    _cleanup_free_ char *limits = buffer_take(&out);
+    assert_one_error(limits, "spec.containers[0].resources.limits", "more than 1000 amounts");
+}
+
 // The findings of a hostile file are counted, but neither kept nor computed without end.
 static void findings_are_bounded(void **state)
 {
@@ -221,7 +234,7 @@ static void findings_are_bounded(void **state)
         "  - {}\n", "  - {nmae: a, livenesProbe: b}\n", "  - 1\n", "  - {name: a, image: x}\n",
         "  - {name: \"\\u00e9\", image: [], env: [{}, {}, {}]}\n"};
     for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
-        _cleanup_free_ char *text = repeat(HEAD "spec:\n  containers:\n", hostile[i], 10000);
+        _cleanup_free_ char *text = repeat(HEAD "spec:\n  containers:\n", hostile[i], 1000);
         _cleanup_parsed_ struct parsed p;
         assert_int_equal(parse(&p, text), -EINVAL);
         assert_int_equal(p.diags.n, DIAG_MOST);
@@ -276,6 +289,7 @@ int main(void)
         cmocka_unit_test(required_is_not_said_of_what_is_wrong_already),
         cmocka_unit_test(numbers_have_ranges),
         cmocka_unit_test(only_pods_run),
+        cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(findings_are_bounded),
         cmocka_unit_test(pods_of_a_file_are_bounded),
         cmocka_unit_test(findings_show_little_of_long_values),
