@@ -83,6 +83,16 @@ const char *check_dns_subdomain(const char *s)
                  "a letter or digit (\"node-1.example.com\")";
 }
 
+const char *check_name_prefix(const char *s)
+{
+    _cleanup_free_ char *name = xstrdup(s);
+    size_t n = strlen(name);
+
+    if (n > 1 && name[n - 1] == '-')
+        name[n - 1] = 'a'; // whatever is put behind the prefix starts with a letter or digit
+    return check_dns_subdomain(name);
+}
+
 const char *check_dns_search(const char *s)
 {
     size_t n = strlen(s);
@@ -232,6 +242,15 @@ const char *check_uid(const char *s)
                ? NULL
                : "must be letters, digits, '-', '_' and '.' (at most 128): it becomes part of file "
                  "names; leave it out to have one made";
+}
+
+const char *check_api_version(const char *s)
+{
+    const char *slash = strchr(s, '/');
+    const char *version = slash ? slash + 1 : s;
+
+    return *version && !strchr(version, '/') ? NULL
+                                             : "must be VERSION or GROUP/VERSION (\"apps/v1\")";
 }
 
 static bool matches_pattern(const char *s, const char *pattern)

@@ -9,6 +9,7 @@
 const char *check_dns_label(const char *s);      // RFC 1123 label, lower case, ≤ 63
 const char *check_dns_1035_label(const char *s); // the same, starting with a letter
 const char *check_dns_subdomain(const char *s);  // labels joined by dots, ≤ 253
+const char *check_name_prefix(const char *s);    // of a subdomain: may end with '-'
 const char *check_qualified_name(const char *s); // label keys: [subdomain/]name, name ≤ 63
 const char *check_annotation_key(const char *s); // the same, whatever the case of the prefix
 const char *check_label_value(const char *s);    // empty, or ≤ 63 of [-A-Za-z0-9_.]
@@ -19,9 +20,10 @@ const char *check_http_header_name(const char *s);
 const char *check_config_key(const char *s); // a key of a ConfigMap or Secret
 const char *check_sysctl_name(const char *s);
 const char *check_ip(const char *s);
-const char *check_uid(const char *s);       // metadata.uid: it becomes part of file names here
-const char *check_timestamp(const char *s); // RFC 3339
-const char *check_image(const char *s);     // no blanks around it, nothing that cannot be a name
+const char *check_uid(const char *s);         // metadata.uid: it becomes part of file names here
+const char *check_api_version(const char *s); // "v1", "apps/v1"
+const char *check_timestamp(const char *s);   // RFC 3339
+const char *check_image(const char *s);       // no blanks around it, nothing that cannot be a name
 const char *check_capability(const char *s);
 
 const char *check_absolute_path(const char *s);      // starts with '/'

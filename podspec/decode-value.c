@@ -1,5 +1,6 @@
 // Single values of the table: strings, numbers, booleans, quantities. See decoder.h.
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -123,7 +124,8 @@ bool decode_quantity(struct decoder *d, const struct yaml_value *value, struct q
         buffer_add_char(&text, '0');
     else if (is_scalar(value, SCALAR_STRING))
         buffer_add_str(&text, value->text);
-    else if (value->kind == YAML_KIND_SCALAR && value->scalar.kind != SCALAR_BOOL)
+    else if (value->kind == YAML_KIND_SCALAR && value->scalar.kind != SCALAR_BOOL &&
+             !(value->scalar.kind == SCALAR_FLOAT && !isfinite(value->scalar.number)))
         scalar_to_json(&value->scalar, &text);
     else {
         decoder_report_type(d, "a quantity such as 250m, 2 or 100Mi", value, "");

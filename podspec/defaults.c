@@ -7,6 +7,11 @@
 #include "base/alloc.h"
 #include "podspec/table.h"
 
+enum {
+    REPOSITORY_MAX = 255,
+    IMPLIED_PREFIX = sizeof("docker.io/library/") - 1, // of a name without a slash
+};
+
 static void round_amounts(struct resource_list *list)
 {
     LIST_EACH (amount, list)
@@ -44,22 +49,44 @@ static void set_requests(struct resource_requirements *resources)
         qsort(requests->items, requests->n, sizeof(requests->items[0]), compare_amounts);
 }
 
+// Whether the last part of the repository is one: lower case letters and digits, between them a
+// dot, one or two underscores, or dashes. What is no image reference gets no tag in the kubelet
+// (pkg/util/parsers).
+static bool repository_is_valid(const char *s, size_t n)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    size_t i = 0;
+
+    for (;;) {
+        size_t word = strspn(s + i, letters);
+        i += word;
+        if (!word || i >= n)
+            return word && i == n;
+        size_t underscores = strspn(s + i, "_"), dashes = strspn(s + i, "-");
+        if (s[i] != '.' && underscores != 1 && underscores != 2 && !dashes)
+            return false;
+        i += s[i] == '.' ? 1 : underscores + dashes;
+    }
+}
+
 // Whether the image means the newest of its name: tag "latest", or neither tag nor digest.
 static bool image_is_latest(const char *image)
 {
-    size_t name = strcspn(image, "@");
-    const char *tag = NULL;
+    size_t end = strcspn(image, "@"); // of the tag
+    const char *name = image;
 
-    for (size_t i = 0; i < name; i++) {
+    for (size_t i = 0; i < end; i++)
         if (image[i] == '/')
-            tag = NULL; // the colon was that of a registry's port
-        if (image[i] == ':')
-            tag = image + i + 1;
-    }
-    if (!tag)
-        return !image[name];
-    size_t n = (size_t)(image + name - tag);
-    return n == strlen("latest") && !strncmp(tag, "latest", n);
+            name = image + i + 1; // a colon before this was that of a registry's port
+    const char *colon = memchr(name, ':', (size_t)(image + end - name));
+    const char *name_end = colon ? colon : image + end;
+    bool too_long = name_end - image > REPOSITORY_MAX - (name == image ? IMPLIED_PREFIX : 0);
+    if (too_long || !repository_is_valid(name, (size_t)(name_end - name)))
+        return false;
+    if (!colon)
+        return !image[end];
+    size_t n = (size_t)(image + end - colon - 1);
+    return n == strlen("latest") && !strncmp(colon + 1, "latest", n);
 }
 
 static void set_container_defaults(struct container *container, bool host_network)

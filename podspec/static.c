@@ -92,18 +92,26 @@ static void drop_mirror_marks(struct pod *pod, struct diag_list *diags)
     remove_annotation(pod, annotation_seen);
 }
 
-// K/config/common.go, AddOrUpdateTolerationInPod(): a static pod stays when its node is in trouble.
+static bool is_no_execute(const struct toleration *toleration)
+{
+    return str_empty(toleration->key) && str_empty(toleration->value) &&
+           str_equal(toleration->operator, "Exists") && str_equal(toleration->effect, "NoExecute");
+}
+
+// A static pod stays when its node is in trouble, for however long (K/config/common.go).
 static void tolerate_no_execute(struct pod *pod)
 {
+    bool found = false;
+
     LIST_EACH (toleration, &pod->spec.tolerations) {
-        if (!str_empty(toleration->key) || !str_empty(toleration->value) ||
-            !str_equal(toleration->operator, "Exists") ||
-            !str_equal(toleration->effect, "NoExecute"))
+        if (!is_no_execute(toleration))
             continue;
         free(toleration->tolerationSeconds);
         toleration->tolerationSeconds = NULL;
-        return;
+        found = true;
     }
+    if (found)
+        return;
     struct toleration *added = LIST_APPEND(&pod->spec.tolerations);
     added->operator= xstrdup("Exists");
     added->effect = xstrdup("NoExecute");

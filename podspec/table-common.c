@@ -97,7 +97,8 @@ TYPE(resource_field_selector, "ResourceFieldSelector",
      "An amount of a container's resources as a value.");
 
 static const struct field_schema owner_reference_fields[] = {
-    ROW_STRING(owner_reference, apiVersion, .required = true, .doc = "The owner's API version."),
+    ROW_STRING(owner_reference, apiVersion, .required = true, .check = check_api_version,
+               .doc = "The owner's API version."),
     ROW_STRING(owner_reference, kind, .required = true, .doc = "The owner's kind."),
     ROW_STRING(owner_reference, name, .required = true, .doc = "The owner's name."),
     ROW_STRING(owner_reference, uid, .required = true, .doc = "The owner's UID."),
@@ -111,7 +112,7 @@ static const struct field_schema object_meta_fields[] = {
     ROW_STRING(object_meta, name, .required = true, .check = check_dns_subdomain,
                .doc = "The pod's name. \"-\" and the node's name are added to it, so that the "
                       "same manifest can be used on every node."),
-    ROW_STRING(object_meta, generateName, IGNORED,
+    ROW_STRING(object_meta, generateName, IGNORED, .check = check_name_prefix,
                .doc = "A prefix for names made by the API server; a manifest gives the name."),
     ROW_STRING(object_meta, namespace, .check = check_dns_label,
                .doc = "The pod's namespace; \"default\" where unset."),
@@ -137,7 +138,8 @@ static const struct field_schema object_meta_fields[] = {
              .doc = "The objects that this one belongs to; they live in the API server."),
     ROW_STRINGS(object_meta, finalizers, IGNORED, .check = check_finalizer,
                 .doc = "What the API server waits for before it deletes an object."),
-    ROW_STRING(object_meta, clusterName, IGNORED, .doc = "Unused by Kubernetes itself."),
+    ROW_STRING(object_meta, clusterName, IGNORED, .check = check_dns_1035_label,
+               .doc = "Unused by Kubernetes itself."),
     ROW_ANY("managedFields", .doc = "The API server's record of who set which field."),
 };
 TYPE(object_meta, "ObjectMeta", "Who an object is.");

@@ -62,7 +62,7 @@ TYPE(pod_affinity_term, "PodAffinityTerm", "Pods and a kind of place.");
 static const struct field_schema weighted_pod_affinity_term_fields[] = {
     ROW_INT(weighted_pod_affinity_term, weight, .required = true, .min = 1, .max = 100,
             .doc = "How much this term counts, 1 to 100."),
-    ROW_STRUCT(weighted_pod_affinity_term, podAffinityTerm, pod_affinity_term,
+    ROW_STRUCT(weighted_pod_affinity_term, podAffinityTerm, pod_affinity_term, .required = true,
                .doc = "The pods and the kind of place."),
 };
 TYPE(weighted_pod_affinity_term, "WeightedPodAffinityTerm", "Pods and a place, with a weight.");

@@ -26,8 +26,6 @@ static void validate_amount(struct validation *v, const struct resource_quantity
         validation_error(v, "", "must not be negative");
     if (resource_is_integer(amount->name) && quantity_milli_value(&amount->value) % 1000)
         validation_error(v, "", "must be a whole number");
-    if (!wrong && !is_applied(amount->name))
-        validation_warning(v, "", "only cpu and memory are limited by this release");
 }
 
 static void validate_amounts(struct validation *v, const char *field,
@@ -36,6 +34,18 @@ static void validate_amounts(struct validation *v, const char *field,
     LIST_EACH (amount, list) {
         size_t mark = validation_enter(v, "%s[%s]", field, amount->name);
         validate_amount(v, amount);
+        validation_leave(v, mark);
+    }
+}
+
+static void report_amounts(struct validation *v, const char *field,
+                           const struct resource_list *list)
+{
+    LIST_EACH (amount, list) {
+        if (is_applied(amount->name) || check_container_resource(amount->name))
+            continue;
+        size_t mark = validation_enter(v, "%s[%s]", field, amount->name);
+        validation_warning(v, "", "only cpu and memory are limited by this release");
         validation_leave(v, mark);
     }
 }
@@ -69,29 +79,27 @@ static bool has_applied(const struct resource_list *list)
     return find_amount(list, "cpu") || find_amount(list, "memory");
 }
 
+static const char lonely_huge_pages[] = "huge pages need an amount of cpu or memory beside them";
+
 void validate_resources(struct validation *v, const struct resource_requirements *resources)
 {
     size_t mark = validation_enter(v, ".resources");
 
     validate_amounts(v, ".limits", &resources->limits);
     validate_amounts(v, ".requests", &resources->requests);
+    report_amounts(v, ".limits", &resources->limits);
+    report_amounts(v, ".requests", &resources->requests);
     LIST_EACH (request, &resources->requests)
         validate_request(v, request, &resources->limits);
     if ((has_huge_pages(&resources->limits) || has_huge_pages(&resources->requests)) &&
         !has_applied(&resources->limits) && !has_applied(&resources->requests))
-        validation_error(v, "", "huge pages need an amount of cpu or memory beside them");
+        validation_error(v, "", lonely_huge_pages);
     validation_leave(v, mark);
 }
 
 void validate_overhead(struct validation *v, const struct resource_list *overhead)
 {
-    LIST_EACH (amount, overhead) {
-        size_t mark = validation_enter(v, ".overhead[%s]", amount->name);
-        const char *wrong = check_container_resource(amount->name);
-        if (wrong)
-            validation_error(v, "", "%s", wrong);
-        if (amount->value.nanos < 0)
-            validation_error(v, "", "must not be negative");
-        validation_leave(v, mark);
-    }
+    validate_amounts(v, ".overhead", overhead);
+    if (has_huge_pages(overhead) && !has_applied(overhead))
+        validation_error(v, ".overhead", lonely_huge_pages);
 }

@@ -34,11 +34,11 @@ static json_t *findings_to_json(const struct diag_list *diags)
 }
 
 // Only the first document counts, as for the kubelet.
-static json_t *answer_pod(const char *text)
+static json_t *answer_pod(const char *text, size_t size)
 {
     _cleanup_diag_list_ struct diag_list diags = {0};
     _cleanup_pod_list_ struct pod_list pods = {0};
-    bool ok = podspec_parse("case.yaml", text, strlen(text), &pods, &diags) == 0 &&
+    bool ok = podspec_parse("case.yaml", text, size, &pods, &diags) == 0 &&
               podspec_make_static(pods.items[0], &node, &diags) == 0;
 
     return json_pack("{s:b, s:o, s:o*}", "ok", ok, "findings", findings_to_json(&diags), "pod",
@@ -130,12 +130,13 @@ static json_t *answer_table(void)
 static json_t *respond(json_t *request)
 {
     const char *mode = json_string_value(json_object_get(request, "mode"));
-    const char *text = json_string_value(json_object_get(request, "text"));
+    const json_t *string = json_object_get(request, "text");
+    const char *text = json_string_value(string);
 
     if (!mode || !text)
         return NULL;
     if (strcmp(mode, "pod") == 0)
-        return answer_pod(text);
+        return answer_pod(text, json_string_length(string));
     if (strcmp(mode, "quantity") == 0)
         return answer_quantity(text);
     if (strcmp(mode, "expand") == 0)
@@ -151,7 +152,7 @@ int main(void)
     size_t size = 0;
 
     while (getline(&line, &size, stdin) > 0) {
-        json_t *request = json_loads(line, 0, NULL);
+        json_t *request = json_loads(line, JSON_ALLOW_NUL, NULL);
         json_t *answer = respond(request);
         json_decref(request);
         if (!answer) {

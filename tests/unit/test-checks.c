@@ -25,6 +25,8 @@ static const struct expectation expectations[] = {
      {"a", "node-1.example.com", "10.0.0.1"},
      {"", ".", "a.", ".a", "a..b", "A.b", "a.-b", "a_b"}},
     {check_dns_search, {"cluster.local", "cluster.local."}, {"", ".", "a..", "A."}},
+    {check_name_prefix, {"a", "a-", "a.b-"}, {"", "-", "a--.", "A-"}},
+    {check_api_version, {"v1", "apps/v1", "/v1"}, {"", "apps/", "a/b/c"}},
     {check_qualified_name,
      {"a", "A_b.c-d", "example.com/Name", "0"},
      {"", "/", "a/", "/a", "a/b/c", "Example.com/a", "-a", "a-", "a b", "a/b "}},

@@ -48,8 +48,9 @@ static void a_bare_pod_gets_the_usual_values(void **state)
 
 static void the_pull_policy_follows_the_tag(void **state)
 {
-    static const char *const always[] = {"web", "web:latest", "a.b:5000/web", "a.b:5000/web:latest",
-                                         "web:latest@sha256:0"};
+    static const char *const always[] = {
+        "web",          "web:latest", "a.b:5000/web", "a.b:5000/web:latest", "web:latest@sha256:0",
+        "a_b/c__d-e.f", "a--b"};
     static const char *const if_not_present[] = {"web:1",    "a.b:5000/web:1", "web@sha256:0",
                                                  "latest:1", "web:latest1",    "a:latest/web:1"};
 
