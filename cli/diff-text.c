@@ -163,7 +163,7 @@ static void walk_hunk(const struct printer *p, size_t *x, size_t *y, bool print)
             if (equal == DIFF_CONTEXT) {
                 // Goes on only where the next change is near enough to share its context.
                 size_t ahead = 0;
-                while (*x + ahead < p->a->n && ahead <= DIFF_CONTEXT &&
+                while (*x + ahead < p->a->n && ahead < DIFF_CONTEXT &&
                        !p->edits->deleted[*x + ahead] && !p->edits->inserted[*y + ahead])
                     ahead++;
                 if (!p->edits->deleted[*x + ahead] && !p->edits->inserted[*y + ahead])
