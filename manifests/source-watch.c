@@ -137,7 +137,7 @@ static int walk_link(struct walk *walk, const char *name, const char *rest)
     if (++walk->links > LINKS_MOST)
         return -ELOOP;
     char *all = xasprintf("%s/%s", target, rest);
-    if (strlen(all) >= 2 * PATH_MAX) {
+    if (strlen(all) >= (size_t)2 * PATH_MAX) {
         free(all);
         return -ENAMETOOLONG;
     }

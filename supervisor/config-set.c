@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
@@ -169,8 +168,11 @@ static bool equal_value(const struct setting *row, const char *text, const char 
 
 static bool is_harmless(const struct setting *row, const char *text)
 {
+    int64_t nsec;
+    if (row->kind == SETTING_DURATION && duration_parse(text, &nsec) == 0 && nsec == 0)
+        return true; // Go's zero value: the kubelet's default
     if (!*text && row->kind != SETTING_INT && row->kind != SETTING_BOOL)
-        return true; // asks for nothing
+        return true;
     for (const char *p = row->harmless; p;) {
         size_t n = strcspn(p, "|");
         _cleanup_free_ char *one = xstrndup(p, n);

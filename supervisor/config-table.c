@@ -210,7 +210,7 @@ const struct setting config_settings[] = {
     NOTE(NULL, "failCgroupV1", BOOL, own_cgroups),
     REFUSE("cpu-cfs-quota", "cpuCFSQuota", BOOL, "true",
            "CPU limits are always enforced; leave the limits out of the manifests instead"),
-    REFUSE("cpu-cfs-quota-period", "cpuCFSQuotaPeriod", DURATION, "100ms|0s",
+    REFUSE("cpu-cfs-quota-period", "cpuCFSQuotaPeriod", DURATION, "100ms",
            "the period is always 100ms"),
     REFUSE("pod-max-pids", "podPidsLimit", INT, "-1|0",
            "the number of a pod's processes is not limited by this release"),
@@ -265,9 +265,9 @@ const struct setting config_settings[] = {
     NOTE(NULL, "localStorageCapacityIsolation", BOOL, no_eviction),
 
     // Shutdown.
-    REFUSE(NULL, "shutdownGracePeriod", DURATION, "0s",
+    REFUSE(NULL, "shutdownGracePeriod", DURATION, "",
            "shutting down by priority comes with a later release; --stop-pods-on-exit stops all"),
-    REFUSE(NULL, "shutdownGracePeriodCriticalPods", DURATION, "0s",
+    REFUSE(NULL, "shutdownGracePeriodCriticalPods", DURATION, "",
            "shutting down by priority comes with a later release; --stop-pods-on-exit stops all"),
     REFUSE(NULL, "shutdownGracePeriodByPodPriority", LIST, "",
            "shutting down by priority comes with a later release; --stop-pods-on-exit stops all"),
