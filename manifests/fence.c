@@ -172,8 +172,8 @@ static monotime read_state(const struct fence *fence)
     text[STATE_SIZE - 1] = '\0';
     char *end = NULL;
     errno = 0;
-    uint64_t usec = strtoull(text + 37, &end, 10);
-    return errno == 0 && *end == '\0' ? (monotime){usec} : MONOTIME_NEVER;
+    monotime deadline = {strtoull(text + 37, &end, 10)};
+    return errno == 0 && *end == '\0' ? deadline : MONOTIME_NEVER;
 }
 
 static int take_lock(struct fence *fence, struct error *err)

@@ -42,23 +42,24 @@ static const struct render_parameter *find_parameter(const struct line *line, co
     return NULL;
 }
 
-// The parameter of the placeholder that starts at `at`; *ret_end is behind its "}".
-static int placeholder(const struct line *line, size_t at, const struct render_parameter **ret,
-                       size_t *ret_end, struct error *err)
+// The parameter of the placeholder that starts at *at, which is moved behind its "}". NULL with
+// *err set where there is none.
+static const struct render_parameter *placeholder(const struct line *line, size_t *at,
+                                                  struct error *err)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-    const char *name = line->text + at + 2;
+    const char *name = line->text + *at + 2;
     size_t len = strspn(name, allowed);
-    if (len == 0 || at + 2 + len >= line->len || name[len] != '}')
-        return error_set(err, EINVAL, "%s line %u: \"${\" that is no ${NAME}", line->name,
-                         line->number);
+    if (len == 0 || *at + 2 + len >= line->len || name[len] != '}') {
+        error_set(err, EINVAL, "%s line %u: \"${\" that is no ${NAME}", line->name, line->number);
+        return NULL;
+    }
     const struct render_parameter *parameter = find_parameter(line, name, len);
     if (!parameter)
-        return error_set(err, EINVAL, "%s line %u: there is no parameter ${%.*s}", line->name,
-                         line->number, (int)len, name);
-    *ret = parameter;
-    *ret_end = at + 2 + len + 1;
-    return 0;
+        error_set(err, EINVAL, "%s line %u: there is no parameter ${%.*s}", line->name,
+                  line->number, (int)len, name);
+    *at += 2 + len + 1;
+    return parameter;
 }
 
 static bool starts_placeholder(const struct line *line, size_t at)
@@ -94,13 +95,12 @@ static int add_line(const struct line *line, const char *item, struct buffer *ou
             buffer_add_char(out, line->text[at++]);
             continue;
         }
-        const struct render_parameter *parameter = NULL;
-        int code = placeholder(line, at, &parameter, &at, err);
-        if (code == 0)
-            code = add_value(line, parameter->name, parameter->list ? item : parameter->value,
-                             quoted, out, err);
-        if (code < 0)
-            return code;
+        const struct render_parameter *parameter = placeholder(line, &at, err);
+        if (!parameter)
+            return -EINVAL;
+        const char *value = parameter->list ? item : parameter->value;
+        if (add_value(line, parameter->name, value ? value : "", quoted, out, err) < 0)
+            return -EINVAL;
     }
     if (quoted)
         return error_set(err, EINVAL, "%s line %u: a quote is not closed", line->name,
@@ -114,14 +114,13 @@ static int find_list(const struct line *line, const struct string_list **ret, st
 {
     const struct string_list *found = NULL;
     for (size_t at = 0; at < line->len;) {
-        const struct render_parameter *parameter = NULL;
         if (!starts_placeholder(line, at)) {
             at++;
             continue;
         }
-        int code = placeholder(line, at, &parameter, &at, err);
-        if (code < 0)
-            return code;
+        const struct render_parameter *parameter = placeholder(line, &at, err);
+        if (!parameter)
+            return -EINVAL;
         if (parameter->list && found)
             return error_set(err, EINVAL, "%s line %u: two lists in one line", line->name,
                              line->number);

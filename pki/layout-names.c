@@ -16,42 +16,43 @@ char *pki_url(const char *host, int port)
 }
 
 // Splits "host", "host:port", "[v6]", "[v6]:port" or a bare IPv6 address. The host is without
-// brackets; *ret_port stays as it is where there is none.
-static int split_endpoint(const char *endpoint, char **ret_host, int *ret_port, struct error *err)
+// brackets, owned by the caller; *ret_port stays as it is where there is none. NULL where it is
+// none of these.
+static char *split_endpoint(const char *endpoint, int *ret_port, struct error *err)
 {
     const char *host = endpoint, *port = NULL;
     size_t len = strlen(endpoint);
+    bool closed = true;
     if (endpoint[0] == '[') {
         host = endpoint + 1;
         len = strcspn(host, "]");
-        if (host[len] != ']' || (host[len + 1] != '\0' && host[len + 1] != ':'))
-            return error_set(err, EINVAL, "control-plane endpoint \"%s\": not HOST or HOST:PORT",
-                             endpoint);
-        port = host[len + 1] == ':' ? host + len + 2 : NULL;
+        closed = host[len] == ']' && (host[len + 1] == '\0' || host[len + 1] == ':');
+        port = closed && host[len + 1] == ':' ? host + len + 2 : NULL;
     } else if (strchr(endpoint, ':') && strchr(endpoint, ':') == strrchr(endpoint, ':')) {
         len = strcspn(endpoint, ":");
         port = endpoint + len + 1;
     }
     long long number = *ret_port;
     _cleanup_free_ char *name = xstrndup(host, len);
-    if (!certificate_name_is_valid(name) || (port && str_to_int(port, 1, 65535, &number) < 0))
-        return error_set(err, EINVAL,
-                         "control-plane endpoint \"%s\": not HOST or HOST:PORT (a lower-case DNS "
-                         "name or an IP address)",
-                         endpoint);
-    *ret_host = TAKE_PTR(name);
-    *ret_port = (int)number;
-    return 0;
+    if (closed && certificate_name_is_valid(name) &&
+        (!port || str_to_int(port, 1, 65535, &number) == 0)) {
+        *ret_port = (int)number;
+        return TAKE_PTR(name);
+    }
+    error_set(err, EINVAL,
+              "control-plane endpoint \"%s\": not HOST or HOST:PORT (a lower-case DNS name or an "
+              "IP address)",
+              endpoint);
+    return NULL;
 }
 
 char *pki_endpoint_url(const struct pki_layout *layout)
 {
-    _cleanup_free_ char *host = NULL;
     int port = layout->api_port;
-    if (str_empty(layout->control_plane_endpoint) ||
-        split_endpoint(layout->control_plane_endpoint, &host, &port, NULL) < 0)
-        return pki_url(layout->advertise_address, layout->api_port);
-    return pki_url(host, port);
+    _cleanup_free_ char *host = str_empty(layout->control_plane_endpoint)
+                                    ? NULL
+                                    : split_endpoint(layout->control_plane_endpoint, &port, NULL);
+    return pki_url(host ? host : layout->advertise_address, port);
 }
 
 // Clears the host bits of an address of `size` bytes and sets the last one.
@@ -97,9 +98,11 @@ int pki_api_alt_names(const struct pki_layout *layout, struct string_list *out, 
     int code = pki_first_address(cidr, service, err);
     if (code < 0)
         return error_prefix(err, code, "service CIDR");
-    if (!str_empty(layout->control_plane_endpoint) &&
-        split_endpoint(layout->control_plane_endpoint, &host, &port, err) < 0)
-        return -EINVAL;
+    if (!str_empty(layout->control_plane_endpoint)) {
+        host = split_endpoint(layout->control_plane_endpoint, &port, err);
+        if (!host)
+            return -EINVAL;
+    }
     string_list_add(out, layout->node_name);
     string_list_add(out, "kubernetes");
     string_list_add(out, "kubernetes.default");

@@ -196,7 +196,8 @@ static int make_authority(struct maker *maker, enum authority which)
         report(maker, PKI_KEPT, pair.certificate_path,
                kept_note(maker, pair.certificate, pair.key_mode, note));
     }
-    maker->signers[which] = (struct signer){TAKE_PTR(pair.certificate), TAKE_PTR(pair.key)};
+    maker->signers[which].certificate = TAKE_PTR(pair.certificate);
+    maker->signers[which].key = TAKE_PTR(pair.key);
     return 0;
 }
 
@@ -460,8 +461,7 @@ int pki_layout_make(const struct pki_layout *layout, struct pki_report *report, 
         EVP_PKEY_free(maker.signers[i].key);
     }
     if (code == 0 && report->wrong > 0)
-        code =
-            error_set(err, EINVAL, "%zu of the pieces could not be made or used", report->wrong);
+        code = error_set(err, EINVAL, "%zu of the pieces could not be made or used", report->wrong);
     return code;
 }
 

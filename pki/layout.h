@@ -20,13 +20,13 @@ struct pki_layout {
     const char *kubeconfig_dir;         // "/etc/kubernetes"; NULL: no kubeconfigs
     const char *node_name;              // lower case
     const char *advertise_address;      // IP address of this node's kube-apiserver
-    int api_port;                       // 6443
     const char *control_plane_endpoint; // "host" or "host:port" of the balancer, or NULL
     const char *service_cidr;           // "10.96.0.0/12": its first address is a name of the API
     const char *dns_domain;             // "cluster.local"
     const char *cluster_name;           // "kubernetes"
     const struct string_list *api_sans; // further names of the API server, or NULL
     const struct string_list *etcd_server_sans, *etcd_peer_sans;
+    int api_port; // 6443
     enum key_algorithm algorithm;
 };
 
