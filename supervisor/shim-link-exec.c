@@ -9,6 +9,7 @@
 #include "supervisor/shim-link-internal.h"
 
 struct shim_exec {
+    struct shim_exec *next;
     struct shim_link *link;
     int socket;
     sd_event_source *socket_source, *timer;
@@ -26,10 +27,9 @@ static void exec_free(struct shim_exec *exec)
 
 static void unlist(struct shim_exec *exec)
 {
-    struct shim_link *link = exec->link;
-    for (size_t i = 0; i < link->execs.n; i++)
-        if (link->execs.items[i] == exec) {
-            link->execs.items[i] = link->execs.items[--link->execs.n];
+    for (struct shim_exec **at = &exec->link->execs; *at; at = &(*at)->next)
+        if (*at == exec) {
+            *at = exec->next;
             return;
         }
 }
@@ -104,7 +104,8 @@ int shim_link_exec(struct shim_link *link, const struct string_list *argv, int64
         exec_free(exec);
         return error_errno(err, code, "cannot ask the shim to run a command");
     }
-    *LIST_APPEND(&link->execs) = exec;
+    exec->next = link->execs;
+    link->execs = exec;
     *ret = exec;
     return 0;
 }
@@ -117,9 +118,8 @@ void shim_exec_cancel(struct shim_exec *exec)
     exec_free(exec);
 }
 
-void shim_exec_orphan(struct shim_exec *exec)
+static void end_exec(struct shim_exec *exec)
 {
-    // Its answer may have come in before the shim ended.
     struct shim_received message = SHIM_RECEIVED_NONE;
     int code;
     do
@@ -130,4 +130,13 @@ void shim_exec_orphan(struct shim_exec *exec)
     else
         finish(exec, -ESRCH, 0, "", 0);
     shim_received_clear(&message);
+}
+
+void shim_link_end_execs(struct shim_link *link)
+{
+    while (link->execs && !link->freed) {
+        struct shim_exec *exec = link->execs;
+        link->execs = exec->next;
+        end_exec(exec);
+    }
 }

@@ -12,12 +12,12 @@ struct shim_link {
     int socket;  // connected, or -1
     int pidfd;   // of the shim; -1 where it is not known yet, or gone
     pid_t child; // the shim, where this agent started it and has to reap it
-    sd_event_source *socket_source, *pidfd_source, *deferred;
+    sd_event_source *socket_source, *pidfd_source, *look_again;
     struct shim_state state;
-    bool told_running, over, hello_sent;
-    LIST_OF(struct shim_exec *) execs; // that run over this link
-    int callbacks;                     // on the stack
-    bool freed;                        // from inside one of them
+    bool told_running, over;
+    struct shim_exec *execs; // that run over this link, as a list
+    int callbacks;           // on the stack
+    bool freed;              // from inside one of them
 };
 
 // shim-spawn.c: starts the shim program with the descriptors of shim-proto.h, which stay the
@@ -36,8 +36,8 @@ int shim_spawn_spec_memfd(const void *data, size_t len);
 int shim_link_converse(struct shim_link *link);
 // Watches the pidfd, which becomes the link's in any case.
 int shim_link_watch(struct shim_link *link, int pidfd);
-// The shim is gone: read how it ended and say so, from the loop.
-int shim_link_defer_over(struct shim_link *link);
+// From the loop: finds out whether the shim lives, and either talks to it or ends the link.
+int shim_link_look_again(struct shim_link *link, uint64_t usec);
 // Reads a file of the shim's directory into a state: 0, -ENOENT, -EBADMSG, …
 int shim_link_read_state(int dir, const char *name, struct shim_state *ret);
 // The pid and start time in the lock file give a pidfd, or -errno.
@@ -45,7 +45,7 @@ int shim_link_lock_pidfd(int dir);
 // True where no process holds the lock.
 bool shim_link_lock_is_free(int dir);
 
-// shim-link-exec.c: the link is over or freed.
-void shim_exec_orphan(struct shim_exec *exec);
+// shim-link-exec.c: the link is over; each is told, with its answer where it came in time.
+void shim_link_end_execs(struct shim_link *link);
 
 void shim_link_destroy(struct shim_link *link);

@@ -6,13 +6,14 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/process.h"
 #include "supervisor/shim-link-internal.h"
 
-enum { LOCK_TEXT_MAX = 256 };
+enum { LOCK_TEXT_MAX = 256, LOOK_AGAIN_USEC = 5000 };
 
 int shim_link_read_state(int dir, const char *name, struct shim_state *ret)
 {
@@ -142,8 +143,7 @@ static void end(struct shim_link *link)
     link->child = 0;
     cleanup_close(&link->pidfd);
     link->pidfd = -1;
-    while (link->execs.n > 0 && !link->freed)
-        shim_exec_orphan(link->execs.items[link->execs.n - 1]);
+    shim_link_end_execs(link);
     if (!link->freed)
         tell_over(link);
     link->callbacks--;
@@ -157,22 +157,34 @@ static int pidfd_ready(sd_event_source *source, int fd, uint32_t events, void *u
     return 0;
 }
 
-static int deferred_ready(sd_event_source *source, void *userdata)
+static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
 {
     struct shim_link *link = userdata;
-    link->deferred = sd_event_source_disable_unref(link->deferred);
-    if (link->pidfd < 0 && shim_link_lock_is_free(link->dir))
+    link->look_again = sd_event_source_disable_unref(link->look_again);
+    if (link->pidfd < 0) {
+        int pidfd = shim_link_lock_pidfd(link->dir);
+        if (pidfd >= 0)
+            (void)shim_link_watch(link, pidfd);
+    }
+    if (link->pidfd >= 0) {
+        // Its death comes by the pidfd; else it had closed the connection only.
+        if (link->socket < 0)
+            (void)shim_link_converse(link);
+    } else if (shim_link_lock_is_free(link->dir)) {
         end(link);
-    else if (link->socket < 0)
-        (void)shim_link_converse(link);
+    } else if (link->socket < 0 && shim_link_converse(link) < 0) {
+        // Unsigned, deaf, and the lock is held: it dies just now, and the lock goes last.
+        (void)shim_link_look_again(link, LOOK_AGAIN_USEC);
+    }
     return 0;
 }
 
-int shim_link_defer_over(struct shim_link *link)
+int shim_link_look_again(struct shim_link *link, uint64_t usec)
 {
-    if (link->deferred)
+    if (link->look_again)
         return 0;
-    return sd_event_add_defer(link->event, &link->deferred, deferred_ready, link);
+    return sd_event_add_time_relative(link->event, &link->look_again, CLOCK_BOOTTIME, usec, 1,
+                                      look_again, link);
 }
 
 static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -189,7 +201,7 @@ static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *
         // The shim has ended (its pidfd says so too, where it is known), or has closed this
         // connection because it was not read.
         drop_socket(link);
-        (void)shim_link_defer_over(link);
+        (void)shim_link_look_again(link, 0);
     }
     return 0;
 }

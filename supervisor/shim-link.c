@@ -38,13 +38,12 @@ void shim_link_destroy(struct shim_link *link)
 {
     sd_event_source_disable_unref(link->socket_source);
     sd_event_source_disable_unref(link->pidfd_source);
-    sd_event_source_disable_unref(link->deferred);
+    sd_event_source_disable_unref(link->look_again);
     sd_event_unref(link->event);
     cleanup_close(&link->socket);
     cleanup_close(&link->pidfd);
     cleanup_close(&link->dir);
     shim_state_clear(&link->state);
-    free(link->execs.items);
     free(link->shims_dir);
     free(link->id);
     free(link);
@@ -55,8 +54,8 @@ void shim_link_free(struct shim_link *link)
     if (!link || link->freed)
         return;
     link->freed = true;
-    while (link->execs.n > 0)
-        shim_exec_cancel(link->execs.items[link->execs.n - 1]);
+    while (link->execs)
+        shim_exec_cancel(link->execs);
     if (link->callbacks == 0)
         shim_link_destroy(link);
 }
@@ -213,7 +212,7 @@ static int attach(struct shim_link *link, struct error *err)
         code = shim_link_converse(link);
     // One that ends just now is told from the loop, like one that is dead.
     if (code == -ECONNREFUSED || code == -ENOENT || (code == 0 && dead))
-        code = link->pidfd >= 0 ? 0 : shim_link_defer_over(link);
+        code = link->pidfd >= 0 ? 0 : shim_link_look_again(link, 0);
     return code < 0 ? error_errno(err, code, "cannot adopt shim %s", link->id) : 0;
 }
 

@@ -44,8 +44,9 @@ struct shim_journal *shim_journal_new(const struct shim_spec *spec)
     struct shim_journal *journal = xcalloc(1, sizeof(*journal));
     journal->fd = -1;
     journal->address.sun_family = AF_UNIX;
-    if (strlen(spec->journal_socket) < sizeof(journal->address.sun_path))
-        strcpy(journal->address.sun_path, spec->journal_socket);
+    // A path that is cut is not found, like one that is not there.
+    snprintf(journal->address.sun_path, sizeof(journal->address.sun_path), "%s",
+             spec->journal_socket);
     struct buffer *fields = &journal->fields;
     add_field(fields, "SYSLOG_IDENTIFIER", spec->container);
     add_field(fields, "CONTAINER_NAME", spec->container);

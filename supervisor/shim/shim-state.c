@@ -101,13 +101,13 @@ void shim_state_format(const struct shim_state *state, struct buffer *out)
 static char *unescape(const char *s)
 {
     char *copy = xmalloc(strlen(s) + 1), *to = copy;
-    while (*s) {
-        if (*s == '\\' && s[1]) {
-            *to++ = s[1] == 'n' ? '\n' : s[1];
-            s += 2;
-        } else {
-            *to++ = *s++;
-        }
+    for (; *s; s++) {
+        bool escaped = *s == '\\' && s[1];
+        s += escaped;
+        if (escaped && *s == 'n')
+            *to++ = '\n';
+        else
+            *to++ = *s;
     }
     *to = '\0';
     return copy;

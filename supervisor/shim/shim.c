@@ -122,23 +122,25 @@ static int make_output(struct shim *shim, enum shim_stream stream, int *ret_writ
     return 0;
 }
 
+// A terminal instead of the pipes: its master end takes the place of stdout.
 static int make_terminal(struct shim *shim, struct shim_stdio *stdio)
 {
     int unlock = 0;
+    _cleanup_close_ int slave = -1;
     _cleanup_close_ int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
         return -errno;
-    int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0)
         return -errno;
-    int code = shim_source_add(shim, &shim->outputs[SHIM_STDOUT].source, master, output_ready);
-    if (code < 0) {
-        close(slave);
+    struct shim_source *source = &shim->outputs[SHIM_STDOUT].source;
+    int code = shim_source_add(shim, source, master, output_ready);
+    if (code < 0)
         return code;
-    }
-    master = -1;
+    TAKE_FD(master);
     give_to_user(&shim->spec, slave);
-    *stdio = (struct shim_stdio){.fds = {slave, slave, slave}, .tty = true};
+    int fd = TAKE_FD(slave);
+    *stdio = (struct shim_stdio){.fds = {fd, fd, fd}, .tty = true};
     return 0;
 }
 

@@ -47,10 +47,10 @@ static int set_up(void **state)
     f->path = path_join(pattern, "socket");
     f->journald = -1;
     struct shim_spec spec = {
-        .container = "etcd",
-        .pod_name = "etcd-n0",
-        .pod_namespace = "kube-system",
-        .pod_uid = "42",
+        .container = (char *)"etcd",
+        .pod_name = (char *)"etcd-n0",
+        .pod_namespace = (char *)"kube-system",
+        .pod_uid = (char *)"42",
         .restart_count = 7,
         .journal_socket = f->path,
     };

@@ -105,8 +105,8 @@ static void unknown_records_are_passed_over(void **state)
 
 static void missing_records_have_safe_values(void **state)
 {
-    struct shim_spec spec = {.id = "i", .log_path = "/l"}, back;
-    char *argv[] = {"x"};
+    struct shim_spec spec = {.id = (char *)"i", .log_path = (char *)"/l"}, back;
+    char *argv[] = {(char *)"x"};
     spec.argv.items = argv;
     spec.argv.n = 1;
     _cleanup_buffer_ struct buffer wire = BUFFER_EMPTY, cut = BUFFER_EMPTY;
