@@ -58,6 +58,17 @@ static int make_in(const char *base, const char *pod, const char *name, struct s
     return 0;
 }
 
+// A run begins in a cgroup that was never killed: the kernel kills what is cloned into one that was
+// (it compares the cgroup's count of kills with that of the parent's cgroup). Where something still
+// lives in it, it stays, and the caller finds it populated.
+static int make_fresh_in(const char *base, const char *pod, const char *name,
+                         struct string_list *dirs, struct error *err)
+{
+    _cleanup_free_ char *dir = xasprintf("%s/%s/%s", base, pod, name);
+    (void)cgroup_remove(dir);
+    return make_in(base, pod, name, dirs, err);
+}
+
 // ---- limits ----
 
 struct preparation {
@@ -226,7 +237,7 @@ int cgroup_prepare(struct cgroup_tree *tree, const struct pod *pod,
     _cleanup_free_ char *shim = xasprintf("%s.shim", container->name);
     const char *tracking = tree->v2 ? tree->v2 : tree->v1[CGROUP_FREEZER];
     if (tracking) {
-        int code = make_in(tracking, path, container->name, &spec->cgroup_dirs, err);
+        int code = make_fresh_in(tracking, path, container->name, &spec->cgroup_dirs, err);
         if (code == 0 && tree->v2)
             code = make_in(tracking, path, shim, &spec->shim_cgroup_dirs, err);
         if (code < 0)

@@ -45,7 +45,7 @@ def pod_yaml(name, command, extra="", container_extra="", image="localhost/test:
     return f"""apiVersion: v1
 kind: Pod
 metadata:
-  name: {name}
+  name: "{name}"
   namespace: default
 spec:
   hostNetwork: true

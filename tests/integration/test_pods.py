@@ -146,7 +146,7 @@ class Restart(harness.AgentTest):
 
     def test_exit_codes_are_recorded(self):
         agent = self.agent()
-        for name, words, code, signal_ in (("e", ["exit", "3"], 3, None), ("s", ["crash"], 139, 11)):
+        for name, words, code, signal_ in (("e", ["exit", "3"], 3, None), ("s", ["crash"], 132, 4)):
             agent.drop(name + ".yaml", pod_yaml(name, [COMPONENT] + words, "  restartPolicy: Never\n"))
             pod = agent.wait(lambda pods: pods.get(name + "-node1", {}).get("status", {}).get("phase")
                              == "Failed" and pods[name + "-node1"], f"{name} failed")
