@@ -29,7 +29,8 @@ struct container_spec_options {      // all borrowed
 // operator should see as an event: which host binary was taken, limits and settings that this host
 // cannot enforce. On failure *ret_reason is a literal in the kubelet's words: "ErrImagePull",
 // "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "FailedMount",
-// "CreateContainerError".
+// "CreateContainerError"; "NetworkNotReady" for a pod that does not set hostNetwork (this release
+// knows no CNI). Logs of the instance before the last one and older are removed.
 int container_spec_build(const struct container_spec_options *options, const struct pod *pod,
                          const struct container *container, bool init, uint64_t restart_count,
                          struct shim_spec *ret, struct string_list *notes, const char **ret_reason,

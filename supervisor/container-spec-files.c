@@ -1,0 +1,179 @@
+// The files of one container instance: its log and the links to it, its termination message, its
+// overlay layers. See container-spec.h.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/digest.h"
+#include "base/fs.h"
+#include "supervisor/container-spec-internal.h"
+
+enum {
+    FILE_NAME_MAX = 255,     // ext4, K/kuberuntime/legacy.go
+    TERMINATION_MAX = 4096,  // K/kuberuntime: MaxContainerTerminationMessageLength
+    TERMINATION_MODE = 0666, // whoever the container runs as may write it
+};
+
+char *container_spec_log_dir(const struct container_spec_options *options, const struct pod *pod)
+{
+    return xasprintf("%s/%s_%s_%s", options->log_dir, pod->metadata.namespace, pod->metadata.name,
+                     pod->metadata.uid);
+}
+
+char *container_spec_log_path(const struct container_spec_options *options, const struct pod *pod,
+                              const char *container, uint64_t restart_count)
+{
+    _cleanup_free_ char *dir = container_spec_log_dir(options, pod);
+    return xasprintf("%s/%s/%" PRIu64 ".log", dir, container, restart_count);
+}
+
+char *container_spec_log_link(const struct container_spec_options *options, const struct pod *pod,
+                              const char *container, uint64_t restart_count)
+{
+    char hex[DIGEST_HEX_SIZE];
+    if (!options->container_links_dir)
+        return NULL;
+    // Log shippers expect a container id of 64 hex digits at the end.
+    _cleanup_free_ char *id =
+        xasprintf("%s_%s_%" PRIu64, pod->metadata.uid, container, restart_count);
+    digest_sha256_hex(id, strlen(id), hex);
+    _cleanup_free_ char *name =
+        xasprintf("%s_%s_%s-%s", pod->metadata.name, pod->metadata.namespace, container, hex);
+    return xasprintf("%s/%.*s.log", options->container_links_dir, FILE_NAME_MAX - 4, name);
+}
+
+char *container_spec_instance_dir(const struct container_spec_options *options,
+                                  const struct pod *pod, const char *container,
+                                  uint64_t restart_count)
+{
+    return xasprintf("%s/pods/%s/containers/%s/%" PRIu64, options->root_dir, pod->metadata.uid,
+                     container, restart_count);
+}
+
+static char *termination_file(const struct container_spec_options *options, const struct pod *pod,
+                              const char *container, uint64_t restart_count)
+{
+    _cleanup_free_ char *dir = container_spec_instance_dir(options, pod, container, restart_count);
+    return path_join(dir, "termination-log");
+}
+
+static void link_log(const struct container_spec_options *options, const struct pod *pod,
+                     const char *container, uint64_t restart_count, const char *log)
+{
+    _cleanup_free_ char *link = container_spec_log_link(options, pod, container, restart_count);
+    if (!link || fs_mkdir_parents_of(AT_FDCWD, link) < 0)
+        return;
+    // A log shipper's convenience: that it cannot be made stops nothing.
+    if (symlink(log, link) < 0 && errno == EEXIST && unlink(link) == 0 && symlink(log, link) < 0)
+        return;
+}
+
+// Logs of the instance before the last one and older, with what was rotated and their links.
+static void remove_old_logs(const struct container_spec_options *options, const struct pod *pod,
+                            const char *container, const char *dir, uint64_t restart_count)
+{
+    DIR *stream = restart_count >= 2 ? opendir(dir) : NULL;
+    if (!stream)
+        return;
+    for (struct dirent *entry; (entry = readdir(stream));) {
+        char *end;
+        uint64_t number = strtoull(entry->d_name, &end, 10);
+        if (end == entry->d_name || strncmp(end, ".log", 4) != 0 || number + 2 > restart_count)
+            continue;
+        unlinkat(dirfd(stream), entry->d_name, 0);
+        _cleanup_free_ char *link = container_spec_log_link(options, pod, container, number);
+        if (link)
+            unlink(link);
+    }
+    closedir(stream);
+}
+
+static int make_log(const struct container_spec_options *options, const struct pod *pod,
+                    const struct container *container, uint64_t restart_count,
+                    struct shim_spec *spec, struct error *err)
+{
+    spec->log_path = container_spec_log_path(options, pod, container->name, restart_count);
+    _cleanup_free_ char *dir =
+        xstrndup(spec->log_path, (size_t)(path_base(spec->log_path) - spec->log_path - 1));
+    int code = fs_mkdir_parents(AT_FDCWD, dir, 0755);
+    if (code < 0)
+        return error_errno(err, code, "cannot make the log directory %s", dir);
+    remove_old_logs(options, pod, container->name, dir, restart_count);
+    link_log(options, pod, container->name, restart_count, spec->log_path);
+    return 0;
+}
+
+static int make_termination_file(const struct container *container, const char *instance,
+                                 struct shim_spec *spec, struct error *err)
+{
+    if (str_empty(container->terminationMessagePath))
+        return 0;
+    spec->termination_path = xstrdup(container->terminationMessagePath);
+    spec->termination_file = path_join(instance, "termination-log");
+    _cleanup_close_ int fd =
+        open(spec->termination_file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+             TERMINATION_MODE);
+    if (fd < 0 || fchmod(fd, TERMINATION_MODE) < 0)
+        return error_errno(err, errno, "cannot make %s", spec->termination_file);
+    return 0;
+}
+
+static int make_layers(const char *instance, struct shim_spec *spec, struct error *err)
+{
+    if (spec->root_kind != SHIM_ROOT_OVERLAY)
+        return 0;
+    spec->root_upper = path_join(instance, "upper");
+    spec->root_work = path_join(instance, "work");
+    int code = fs_mkdir_parents(AT_FDCWD, spec->root_upper, 0755);
+    if (code == 0)
+        code = fs_mkdir_parents(AT_FDCWD, spec->root_work, 0700);
+    return code < 0 ? error_errno(err, code, "cannot make the layers in %s", instance) : 0;
+}
+
+int container_spec_make_files(const struct container_spec_options *options, const struct pod *pod,
+                              const struct container *container, uint64_t restart_count,
+                              struct shim_spec *spec, struct error *err)
+{
+    _cleanup_free_ char *instance =
+        container_spec_instance_dir(options, pod, container->name, restart_count);
+    int code = make_log(options, pod, container, restart_count, spec, err);
+    if (code < 0)
+        return code;
+    code = fs_mkdir_parents(AT_FDCWD, instance, 0755);
+    if (code < 0)
+        return error_errno(err, code, "cannot make %s", instance);
+    code = make_termination_file(container, instance, spec, err);
+    return code < 0 ? code : make_layers(instance, spec, err);
+}
+
+char *container_spec_termination_message(const struct container_spec_options *options,
+                                         const struct pod *pod, const char *container,
+                                         uint64_t restart_count)
+{
+    char text[TERMINATION_MAX + 1];
+    _cleanup_free_ char *path = termination_file(options, pod, container, restart_count);
+    // The container can write what it wants, but only into this very file.
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return xstrdup("");
+    ssize_t n = pread(fd, text, TERMINATION_MAX, MAX(st.st_size - TERMINATION_MAX, 0));
+    text[MAX(n, 0)] = '\0';
+    return xstrndup(text, strlen(text));
+}
+
+int container_spec_remove_instance(const struct container_spec_options *options,
+                                   const struct pod *pod, const char *container,
+                                   uint64_t restart_count, struct error *err)
+{
+    _cleanup_free_ char *dir = container_spec_instance_dir(options, pod, container, restart_count);
+    _cleanup_free_ char *work = path_join(dir, "work/work");
+    chmod(work, 0700); // overlayfs leaves it without permissions, which only root does not mind
+    int code = fs_remove_tree(AT_FDCWD, dir);
+    return code < 0 ? error_errno(err, code, "cannot remove %s", dir) : 0;
+}

@@ -1,0 +1,313 @@
+// See container-spec.h: the order of things, and what needs no file of its own.
+#include "supervisor/container-spec.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/process.h"
+#include "podspec/expand.h"
+#include "supervisor/container-spec-internal.h"
+#include "supervisor/environment.h"
+#include "supervisor/image.h"
+#include "supervisor/volumes.h"
+
+enum {
+    HOSTNAME_LENGTH_MAX = 63,
+    EXEC_OUTPUT_MAX = 10 << 10, // K/prober: maxRespBodyLength of exec probes
+};
+
+struct build {
+    const struct container_spec_options *options;
+    const struct pod *pod;
+    const struct container *container;
+    struct shim_spec *spec;
+    struct string_list *notes;
+    struct image image;
+    struct string_map vars;
+    const char **reason;
+};
+
+static void set_identity(struct build *b, uint64_t restart_count)
+{
+    struct shim_spec *spec = b->spec;
+    const struct object_meta *meta = &b->pod->metadata;
+    spec->id = xasprintf("%s_%s_%" PRIu64, meta->uid, b->container->name, restart_count);
+    spec->pod_namespace = xstrdup(meta->namespace ? meta->namespace : "default");
+    spec->pod_name = xstrdup_or_null(meta->name);
+    spec->pod_uid = xstrdup_or_null(meta->uid);
+    spec->container = xstrdup(b->container->name);
+    spec->node = xstrdup_or_null(b->options->node_name);
+    spec->restart_count = restart_count;
+    spec->log_max_bytes = b->options->log_max_bytes;
+    spec->log_max_files = b->options->log_max_files;
+    spec->journal_socket = xstrdup_or_null(b->options->journal_socket);
+    spec->stdin_open = b->container->stdin_;
+    spec->tty = b->container->tty;
+    spec->exec_output_max = EXEC_OUTPUT_MAX;
+    spec->working_dir =
+        xstrdup_or_null(str_empty(b->container->workingDir) ? NULL : b->container->workingDir);
+    const struct lifecycle *lifecycle = b->container->lifecycle;
+    if (lifecycle && !str_empty(lifecycle->stopSignal)) {
+        int number = signal_from_name(lifecycle->stopSignal);
+        spec->stop_signal = number > 0 ? number : 0;
+    }
+}
+
+// ---- namespaces ----
+
+static int set_namespaces(struct build *b, struct error *err)
+{
+    const struct pod_spec *pod = &b->pod->spec;
+    struct shim_spec *spec = b->spec;
+    if (!pod->hostNetwork) {
+        *b->reason = "NetworkNotReady";
+        return error_set(err, ENETDOWN,
+                         "the pod asks for a network of its own, and this node has no CNI "
+                         "configuration; set hostNetwork: true");
+    }
+    spec->new_pid_namespace = !pod->hostPID;
+    spec->new_ipc_namespace = !pod->hostIPC;
+    spec->new_user_namespace = b->options->unprivileged;
+    return 0;
+}
+
+// A pod on the host's network has the host's name.
+static char *host_name(const struct build *b)
+{
+    struct utsname name;
+    if (uname(&name) < 0)
+        return xstrdup(b->options->node_name ? b->options->node_name : "");
+    return xstrndup(name.nodename, HOSTNAME_LENGTH_MAX);
+}
+
+// ---- environment and command ----
+
+static int set_environment(struct build *b, struct error *err)
+{
+    _cleanup_free_ char *hostname = host_name(b);
+    struct environment env = {
+        .pod = b->pod,
+        .container = b->container,
+        .node_name = b->options->node_name,
+        .node_ip = b->options->node_ip,
+        .hostname = hostname,
+        .cpu_capacity_milli = b->options->cpu_capacity_milli,
+        .memory_capacity_bytes = b->options->memory_capacity_bytes,
+    };
+    *b->reason = "CreateContainerConfigError";
+    return environment_build(&env, &b->spec->environment, &b->vars, err);
+}
+
+static void add_expanded(struct build *b, const struct string_list *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        string_list_add_owned(&b->spec->argv, expand_references(from->items[i], &b->vars));
+}
+
+// Without a command it is the image's business what runs: in an image of programs, the one that is
+// called like the image.
+static int set_command(struct build *b, struct error *err)
+{
+    *b->reason = "CreateContainerConfigError";
+    add_expanded(b, &b->container->command);
+    if (b->spec->argv.n == 0 && b->image.kind == IMAGE_BIN)
+        string_list_add(&b->spec->argv, path_base(b->image.name));
+    if (b->spec->argv.n == 0)
+        return error_set(err, EINVAL,
+                         "container %s has no command: what image %s would run by itself is not "
+                         "known here; set `command`",
+                         b->container->name, b->container->image);
+    add_expanded(b, &b->container->args);
+    return 0;
+}
+
+static bool is_below(const char *path, size_t length, const char *dir)
+{
+    size_t n = strlen(dir);
+    return length >= n && strncmp(path, dir, n) == 0 && (length == n || path[n] == '/');
+}
+
+// True where the command may come with a volume, so that only the container can tell.
+static bool may_be_mounted(const struct build *b, const char *command, const char *path)
+{
+    LIST_EACH (mount, &b->spec->mounts) {
+        if (*command == '/' && is_below(command, strlen(command), mount->destination))
+            return true;
+        for (const char *p = path; *p && !strchr(command, '/');) {
+            size_t length = strcspn(p, ":");
+            if (is_below(p, length, mount->destination))
+                return true;
+            p += length + (p[length] == ':');
+        }
+    }
+    return false;
+}
+
+static const char *search_path(const struct build *b)
+{
+    for (size_t i = 0; i < b->spec->environment.n; i++)
+        if (str_starts_with(b->spec->environment.items[i], "PATH="))
+            return b->spec->environment.items[i] + 5;
+    return environment_default_path;
+}
+
+// There is no such image here: the host's own program, where the pull policy does not ask for a
+// fresh image.
+static int use_host(struct build *b, struct error *err)
+{
+    const char *policy = b->container->imagePullPolicy, *command = b->spec->argv.items[0];
+    const char *path = search_path(b);
+    _cleanup_free_ char *file = NULL;
+    if (str_equal(policy, "Always")) {
+        *b->reason = "ErrImagePull";
+        return error_set(err, ENOENT,
+                         "image %s is not at %s, and nothing is pulled: put it there (a rootfs/ or "
+                         "bin/), or set imagePullPolicy: IfNotPresent to run the host's own %s",
+                         b->container->image, b->image.dir, command);
+    }
+    bool relative = *command != '/' && strchr(command, '/');
+    int code = relative ? -ENOENT : image_find_command(command, path, &file);
+    if (code < 0 && !relative && !may_be_mounted(b, command, path)) {
+        *b->reason = str_equal(policy, "Never") ? "ErrImageNeverPull" : "ErrImagePull";
+        return error_set(err, code, "image %s is not at %s, and %s is not %s on this host (%s)",
+                         b->container->image, b->image.dir, command,
+                         code == -EACCES ? "executable" : "there", path);
+    }
+    string_list_add_owned(b->notes,
+                          file ? xasprintf("image %s is not at %s: running the host's %s",
+                                           b->container->image, b->image.dir, file)
+                               : xasprintf("image %s is not at %s: running %s on the host's root",
+                                           b->container->image, b->image.dir, command));
+    return 0;
+}
+
+static int find_image(struct build *b, struct error *err)
+{
+    struct shim_spec *spec = b->spec;
+    int code = image_find(b->options->root_dir, b->container->image, &b->image, b->reason, err);
+    if (code < 0)
+        return code;
+    if (b->image.kind == IMAGE_ROOTFS) {
+        spec->root_kind = SHIM_ROOT_OVERLAY;
+        spec->root_lower = xstrdup(b->image.path);
+    } else if (b->image.kind == IMAGE_BIN) {
+        string_list_add(&spec->path_prepend, b->image.path);
+    }
+    return 0;
+}
+
+// ---- mounts ----
+
+static bool is_mounted(const struct shim_spec *spec, const char *destination)
+{
+    LIST_EACH (mount, &spec->mounts)
+        if (str_equal(mount->destination, destination))
+            return true;
+    return false;
+}
+
+// An image's own root knows neither the node's names nor its name servers.
+static void add_network_files(struct shim_spec *spec)
+{
+    static const char *const files[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/hostname"};
+    for (size_t i = 0; i < ARRAY_SIZE(files) && spec->root_kind == SHIM_ROOT_OVERLAY; i++) {
+        if (is_mounted(spec, files[i]) || access(files[i], R_OK) < 0)
+            continue;
+        struct shim_mount *mount = LIST_APPEND(&spec->mounts);
+        mount->source = xstrdup(files[i]);
+        mount->destination = xstrdup(files[i]);
+        mount->volume = xstrdup(path_base(files[i]));
+        mount->read_only = true;
+    }
+}
+
+static int set_mounts(struct build *b, struct error *err)
+{
+    struct volumes_options volumes = {
+        .root_dir = b->options->root_dir,
+        .run_dir = b->options->run_dir,
+        .unprivileged = b->options->unprivileged,
+    };
+    *b->reason = "FailedMount";
+    int code = volumes_prepare(&volumes, b->pod, b->container, &b->vars, b->spec, b->notes, err);
+    if (code == 0)
+        add_network_files(b->spec);
+    return code;
+}
+
+static int set_security(struct build *b, struct error *err)
+{
+    bool own_root = b->image.kind == IMAGE_ROOTFS;
+    *b->reason = "CreateContainerConfigError";
+    return container_spec_security(b->options, b->pod, b->container, own_root ? b->image.path : "",
+                                   b->spec, err);
+}
+
+static int set_cgroups(struct build *b, struct error *err)
+{
+    if (!b->options->cgroups)
+        return 0;
+    *b->reason = "CreateContainerError";
+    return cgroup_prepare(b->options->cgroups, b->pod, b->container, b->spec, b->notes, err);
+}
+
+// What touches the disk comes last: a manifest that cannot run leaves nothing behind.
+static int build(struct build *b, uint64_t restart_count, struct error *err)
+{
+    set_identity(b, restart_count);
+    int code = set_namespaces(b, err);
+    if (code == 0)
+        code = find_image(b, err);
+    if (code == 0)
+        code = set_environment(b, err);
+    if (code == 0)
+        code = set_command(b, err);
+    if (code == 0)
+        code = set_security(b, err);
+    if (code == 0)
+        code = set_mounts(b, err);
+    if (code == 0 && b->image.kind == IMAGE_HOST)
+        code = use_host(b, err);
+    if (code == 0)
+        code = set_cgroups(b, err);
+    if (code < 0)
+        return code;
+    *b->reason = "CreateContainerError";
+    return container_spec_make_files(b->options, b->pod, b->container, restart_count, b->spec, err);
+}
+
+int container_spec_build(const struct container_spec_options *options, const struct pod *pod,
+                         const struct container *container, bool init, uint64_t restart_count,
+                         struct shim_spec *ret, struct string_list *notes, const char **ret_reason,
+                         struct error *err)
+{
+    struct shim_spec spec = {
+        .run_as_user = -1,
+        .run_as_group = -1,
+        .oom_score_adj = INT64_MIN,
+    };
+    struct build b = {
+        .options = options,
+        .pod = pod,
+        .container = container,
+        .spec = &spec,
+        .notes = notes,
+        .reason = ret_reason,
+    };
+    *ret_reason = "CreateContainerConfigError";
+    if (str_empty(pod->metadata.uid) || !path_is_name(pod->metadata.uid) ||
+        str_empty(container->name) || !path_is_name(container->name))
+        return error_set(err, EINVAL, "the pod's uid or the container's name is no file name");
+    int code = build(&b, restart_count, err);
+    image_clear(&b.image);
+    string_map_free(&b.vars);
+    if (code < 0)
+        shim_spec_free(&spec);
+    else
+        *ret = spec;
+    return code;
+}

@@ -1,0 +1,327 @@
+// Volumes on disk and as mounts. See volumes.h.
+#include "supervisor/volumes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "podspec/expand.h"
+#include "supervisor/volumes-internal.h"
+
+static const char empty_dir_plugin[] = "empty-dir";
+
+struct preparation {
+    const struct volumes_options *options;
+    const struct pod *pod;
+    const struct container *container;
+    struct shim_spec *spec;
+    struct string_list *notes;
+};
+
+char *volumes_dir(const struct volumes_options *options, const char *uid, const char *plugin,
+                  const char *name)
+{
+    return xasprintf("%s/pods/%s/volumes/kubernetes.io~%s/%s", options->root_dir, uid, plugin,
+                     name);
+}
+
+// Where an ordinary user's agent, which cannot mount, puts memory-backed volumes: below its run
+// directory, which is in memory where XDG_RUNTIME_DIR is.
+static char *memory_dir(const struct volumes_options *options, const char *uid)
+{
+    return xasprintf("%s/memory/%s", options->run_dir, uid);
+}
+
+// ---- emptyDir ----
+
+static bool is_mount_point(const char *path)
+{
+    struct statx here, parent;
+    _cleanup_free_ char *up = path_join(path, "..");
+    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &here) < 0 ||
+        statx(AT_FDCWD, up, 0, STATX_MNT_ID, &parent) < 0)
+        return false;
+    return here.stx_mnt_id != parent.stx_mnt_id;
+}
+
+// 0777 (and the fsGroup's, if there is one), as the kubelet makes it.
+static int give_away(const struct pod *pod, const char *dir)
+{
+    const struct pod_security_context *security = pod->spec.securityContext;
+    mode_t mode = 0777;
+    if (security && security->fsGroup && geteuid() == 0) {
+        if (chown(dir, (uid_t)-1, (gid_t)*security->fsGroup) < 0)
+            return -errno;
+        mode |= S_ISGID;
+    }
+    return chmod(dir, mode) < 0 ? -errno : 0;
+}
+
+static int mount_memory(const struct volume *volume, const char *dir)
+{
+    char options[64] = "mode=0777";
+    if (is_mount_point(dir))
+        return 0; // from another container of the pod, or by an earlier agent
+    const struct quantity *limit = volume->emptyDir->sizeLimit;
+    if (limit && limit->nanos > 0)
+        snprintf(options, sizeof(options), "mode=0777,size=%" PRId64, quantity_value(limit));
+    return mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0 ? -errno : 0;
+}
+
+static int make_empty_dir(const struct preparation *p, const struct volume *volume, char **ret,
+                          struct error *err)
+{
+    const char *uid = p->pod->metadata.uid;
+    bool memory = str_equal(volume->emptyDir->medium, "Memory");
+    _cleanup_free_ char *base = memory_dir(p->options, uid);
+    _cleanup_free_ char *dir = memory && p->options->unprivileged
+                                   ? path_join(base, volume->name)
+                                   : volumes_dir(p->options, uid, empty_dir_plugin, volume->name);
+    bool fresh = access(dir, F_OK) < 0;
+    int code = fs_mkdir_parents(AT_FDCWD, dir, 0777);
+    if (code == 0 && memory && !p->options->unprivileged)
+        code = mount_memory(volume, dir);
+    if (code == 0 && fresh)
+        code = give_away(p->pod, dir);
+    if (code < 0)
+        return error_errno(err, code, "volume %s: %s", volume->name, dir);
+    if (fresh && memory && p->options->unprivileged)
+        string_list_add_owned(
+            p->notes,
+            xasprintf("volume %s is at %s: an ordinary user cannot mount memory of its own",
+                      volume->name, dir));
+    if (fresh && volume->emptyDir->sizeLimit && (!memory || p->options->unprivileged))
+        string_list_add_owned(p->notes, xasprintf("volume %s: its sizeLimit of %s is not enforced",
+                                                  volume->name, volume->emptyDir->sizeLimit->text));
+    *ret = TAKE_PTR(dir);
+    return 0;
+}
+
+// ---- one volume ----
+
+static enum shim_path_check check_of(const char *type)
+{
+    static const struct {
+        const char *name;
+        enum shim_path_check check;
+    } types[] = {
+        {"DirectoryOrCreate", SHIM_PATH_DIRECTORY_OR_CREATE},
+        {"Directory", SHIM_PATH_DIRECTORY},
+        {"FileOrCreate", SHIM_PATH_FILE_OR_CREATE},
+        {"File", SHIM_PATH_FILE},
+        {"Socket", SHIM_PATH_SOCKET},
+        {"CharDevice", SHIM_PATH_CHAR_DEVICE},
+        {"BlockDevice", SHIM_PATH_BLOCK_DEVICE},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        if (str_equal(type, types[i].name))
+            return types[i].check;
+    return SHIM_PATH_ANY;
+}
+
+static int make_written(const struct preparation *p, const struct volume *volume, char **ret,
+                        struct error *err)
+{
+    bool downward = volume->downwardAPI != NULL;
+    _cleanup_free_ char *dir = volumes_dir(p->options, p->pod->metadata.uid,
+                                           downward ? "downward-api" : "projected", volume->name);
+    int code = fs_mkdir_parents(AT_FDCWD, dir, 0755);
+    if (code < 0)
+        return error_errno(err, code, "volume %s: %s", volume->name, dir);
+    code = downward ? volumes_write_downward(p->pod, p->container, volume, dir, err)
+                    : volumes_write_projected(p->pod, p->container, volume, dir, err);
+    if (code < 0)
+        return error_prefix(err, code, "volume %s", volume->name);
+    *ret = TAKE_PTR(dir);
+    return 0;
+}
+
+// An optional Secret or ConfigMap that does not exist is an empty directory.
+static int make_absent(const struct preparation *p, const struct volume *volume, const char *kind,
+                       const char *name, const bool *optional, char **ret, struct error *err)
+{
+    if (!optional || !*optional)
+        return error_set(err, ENOTSUP,
+                         "volume %s: %s %s cannot be read: a static pod has no API server; put the "
+                         "files on the node and use hostPath",
+                         volume->name, kind, name ? name : "");
+    _cleanup_free_ char *dir =
+        volumes_dir(p->options, p->pod->metadata.uid, "absent", volume->name);
+    int code = fs_mkdir_parents(AT_FDCWD, dir, 0755);
+    if (code < 0)
+        return error_errno(err, code, "volume %s: %s", volume->name, dir);
+    *ret = TAKE_PTR(dir);
+    return 0;
+}
+
+static int make_source(const struct preparation *p, const struct volume *volume,
+                       struct shim_mount *mount, struct error *err)
+{
+    if (volume->hostPath) {
+        mount->source = xstrdup(volume->hostPath->path);
+        mount->check = check_of(volume->hostPath->type);
+        return 0;
+    }
+    if (volume->emptyDir)
+        return make_empty_dir(p, volume, &mount->source, err);
+    mount->read_only = true;
+    if (volume->downwardAPI || volume->projected)
+        return make_written(p, volume, &mount->source, err);
+    if (volume->secret)
+        return make_absent(p, volume, "Secret", volume->secret->secretName,
+                           volume->secret->optional, &mount->source, err);
+    if (volume->configMap)
+        return make_absent(p, volume, "ConfigMap", volume->configMap->name,
+                           volume->configMap->optional, &mount->source, err);
+    return error_set(err, ENOTSUP,
+                     "volume %s: only hostPath, emptyDir, downwardAPI and projected volumes can be "
+                     "had without an API server",
+                     volume->name);
+}
+
+// ---- one mount ----
+
+static const struct volume *find_volume(const struct pod *pod, const char *name)
+{
+    LIST_EACH (volume, &pod->spec.volumes)
+        if (str_equal(volume->name, name))
+            return volume;
+    return NULL;
+}
+
+// K/kubelet_pods.go: an undefined variable in subPathExpr is an error, for a path with "$(X)" in it
+// would be somebody else's.
+static int expand_sub_path(const struct volume_mount *from, const struct string_map *vars,
+                           char **ret, struct error *err)
+{
+    if (str_empty(from->subPathExpr)) {
+        *ret = xstrdup_or_null(str_empty(from->subPath) ? NULL : from->subPath);
+        return 0;
+    }
+    _cleanup_free_ char *path = expand_references(from->subPathExpr, vars);
+    if (strstr(path, "$("))
+        return error_set(err, EINVAL, "subPathExpr %s: a variable in it is not defined",
+                         from->subPathExpr);
+    _cleanup_free_ char *guarded = xasprintf("/%s", path);
+    if (*path == '/' || !path_is_clean_absolute(guarded))
+        return error_set(err, EINVAL, "subPathExpr %s: %s must be relative and without \"..\"",
+                         from->subPathExpr, path);
+    *ret = TAKE_PTR(path);
+    return 0;
+}
+
+static char *clean_destination(const char *path)
+{
+    char *clean = *path == '/' ? xstrdup(path) : xasprintf("/%s", path);
+    size_t length = strlen(clean);
+    while (length > 1 && clean[length - 1] == '/')
+        clean[--length] = '\0';
+    return clean;
+}
+
+static int add_mount(const struct preparation *p, const struct volume_mount *from,
+                     const struct string_map *vars, struct error *err)
+{
+    const struct volume *volume = find_volume(p->pod, from->name);
+    if (!volume)
+        return error_set(err, EINVAL, "volumeMount %s: the pod has no such volume", from->name);
+    struct shim_mount *mount = LIST_APPEND(&p->spec->mounts);
+    mount->volume = xstrdup(volume->name);
+    mount->destination = clean_destination(from->mountPath ? from->mountPath : "");
+    if (!path_is_clean_absolute(mount->destination) || strcmp(mount->destination, "/") == 0)
+        return error_set(err, EINVAL, "volume %s cannot be mounted at %s", volume->name,
+                         mount->destination);
+    int code = expand_sub_path(from, vars, &mount->sub_path, err);
+    if (code < 0)
+        return error_prefix(err, code, "volume %s", volume->name);
+    mount->propagate_from_host = str_equal(from->mountPropagation, "HostToContainer");
+    mount->propagate_both = str_equal(from->mountPropagation, "Bidirectional");
+    code = make_source(p, volume, mount, err);
+    mount->read_only |= from->readOnly;
+    return code;
+}
+
+int volumes_prepare(const struct volumes_options *options, const struct pod *pod,
+                    const struct container *container, const struct string_map *vars,
+                    struct shim_spec *spec, struct string_list *notes, struct error *err)
+{
+    struct preparation p = {options, pod, container, spec, notes};
+    if (container->volumeDevices.n > 0)
+        return error_set(err, ENOTSUP, "volumeDevices cannot be had without an API server");
+    LIST_EACH (mount, &container->volumeMounts) {
+        int code = add_mount(&p, mount, vars, err);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+// ---- the end ----
+
+static int unmount_below(const char *dir, struct error *err)
+{
+    DIR *stream = opendir(dir);
+    if (!stream)
+        return errno == ENOENT ? 0 : error_errno(err, errno, "%s", dir);
+    int code = 0;
+    for (struct dirent *entry; code == 0 && (entry = readdir(stream));) {
+        _cleanup_free_ char *path = path_join(dir, entry->d_name);
+        if (!path_is_name(entry->d_name) || !is_mount_point(path))
+            continue;
+        if (umount2(path, UMOUNT_NOFOLLOW) < 0)
+            code = error_errno(err, errno, "cannot unmount %s", path);
+    }
+    closedir(stream);
+    return code;
+}
+
+// overlayfs makes work/work with no permissions at all, which stops everyone but root.
+static void open_work_dirs(const char *containers)
+{
+    DIR *names = geteuid() == 0 ? NULL : opendir(containers);
+    if (!names)
+        return;
+    for (struct dirent *name; (name = readdir(names));) {
+        _cleanup_free_ char *container = path_join(containers, name->d_name);
+        DIR *runs = path_is_name(name->d_name) ? opendir(container) : NULL;
+        if (!runs)
+            continue;
+        for (struct dirent *run; (run = readdir(runs));) {
+            _cleanup_free_ char *work = xasprintf("%s/%s/work/work", container, run->d_name);
+            chmod(work, 0700);
+        }
+        closedir(runs);
+    }
+    closedir(names);
+}
+
+int volumes_remove(const struct volumes_options *options, const char *pod_uid, struct error *err)
+{
+    if (!path_is_name(pod_uid))
+        return error_set(err, EINVAL, "\"%s\" is no uid", pod_uid);
+    _cleanup_free_ char *pod = xasprintf("%s/pods/%s", options->root_dir, pod_uid);
+    _cleanup_free_ char *empty_dirs =
+        xasprintf("%s/volumes/kubernetes.io~%s", pod, empty_dir_plugin);
+    _cleanup_free_ char *containers = path_join(pod, "containers");
+    _cleanup_free_ char *memory = memory_dir(options, pod_uid);
+    int code = unmount_below(empty_dirs, err);
+    if (code < 0)
+        return code;
+    open_work_dirs(containers);
+    code = fs_remove_tree(AT_FDCWD, pod);
+    if (code == -EXDEV || code == -EBUSY)
+        return error_set(err, EBUSY,
+                         "something is still mounted below %s: it is left as it is; unmount it and "
+                         "remove the directory",
+                         pod);
+    if (code == 0 && options->unprivileged)
+        code = fs_remove_tree(AT_FDCWD, memory);
+    return code < 0 ? error_errno(err, code, "cannot remove %s", pod) : 0;
+}
