@@ -234,8 +234,8 @@ static int cmd_describe(int argc, char **argv)
             name += strlen("pod/");
         if (i > first)
             printf("\n\n");
-        status =
-            MAX(status, client_failed(describe_pod(client, options.namespace_, name, &err), &err));
+        int one = client_failed(describe_pod(client, options.namespace_, name, &err), &err);
+        status = MAX(status, one);
     }
     return status;
 }

@@ -76,7 +76,8 @@ static int run_lifecycle(const struct command *command, int argc, char **argv)
         int r = options.all
                     ? post(client, "/mainstay/v1/stop-all", "every pod is being stopped", &err)
                     : post_pod(client, &options, command->name, rest.arguments[i], &err);
-        status = MAX(status, client_failed(r, &err));
+        int one = client_failed(r, &err);
+        status = MAX(status, one);
     }
     return status;
 }
