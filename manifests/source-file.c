@@ -220,7 +220,7 @@ static void set_good(struct manifest_source *source, struct manifest_file *file,
     *pods = (struct pod_list){0};
     file->has_good = true;
     file->pod_hashes = xreallocarray(file->pod_hashes, file->good.n, sizeof(file->pod_hashes[0]));
-    file->in_force = xreallocarray(file->in_force, file->good.n, sizeof(file->in_force[0]));
+    file->in_force = xreallocarray(file->in_force, file->good.n, sizeof(void *));
     file->n_in_force = 0;
     for (size_t i = 0; i < file->good.n; i++) {
         pod_hash(file->good.items[i], file->pod_hashes[i]);

@@ -260,24 +260,25 @@ static void forget_file(struct manifest_source *source, struct manifest_file *fi
     manifest_file_free(file);
 }
 
+// The files leave the list before anything is told, so that the owner sees it as it will be.
 static void forget_files(struct manifest_source *source)
 {
     if (source->trouble && source->trouble->forgotten)
         forget_file(source, TAKE_PTR(source->trouble));
-    LIST_OF(struct manifest_file *) forgotten = {0};
-    size_t kept = 0;
+    _cleanup_free_ struct manifest_file **forgotten = xcalloc(source->files.n + 1, sizeof(void *));
+    size_t n = 0, kept = 0;
     for (size_t i = 0; i < source->files.n; i++) {
-        if (source->files.items[i]->forgotten)
-            *LIST_APPEND(&forgotten) = source->files.items[i];
+        struct manifest_file *file = source->files.items[i];
+        if (file->forgotten)
+            forgotten[n++] = file;
         else
-            source->files.items[kept++] = source->files.items[i];
+            source->files.items[kept++] = file;
     }
     source->files.n = kept;
-    LIST_EACH (file, &forgotten) {
-        source_store_remove(source, (*file)->path);
-        forget_file(source, *file);
+    for (size_t i = 0; i < n; i++) {
+        source_store_remove(source, forgotten[i]->path);
+        forget_file(source, forgotten[i]);
     }
-    free(forgotten.items);
 }
 
 void source_reconcile(struct manifest_source *source)

@@ -33,9 +33,10 @@ static struct manifest_file *find_file(const struct manifest_source *source, con
 static struct manifest_file *add_file(struct manifest_source *source, const char *path)
 {
     size_t i = lower_bound(source, path);
-    LIST_APPEND(&source->files);
+    size_t after = source->files.n++ - i;
+    source->files.items = xreallocarray(source->files.items, source->files.n, sizeof(void *));
     struct manifest_file **at = &source->files.items[i];
-    memmove(at + 1, at, (source->files.n - 1 - i) * sizeof(*at));
+    memmove(at + 1, at, after * sizeof(void *));
     *at = manifest_file_new(path);
     return *at;
 }
