@@ -31,19 +31,18 @@ static void add_group(struct shim_spec *spec, int64_t gid)
 
 // runAsNonRoot: nothing here knows an image's user, so only a number will do.
 static int check_non_root(const struct security_context *own,
-                          const struct pod_security_context *pod, const struct shim_spec *spec,
-                          struct error *err)
+                          const struct pod_security_context *pod, struct error *err)
 {
     const bool *wanted = own && own->runAsNonRoot ? own->runAsNonRoot
                          : pod                    ? pod->runAsNonRoot
                                                   : NULL;
-    if (!is_true(wanted) || spec->run_as_user > 0)
+    int64_t user = choose(own ? own->runAsUser : NULL, pod ? pod->runAsUser : NULL);
+    if (!is_true(wanted) || user > 0)
         return 0;
-    return error_set(
-        err, EPERM, "%s",
-        spec->run_as_user == 0
-            ? "runAsNonRoot is set, but runAsUser is 0"
-            : "runAsNonRoot is set, but no runAsUser: the container would run as root");
+    return error_set(err, EPERM, "%s",
+                     user == 0 ? "runAsNonRoot is set, but runAsUser is 0"
+                               : "runAsNonRoot is set, but no runAsUser: the container would run "
+                                 "as root");
 }
 
 static void set_home(const struct container_user *user, struct shim_spec *spec)
@@ -85,10 +84,10 @@ int container_spec_security(const struct container_spec_options *options, const 
 {
     const struct security_context *own = container->securityContext;
     const struct pod_security_context *shared = pod->spec.securityContext;
-    set_ids(options, own, shared, root, spec);
-    int code = check_non_root(own, shared, spec, err);
+    int code = check_non_root(own, shared, err);
     if (code < 0)
         return code;
+    set_ids(options, own, shared, root, spec);
     spec->privileged = own && is_true(own->privileged);
     spec->root_read_only = own && is_true(own->readOnlyRootFilesystem);
     spec->no_new_privileges =

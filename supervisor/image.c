@@ -44,6 +44,9 @@ static bool is_name_part(const char *part, size_t length, bool host)
         return false;
     if (!all_of(part, length, host ? "._-:" : "._-"))
         return false;
+    const char *colon = memchr(part, ':', length);
+    if (colon && strspn(colon + 1, "0123456789") != (size_t)(part + length - colon - 1))
+        return false;
     for (size_t i = 0; i < length; i++)
         if ((part[i] == '.' && part[i + 1] == '.') || (!host && isupper((unsigned char)part[i])))
             return false;
