@@ -119,7 +119,11 @@ static int join_loop(struct api *api, struct error *err)
         code = sd_event_add_time_relative(loop, &api->timeout, CLOCK_MONOTONIC, 0, 1000, on_timeout,
                                           api);
     if (code >= 0)
+        code = sd_event_source_set_enabled(api->timeout, SD_EVENT_OFF);
+    if (code >= 0)
         code = sd_event_add_defer(loop, &api->kick, on_kick, api);
+    if (code >= 0)
+        code = sd_event_source_set_enabled(api->kick, SD_EVENT_OFF);
     return code < 0 ? error_errno(err, code, "add the HTTP server to the event loop") : 0;
 }
 
