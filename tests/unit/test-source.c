@@ -420,6 +420,19 @@ static void a_second_file_for_a_pod_is_a_conflict(void **state)
     assert_int_equal(f->removals, 0);
 }
 
+static void what_ran_before_comes_before_what_is_new(void **state)
+{
+    struct fixture *f = running(state);
+    drop_pod(f, "b.yaml", "etcd", "v1");
+    settle(f);
+    stop_source(f);
+    drop_pod(f, "a.yaml", "etcd", "v2"); // while the agent is away
+    start_source_at(f, f->dir);
+    settle(f);
+    assert_runs(f, "etcd", "v1");
+    assert_state(f, "a.yaml", MANIFEST_CONFLICT);
+}
+
 // ---- links and directories
 
 static void swap_data(const struct fixture *f, const char *to)
@@ -502,6 +515,8 @@ static void the_directory_may_come_and_go(void **state)
     write_pod(f, "deep/deeper/etcd.yaml", "etcd", "v1");
     settle(f);
     assert_runs(f, "etcd", "v1");
+    assert_int_equal(f->syncs, 2); // told again, once
+    assert_true(f->present);
 
     _cleanup_free_ char *aside = path_join(f->root, "aside");
     assert_int_equal(rename(f->dir, aside), 0); // an ancestor is moved away
@@ -518,7 +533,7 @@ static void the_directory_may_come_and_go(void **state)
     write_pod(f, "deep/deeper/etcd.yaml", "etcd", "v2");
     settle(f);
     assert_runs(f, "etcd", "v2");
-    assert_int_equal(f->syncs, 1);
+    assert_int_equal(f->syncs, 2);
 }
 
 static void a_directory_swapped_by_a_link_bounces_nothing(void **state)
@@ -746,6 +761,7 @@ int main(void)
         TEST(files_can_be_swapped),
         TEST(another_name_is_another_pod),
         TEST(a_second_file_for_a_pod_is_a_conflict),
+        TEST(what_ran_before_comes_before_what_is_new),
         TEST(config_map_directories_are_followed),
         TEST(a_linked_manifest_is_watched_where_it_is),
         TEST(a_hard_link_is_a_drop),
