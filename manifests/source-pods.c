@@ -141,21 +141,20 @@ static void keep_running(struct reconciliation *r, const struct claim *claim,
     if (same) {
         *running = *old;
         *old = (struct running_pod){0};
+        if (strcmp(running->file, claim->file->path) == 0)
+            return;
+        free(running->file);
     } else {
         running->namespace_ = xstrdup(meta->namespace);
         running->name = xstrdup(meta->name);
         running->uid = xstrdup(meta->uid);
         memcpy(running->hash, claim->hash, sizeof(running->hash));
-        struct pod_change *change = LIST_APPEND(&r->sets);
-        change->set = pod_copy(claim->pod);
-        change->file = claim->file->path;
+        if (old)
+            running_pod_clear(old);
     }
-    if (!running->file || strcmp(running->file, claim->file->path) != 0) {
-        free(running->file);
-        running->file = xstrdup(claim->file->path);
-    }
-    if (old)
-        running_pod_clear(old);
+    running->file = xstrdup(claim->file->path);
+    *LIST_APPEND(&r->sets) =
+        (struct pod_change){.set = pod_copy(claim->pod), .file = claim->file->path};
 }
 
 // All claims to one pod; `running` is NULL where it does not run.

@@ -39,8 +39,9 @@ struct manifest_status {
 // (the suffixed name) and by UID.
 struct manifest_source_ops {
     // A pod must run with this spec. Also called for every pod at start, and again with a new UID
-    // or spec when it changed; never when only comments or layout changed. `pod` is now the
-    // callee's; `file` is borrowed.
+    // or spec when it changed, and with the same ones when only the file that provides it changed
+    // (a rename); never when only comments or layout changed. `pod` is now the callee's; `file` is
+    // borrowed.
     void (*pod_set)(void *userdata, struct pod *pod, const char *file);
     // The pod must not run any more.
     void (*pod_removed)(void *userdata, const char *namespace_, const char *name, const char *uid,

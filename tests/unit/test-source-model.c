@@ -34,7 +34,7 @@ struct model {
     struct {
         int owner, version; // owner -1: does not run
     } pods[N_PODS];
-    unsigned sets, removals;
+    unsigned sets, removals, handovers;
 };
 
 static unsigned dice(struct model *m, unsigned sides)
@@ -96,6 +96,8 @@ static void settle_pod(struct model *m, int pod)
         m->removals++;
     if (version >= 0 && (old < 0 || m->pods[pod].version != version))
         m->sets++;
+    if (version >= 0 && old >= 0 && m->pods[pod].version == version && old != owner)
+        m->handovers++;
     m->pods[pod].owner = owner;
     m->pods[pod].version = version;
 }
@@ -371,7 +373,10 @@ static void check_pods(struct model *m)
         snprintf(name, sizeof(name), "p%d", pod);
         snprintf(version, sizeof(version), "v%d", m->pods[pod].version);
         if (m->pods[pod].owner >= 0) {
+            char file[64];
+            file_name(file, 0, m->pods[pod].owner);
             assert_runs(m->f, name, version);
+            assert_string_equal(seen_pod(m->f, name)->file, file);
             running++;
         } else {
             assert_runs_not(m->f, name);
@@ -380,6 +385,7 @@ static void check_pods(struct model *m)
     assert_int_equal(m->f->pods.n, running);
     assert_int_equal(m->f->sets, m->sets);
     assert_int_equal(m->f->removals, m->removals);
+    assert_int_equal(m->f->handovers, m->handovers);
 }
 
 static enum manifest_state expected_state(const struct model *m, int file)
@@ -418,7 +424,7 @@ static void restart_both(struct model *m)
 {
     stop_source(m->f);
     start_source_at(m->f, m->f->dir);
-    m->sets = m->removals = 0;
+    m->sets = m->removals = m->handovers = 0;
     for (int pod = 0; pod < N_PODS; pod++)
         m->sets += m->pods[pod].owner >= 0;
     settle_both(m);

@@ -353,6 +353,7 @@ static void a_rename_does_not_touch_the_pod(void **state)
     move_file(f, "a.yaml", "b.yaml");
     settle(f);
     assert_int_equal(f->sets + f->removals, 1);
+    assert_string_equal(seen_pod(f, "etcd")->file, "b.yaml");
     assert_state(f, "b.yaml", MANIFEST_ACCEPTED);
     move_file(f, "b.yaml", "c.yaml");
     move_file(f, "c.yaml", "b.yaml");
