@@ -1,6 +1,7 @@
 // The defaults that depend on other fields.
 #include "podspec/defaults.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,10 +50,9 @@ static void set_requests(struct resource_requirements *resources)
         qsort(requests->items, requests->n, sizeof(requests->items[0]), compare_amounts);
 }
 
-// Whether the last part of the repository is one: lower case letters and digits, between them a
-// dot, one or two underscores, or dashes. What is no image reference gets no tag in the kubelet
-// (pkg/util/parsers).
-static bool repository_is_valid(const char *s, size_t n)
+// One part of an image's path: lower case letters and digits, between them a dot, one or two
+// underscores, or dashes.
+static bool is_path_part(const char *s, size_t n)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
     size_t i = 0;
@@ -69,23 +69,45 @@ static bool repository_is_valid(const char *s, size_t n)
     }
 }
 
+// The registry before the first slash: it has a dot or a port, or is localhost.
+static bool is_registry(const char *s, size_t n)
+{
+    return memchr(s, '.', n) || memchr(s, ':', n) ||
+           (n == strlen("localhost") && !strncmp(s, "localhost", n));
+}
+
+// Whether [image, end) is the name of an image. What is none gets no tag in the kubelet
+// (pkg/util/parsers, docker/distribution/reference).
+static bool is_image_name(const char *image, const char *end)
+{
+    const char *part = image;
+
+    for (;;) {
+        const char *slash = memchr(part, '/', (size_t)(end - part));
+        const char *part_end = slash ? slash : end;
+        size_t n = (size_t)(part_end - part);
+        bool registry = slash && part == image && is_registry(part, n);
+        if (registry ? !isalnum((unsigned char)part[0]) : !is_path_part(part, n))
+            return false;
+        if (!slash)
+            return end - image <= REPOSITORY_MAX - (part == image ? IMPLIED_PREFIX : 0);
+        part = slash + 1;
+    }
+}
+
 // Whether the image means the newest of its name: tag "latest", or neither tag nor digest.
 static bool image_is_latest(const char *image)
 {
-    size_t end = strcspn(image, "@"); // of the tag
-    const char *name = image;
+    const char *end = image + strcspn(image, "@"); // of the tag
+    const char *slash = memrchr(image, '/', (size_t)(end - image));
+    const char *part = slash ? slash + 1 : image; // a colon before it is that of a registry's port
+    const char *colon = memchr(part, ':', (size_t)(end - part));
 
-    for (size_t i = 0; i < end; i++)
-        if (image[i] == '/')
-            name = image + i + 1; // a colon before this was that of a registry's port
-    const char *colon = memchr(name, ':', (size_t)(image + end - name));
-    const char *name_end = colon ? colon : image + end;
-    bool too_long = name_end - image > REPOSITORY_MAX - (name == image ? IMPLIED_PREFIX : 0);
-    if (too_long || !repository_is_valid(name, (size_t)(name_end - name)))
+    if (!is_image_name(image, colon ? colon : end))
         return false;
     if (!colon)
-        return !image[end];
-    size_t n = (size_t)(image + end - colon - 1);
+        return !*end;
+    size_t n = (size_t)(end - colon - 1);
     return n == strlen("latest") && !strncmp(colon + 1, "latest", n);
 }
 

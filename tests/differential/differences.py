@@ -28,6 +28,11 @@ REFUSED_ONLY_HERE = [
     (r"fit 32 bits", "Go cuts a number that does not fit its field"),
     (r"out of the range of quantities", "Go has no bounds"),
     (r"metadata\.uid: must be letters", "the UID is part of file names here"),
+    (r"hostPath\.path: must be an absolute path", "to a runtime it would be a volume's name"),
+    (r"there is no container \"", "the kubelet finds out when it starts the container"),
+    (r"emptyDir\.medium: must be", "the kubelet finds out when it mounts the volume"),
+    (r"terminationGracePeriodSeconds: must be at least 0", "later releases make it 1"),
+    (r"localhostProfile: is required", "an empty name is none"),
     (r"topologySpreadConstraints.*(atchLabels|matchExpressions)",
      "1.20 does not look into these selectors, later releases do"),
 ]
@@ -36,6 +41,8 @@ REFUSED_ONLY_HERE = [
 ACCEPTED_ONLY_HERE = [
     (r"[mM]anagedFields", "what the API server notes there is not read at all"),
     (r"Timestamp: unmarshalerDecoder: parsing time \"\"", "an empty time is none"),
+    (r"(Unsupported value: \"\"|preemptionPolicy: Required value|runtimeClassName: Invalid value: \"\")",
+     "an empty string is a field that is not set"),
     (r"^invalid pod: \[spec.containers\[0\].lifecycle.preStop: Required value: must specify a "
      r"handler type spec.containers\[0\].livenessProbe: Required value: must specify",
      "1.20 does not know sleep hooks and grpc probes (cases/later-actions.yaml)"),
