@@ -53,7 +53,7 @@ void diag_quote(const char *text, struct buffer *out)
         shown--;
     buffer_add_char(out, '"');
     for (size_t i = 0; i < shown; i++)
-        buffer_add_char(out, (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i]);
+        buffer_add(out, (unsigned char)text[i] < ' ' || text[i] == 0x7f ? "?" : &text[i], 1);
     buffer_add_str(out, shown < n ? "…\"" : "\"");
 }
 

@@ -55,7 +55,7 @@ static void parse_pod(struct parser *p, const struct yaml_value *value, const ch
     pod->kind = xstrdup("Pod");
     pod->apiVersion = xstrdup("v1");
     podspec_set_defaults(pod);
-    p->pods.items = xreallocarray(p->pods.items, p->pods.n + 1, sizeof(p->pods.items[0]));
+    p->pods.items = xreallocarray(p->pods.items, p->pods.n + 1, sizeof(void *));
     p->pods.items[p->pods.n++] = TAKE_PTR(pod);
 }
 

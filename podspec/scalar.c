@@ -332,7 +332,7 @@ static void float_to_json(double number, struct buffer *out)
         return;
     }
     for (int i = 0; i <= exponent; i++)
-        buffer_add_char(out, (size_t)i < n ? digits[i] : '0');
+        buffer_add(out, (size_t)i < n ? &digits[i] : "0", 1);
     if (n > (size_t)exponent + 1)
         buffer_printf(out, ".%.*s", (int)n - exponent - 1, digits + exponent + 1);
 }

@@ -11,7 +11,10 @@
 #include "base/buffer.h"
 #include "base/string-list.h"
 
-enum { PATH_KEY_MAX = 100 }; // bytes of a key that a path shows
+enum {
+    PATH_KEY_MAX = 100, // bytes of a key that a path shows
+    PENDING_FIRST = 64, // room for children at first
+};
 
 struct frame { // a sequence or mapping that is not closed yet
     struct yaml_value *value;
@@ -48,6 +51,8 @@ struct yaml_builder *yaml_builder_new(const char *file, struct yaml_tree *tree,
     b->file = file;
     b->tree = tree;
     b->diags = diags;
+    b->max_pending = PENDING_FIRST;
+    b->pending = xcalloc(b->max_pending, sizeof(b->pending[0]));
     return b;
 }
 
@@ -127,7 +132,7 @@ static struct yaml_value *new_value(struct yaml_builder *b, enum yaml_kind kind,
 static void push_pending(struct yaml_builder *b, struct yaml_pair pair)
 {
     if (b->n_pending == b->max_pending) {
-        b->max_pending = b->max_pending ? b->max_pending * 2 : 64;
+        b->max_pending *= 2;
         b->pending = xreallocarray(b->pending, b->max_pending, sizeof(b->pending[0]));
     }
     b->pending[b->n_pending++] = pair;
@@ -157,7 +162,7 @@ static int take_key(struct yaml_builder *b, struct frame *frame, const struct ya
 static int place_value(struct yaml_builder *b, const struct yaml_value *value, bool merge)
 {
     if (b->depth == 0) {
-        *LIST_APPEND(&b->tree->documents) = value;
+        LIST_APPEND(&b->tree->documents)->root = value;
         return 0;
     }
     struct frame *frame = &b->frames[b->depth - 1];
@@ -297,7 +302,7 @@ static void count_child(struct yaml_value *value, const struct yaml_pair *pair)
 static void close_sequence(struct yaml_builder *b, struct yaml_value *value,
                            const struct yaml_pair *pairs, size_t n)
 {
-    const struct yaml_value **items = arena_alloc(&b->tree->arena, n * sizeof(items[0]));
+    const struct yaml_value **items = arena_alloc(&b->tree->arena, n * sizeof(void *));
     for (size_t i = 0; i < n; i++) {
         items[i] = pairs[i].value;
         count_child(value, &pairs[i]);
@@ -445,7 +450,7 @@ static int close_collection(struct yaml_builder *b)
 {
     const struct frame *frame = &b->frames[b->depth - 1];
     struct yaml_value *value = frame->value;
-    const struct yaml_pair *pairs = b->pending ? b->pending + frame->first : NULL;
+    const struct yaml_pair *pairs = b->pending + frame->first;
     size_t n = b->n_pending - frame->first, anchor = frame->anchor;
     int r = 0;
     if (value->kind == YAML_KIND_SEQUENCE)

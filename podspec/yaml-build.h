@@ -7,9 +7,13 @@
 #include "podspec/arena.h"
 #include "podspec/yaml.h"
 
+struct yaml_document {
+    const struct yaml_value *root;
+};
+
 struct yaml_tree {
     struct arena arena;
-    LIST_OF(const struct yaml_value *) documents;
+    LIST_OF(struct yaml_document) documents;
 };
 
 struct yaml_builder;

@@ -109,7 +109,7 @@ static void quote_line(const char *line, size_t length, struct buffer *out)
     while (shown < length && shown > 0 && ((unsigned char)line[shown] & 0xc0) == 0x80)
         shown--;
     for (size_t i = 0; i < shown; i++)
-        buffer_add_char(out, (unsigned char)line[i] < ' ' || line[i] == 0x7f ? '?' : line[i]);
+        buffer_add(out, (unsigned char)line[i] < ' ' || line[i] == 0x7f ? "?" : &line[i], 1);
     if (shown < length)
         buffer_add_str(out, "…");
 }
@@ -221,7 +221,7 @@ size_t yaml_tree_documents(const struct yaml_tree *tree)
 
 const struct yaml_value *yaml_tree_document(const struct yaml_tree *tree, size_t index)
 {
-    return tree->documents.items[index];
+    return tree->documents.items[index].root;
 }
 
 const struct yaml_value *yaml_lookup(const struct yaml_value *value, const char *key)

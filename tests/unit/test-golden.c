@@ -3,6 +3,7 @@
 // difference before it is committed.
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,13 +21,9 @@
 
 static char *read_all(const char *path, size_t *ret_size)
 {
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return NULL;
     struct buffer data = BUFFER_EMPTY;
-    for (size_t n = 1; n > 0; data.len += n)
-        n = fread(buffer_reserve(&data, 4096), 1, 4096, f);
-    fclose(f);
+    if (fs_read_file(AT_FDCWD, path, PODSPEC_SIZE_MAX, &data) < 0)
+        return NULL;
     *ret_size = data.len;
     return buffer_take(&data);
 }
@@ -71,8 +68,8 @@ static bool matches(const char *path, const char *found)
     _cleanup_free_ char *expected = read_all(path, &size);
     if (expected && strcmp(expected, found) == 0)
         return true;
-    print_error("%s:\n--- expected\n%s--- found\n%s", path, expected ? expected : "(no file)\n",
-                found);
+    fprintf(stderr, "%s:\n--- expected\n%s--- found\n%s", path, expected ? expected : "(no file)\n",
+            found);
     return false;
 }
 
