@@ -173,8 +173,7 @@ static bool manifests_conflict(const struct init *init)
         const struct manifest *file = &init->files[i];
         if (!file->wanted || !file->exists || file->same)
             continue;
-        fprintf(stderr, "mainstay init: %s is there and differs from what would be written\n",
-                file->path);
+        fprintf(stderr, "error: %s is there and differs from what would be written\n", file->path);
         conflict = true;
     }
     if (conflict)
@@ -284,7 +283,7 @@ static int init_run(struct init *init)
         code = write_manifests(init, &err);
     if (code < 0) {
         fflush(stdout);
-        fprintf(stderr, "mainstay init: %s\n", error_message(&err));
+        fprintf(stderr, "error: %s\n", error_message(&err));
         return CLI_NO;
     }
     say_next(init);

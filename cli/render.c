@@ -71,7 +71,7 @@ static int render_and_print(struct render_options *options, const struct options
     if (render(options, rest, &out, &err) < 0)
         return command_usage_error(&command_render, "%s", error_message(&err));
     if (fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout) != 0) {
-        fprintf(stderr, "mainstay render: cannot write: %m\n");
+        fprintf(stderr, "error: cannot write: %m\n");
         return CLI_NO;
     }
     return CLI_DONE;

@@ -127,8 +127,8 @@ class Podmaster(unittest.TestCase):
     def destination(self, name):
         return os.path.join(self.dir, name, "manifests", "pod.yaml")
 
-    def start(self, name, *flags):
-        process = Process([PODMASTER, "--etcd-endpoints", "https://127.0.0.1:1," + self.etcd.url,
+    def start(self, name, *flags, first="https://127.0.0.1:1"):
+        process = Process([PODMASTER, "--etcd-endpoints", first + "," + self.etcd.url,
                            *self.etcd.tls, "--name", name, "--key-name", "/test/pod",
                            "--lease-ttl", str(TTL), "--stop-time", "1", "--source", self.source,
                            "--destination", self.destination(name),
@@ -258,6 +258,27 @@ class Podmaster(unittest.TestCase):
         a.kill(signal.SIGTERM)
         b.await_line(PUT)
         self.assertFalse([line for line in b.lines if "ended the watch" in line])
+
+    def test_a_member_that_never_answers_is_passed_over(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            a = self.start("a", first=f"https://127.0.0.1:{silent.getsockname()[1]}")
+            a.await_line(PUT)
+            os.unlink(self.destination("a"))
+            a.await_line(PUT)  # so it has renewed the lease in between
+            self.assertFalse([line for line in a.lines if TAKEN in line])
+
+    def test_a_member_of_another_ca_is_not_trusted(self):
+        other = tempfile.mkdtemp(prefix="mainstay-podmaster-other-")
+        self.addCleanup(shutil.rmtree, other, ignore_errors=True)
+        ours, self.etcd.tls = self.etcd.tls, []
+        flags = ["--cacert", os.path.join(other, "ca.crt"), *ours[2:]]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=other", "-keyout",
+                        os.path.join(other, "ca.key"), "-out", flags[1]], check=True,
+                       stderr=subprocess.DEVNULL)
+        a = self.start("a", *flags)
+        self.assertIn("certificate", a.await_line("cannot look at the key"))
+        self.assert_at()
 
     def test_a_leftover_manifest_is_not_trusted(self):
         os.makedirs(os.path.dirname(self.destination("b")))
