@@ -121,24 +121,37 @@ static int make_directory(int dirfd, const char *path, mode_t mode)
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
-int fs_mkdir_parents_of(int dirfd, const char *path)
+static int make_all(int dirfd, char *path)
 {
-    _cleanup_free_ char *copy = xstrdup(path);
-    for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        int code = make_directory(dirfd, copy, 0755);
+        int code = make_directory(dirfd, path, 0755);
         *slash = '/';
         if (code < 0)
             return code;
     }
-    return 0;
+    return make_directory(dirfd, path, 0755);
+}
+
+int fs_mkdir_parents_of(int dirfd, const char *path)
+{
+    const char *last = strrchr(path, '/');
+    if (!last || last == path)
+        return 0;
+    _cleanup_free_ char *parent = xstrndup(path, (size_t)(last - path));
+    // Most of the time it is there, or only the last part is missing.
+    int code = make_directory(dirfd, parent, 0755);
+    return code == -ENOENT ? make_all(dirfd, parent) : code;
 }
 
 int fs_mkdir_parents(int dirfd, const char *path, mode_t mode)
 {
     if (strcmp(path, "/") == 0)
         return 0;
-    int code = fs_mkdir_parents_of(dirfd, path);
+    int code = make_directory(dirfd, path, mode);
+    if (code != -ENOENT)
+        return code;
+    code = fs_mkdir_parents_of(dirfd, path);
     return code < 0 ? code : make_directory(dirfd, path, mode);
 }
 
