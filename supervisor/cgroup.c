@@ -156,7 +156,9 @@ static void set_memory(const struct preparation *p)
         return;
     const char *dir = dir_for(p, CGROUP_MEMORY);
     if (!dir) {
-        say_unenforced(p, "limit", "memory", limit, "this host has no writable memory controller");
+        if (limit)
+            say_unenforced(p, "limit", "memory", limit,
+                           "this host has no writable memory controller");
         return;
     }
     if (!v2) {

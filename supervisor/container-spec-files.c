@@ -55,11 +55,13 @@ char *container_spec_instance_dir(const struct container_spec_options *options,
                      container, restart_count);
 }
 
+// In the run directory, which is in memory: nobody needs it after a reboot, and a start does not
+// wait for a disk.
 static char *termination_file(const struct container_spec_options *options, const struct pod *pod,
                               const char *container, uint64_t restart_count)
 {
-    _cleanup_free_ char *dir = container_spec_instance_dir(options, pod, container, restart_count);
-    return path_join(dir, "termination-log");
+    return xasprintf("%s/termination/%s/%s.%" PRIu64, options->run_dir, pod->metadata.uid,
+                     container, restart_count);
 }
 
 static void link_log(const struct container_spec_options *options, const struct pod *pod,
@@ -108,25 +110,21 @@ static int make_log(const struct container_spec_options *options, const struct p
     return 0;
 }
 
-static int make_termination_file(const struct container *container, const char *instance,
-                                 struct shim_spec *spec, struct error *err)
+static int make_termination_file(const struct container *container, struct shim_spec *spec,
+                                 char *file, struct error *err)
 {
-    if (str_empty(container->terminationMessagePath))
-        return 0;
     spec->termination_path = xstrdup(container->terminationMessagePath);
-    spec->termination_file = path_join(instance, "termination-log");
-    _cleanup_close_ int fd =
-        open(spec->termination_file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-             TERMINATION_MODE);
-    if (fd < 0 || fchmod(fd, TERMINATION_MODE) < 0)
-        return error_errno(err, errno, "cannot make %s", spec->termination_file);
-    return 0;
+    spec->termination_file = file;
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+    int code = fs_mkdir_parents_of(AT_FDCWD, file);
+    _cleanup_close_ int fd = code < 0 ? -1 : open(file, flags, TERMINATION_MODE);
+    if (fd >= 0 && fchmod(fd, TERMINATION_MODE) == 0)
+        return 0;
+    return error_errno(err, code < 0 ? code : errno, "cannot make %s", file);
 }
 
 static int make_layers(const char *instance, struct shim_spec *spec, struct error *err)
 {
-    if (spec->root_kind != SHIM_ROOT_OVERLAY)
-        return 0;
     spec->root_upper = path_join(instance, "upper");
     spec->root_work = path_join(instance, "work");
     int code = fs_mkdir_parents(AT_FDCWD, spec->root_upper, 0755);
@@ -139,16 +137,16 @@ int container_spec_make_files(const struct container_spec_options *options, cons
                               const struct container *container, uint64_t restart_count,
                               struct shim_spec *spec, struct error *err)
 {
-    _cleanup_free_ char *instance =
-        container_spec_instance_dir(options, pod, container->name, restart_count);
     int code = make_log(options, pod, container, restart_count, spec, err);
-    if (code < 0)
-        return code;
-    code = fs_mkdir_parents(AT_FDCWD, instance, 0755);
-    if (code < 0)
-        return error_errno(err, code, "cannot make %s", instance);
-    code = make_termination_file(container, instance, spec, err);
-    return code < 0 ? code : make_layers(instance, spec, err);
+    if (code == 0 && !str_empty(container->terminationMessagePath))
+        code = make_termination_file(
+            container, spec, termination_file(options, pod, container->name, restart_count), err);
+    if (code == 0 && spec->root_kind == SHIM_ROOT_OVERLAY) {
+        _cleanup_free_ char *instance =
+            container_spec_instance_dir(options, pod, container->name, restart_count);
+        code = make_layers(instance, spec, err);
+    }
+    return code;
 }
 
 char *container_spec_termination_message(const struct container_spec_options *options,
@@ -174,6 +172,8 @@ int container_spec_remove_instance(const struct container_spec_options *options,
     _cleanup_free_ char *dir = container_spec_instance_dir(options, pod, container, restart_count);
     _cleanup_free_ char *work = path_join(dir, "work/work");
     chmod(work, 0700); // overlayfs leaves it without permissions, which only root does not mind
+    _cleanup_free_ char *message = termination_file(options, pod, container, restart_count);
+    unlink(message);
     int code = fs_remove_tree(AT_FDCWD, dir);
     return code < 0 ? error_errno(err, code, "cannot remove %s", dir) : 0;
 }

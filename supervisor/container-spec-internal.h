@@ -21,13 +21,13 @@ int container_spec_security(const struct container_spec_options *options, const 
                             const struct container *container, const char *root,
                             struct shim_spec *spec, struct error *err);
 
-// "<root>/pods/<uid>/containers/<container>/<restart>": overlay layers and the termination file.
-// The caller frees.
+// "<root>/pods/<uid>/containers/<container>/<restart>": its overlay layers. The caller
+// frees.
 char *container_spec_instance_dir(const struct container_spec_options *options,
                                   const struct pod *pod, const char *container,
                                   uint64_t restart_count);
 
-// Makes log directory and link, instance directory and termination file, and removes the logs of
+// Makes log directory and link, termination file and overlay layers, and removes the logs of
 // instances before the last one.
 int container_spec_make_files(const struct container_spec_options *options, const struct pod *pod,
                               const struct container *container, uint64_t restart_count,

@@ -54,7 +54,8 @@ char *container_spec_termination_message(const struct container_spec_options *op
                                          const struct pod *pod, const char *container,
                                          uint64_t restart_count);
 
-// Removes what one instance left under pods/<uid>/containers/ (overlay layers, termination file).
+// Removes what one instance left besides its log: its overlay layers below
+// <root>/pods/<uid>/containers, its termination file below <run>/termination/<uid>.
 int container_spec_remove_instance(const struct container_spec_options *options,
                                    const struct pod *pod, const char *container,
                                    uint64_t restart_count, struct error *err);

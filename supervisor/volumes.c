@@ -311,6 +311,7 @@ int volumes_remove(const struct volumes_options *options, const char *pod_uid, s
         xasprintf("%s/volumes/kubernetes.io~%s", pod, empty_dir_plugin);
     _cleanup_free_ char *containers = path_join(pod, "containers");
     _cleanup_free_ char *memory = memory_dir(options, pod_uid);
+    _cleanup_free_ char *messages = xasprintf("%s/termination/%s", options->run_dir, pod_uid);
     int code = unmount_below(empty_dirs, err);
     if (code < 0)
         return code;
@@ -323,5 +324,7 @@ int volumes_remove(const struct volumes_options *options, const char *pod_uid, s
                          pod);
     if (code == 0 && options->unprivileged)
         code = fs_remove_tree(AT_FDCWD, memory);
+    if (code == 0)
+        code = fs_remove_tree(AT_FDCWD, messages);
     return code < 0 ? error_errno(err, code, "cannot remove %s", pod) : 0;
 }

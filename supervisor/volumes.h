@@ -9,7 +9,7 @@
 
 struct volumes_options {  // borrowed
     const char *root_dir; // pods/<uid>/volumes is below it
-    const char *run_dir;  // memory-backed volumes of an unprivileged agent
+    const char *run_dir;  // memory-backed volumes of an unprivileged agent, termination messages
     bool unprivileged;
 };
 
@@ -22,7 +22,8 @@ int volumes_prepare(const struct volumes_options *options, const struct pod *pod
                     const struct container *container, const struct string_map *vars,
                     struct shim_spec *spec, struct string_list *notes, struct error *err);
 
-// Removes <root>/pods/<uid> with everything in it, after unmounting its memory-backed volumes.
+// Removes <root>/pods/<uid> with everything in it, after unmounting its memory-backed volumes, and
+// <run>/termination/<uid>.
 // Nothing is deleted through a mount: what is still mounted there is -EBUSY with its path. Call it
 // only when the pod is proven gone.
 int volumes_remove(const struct volumes_options *options, const char *pod_uid, struct error *err);

@@ -84,10 +84,10 @@ _Noreturn static void help(struct exec_context *c)
     c->report = report;
     child_reset_signals();
     int code = child_join_cgroups(c->spec, 0, true, &warnings, &err);
-    if (code == 0)
+    if (code == 0) {
         credentials_set_oom_score(c->spec, &warnings);
-    if (code == 0)
         code = enter_namespaces(c, &err);
+    }
     if (code < 0)
         fail(c, START_REASON_START, code, &err);
     struct clone_args args = {.flags = CLONE_PARENT};

@@ -48,7 +48,6 @@ int mounts_open_in_root(int root, const char *path, int flags)
 {
     struct open_how how = {
         .flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
-        .mode = flags & O_CREAT ? 0644 : 0,
         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
     };
     long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
