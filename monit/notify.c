@@ -153,7 +153,7 @@ int notify_new(sd_event *loop, struct health *health, struct notify **ret, struc
     n->loop = sd_event_ref(loop);
     n->health = health;
     n->fd = -1;
-    if (!str_empty(path)) {
+    if (path && path[0] != '\0') {
         int code = connect_manager(path, err);
         if (code < 0)
             return code;

@@ -16,7 +16,6 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "base/buffer.h"
 #include "supervisor/agent.h"
@@ -44,10 +43,25 @@ struct api_listener {
     size_t open, most; // connections
 };
 
-struct stream;
-struct watch;
-struct event_watch;
-struct log_stream;
+// Lists of pointers to what others own. Nothing is freed while one of them is walked: streams end
+// only inside MHD_run().
+#define POINTER_LIST(name)                                                                         \
+    struct name;                                                                                   \
+    struct name##_list {                                                                           \
+        struct name **items;                                                                       \
+        size_t n;                                                                                  \
+    }
+POINTER_LIST(stream);
+POINTER_LIST(watch);
+POINTER_LIST(event_watch);
+POINTER_LIST(log_stream);
+
+#define POINTER_LIST_REMOVE(list, pointer)                                                         \
+    do {                                                                                           \
+        for (size_t _i = 0; _i < (list)->n; _i++)                                                  \
+            if ((list)->items[_i] == (pointer))                                                    \
+                (list)->items[_i--] = (list)->items[--(list)->n];                                  \
+    } while (0)
 
 struct api {
     struct agent *agent;
@@ -57,11 +71,10 @@ struct api {
     struct api_listener *accepting; // whose connection is just being handed over
     char *socket_path;
     int lock_fd;
-    LIST_HEAD(stream_list, stream) streams;
-    size_t n_streams;
-    LIST_HEAD(watch_list, watch) watches;
-    LIST_HEAD(event_watch_list, event_watch) event_watches;
-    LIST_HEAD(log_stream_list, log_stream) log_streams;
+    struct stream_list streams; // all of them; what they bring is in one of the next three
+    struct watch_list watches;
+    struct event_watch_list event_watches;
+    struct log_stream_list log_streams;
     char *asker; // the last one who asked for health over TCP, and when: monit or the like
     monotime asked;
 };

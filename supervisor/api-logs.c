@@ -13,12 +13,12 @@
 #include "supervisor/logread.h"
 
 struct log_stream {
+    struct api *api;
     struct log_reader *reader;
     struct stream *stream;
     sd_event_source *directory; // with follow
     char *uid, *container;
     uint64_t run; // the restart count of what is read
-    LIST_ENTRY(log_stream) all;
 };
 
 static int log_fill(void *data, struct buffer *out, size_t most)
@@ -31,7 +31,7 @@ static int log_fill(void *data, struct buffer *out, size_t most)
 static void log_free(void *data)
 {
     struct log_stream *s = data;
-    LIST_REMOVE(s, all);
+    POINTER_LIST_REMOVE(&s->api->log_streams, s);
     sd_event_source_disable_unref(s->directory);
     log_reader_free(s->reader);
     free(s->uid);
@@ -57,9 +57,8 @@ static bool run_is_on(const struct container_worker *c, uint64_t run)
 
 void logs_pod_changed(struct api *api, const struct pod_worker *w, bool deleted)
 {
-    struct log_stream *s;
-    LIST_FOREACH(s, &api->log_streams, all)
-    {
+    LIST_EACH (item, &api->log_streams) {
+        struct log_stream *s = *item;
         if (strcmp(s->uid, w->pod->metadata.uid) != 0)
             continue;
         const struct container_worker *c =
@@ -176,11 +175,12 @@ static api_result stream_log(struct api *api, struct request *r, struct containe
                    ? nothing_to_show(r, c, false)
                    : reply_status(r, MHD_HTTP_NOT_FOUND, "%s", error_message(&err));
     struct log_stream *s = xcalloc(1, sizeof(*s));
+    s->api = api;
     s->reader = reader;
     s->uid = xstrdup(c->pod->pod->metadata.uid);
     s->container = xstrdup(c->spec->name);
     s->run = run;
-    LIST_INSERT_HEAD(&api->log_streams, s, all);
+    *LIST_APPEND(&api->log_streams) = s;
     if (!run_is_on(c, run))
         log_reader_finish(reader);
     else if (options->follow)

@@ -36,7 +36,7 @@ static struct pod_worker *verb_pod(struct api *api, struct request *r, api_resul
 
 api_result post_restart(struct api *api, struct request *r)
 {
-    api_result result;
+    api_result result = MHD_NO;
     const char *container = request_parameter(r, "container");
     struct pod_worker *w = verb_pod(api, r, &result);
     if (!w)
@@ -55,7 +55,7 @@ api_result post_restart(struct api *api, struct request *r)
 
 api_result post_stop(struct api *api, struct request *r)
 {
-    api_result result;
+    api_result result = MHD_NO;
     struct pod_worker *w = verb_pod(api, r, &result);
     if (!w)
         return result;
@@ -68,7 +68,7 @@ api_result post_stop(struct api *api, struct request *r)
 
 api_result post_start(struct api *api, struct request *r)
 {
-    api_result result;
+    api_result result = MHD_NO;
     struct pod_worker *w = verb_pod(api, r, &result);
     if (!w)
         return result;
@@ -81,7 +81,7 @@ api_result post_start(struct api *api, struct request *r)
 
 api_result post_retry(struct api *api, struct request *r)
 {
-    api_result result;
+    api_result result = MHD_NO;
     struct pod_worker *w = verb_pod(api, r, &result);
     if (!w)
         return result;
@@ -98,7 +98,7 @@ api_result post_retry(struct api *api, struct request *r)
 
 api_result post_stop_all(struct api *api, struct request *r)
 {
-    api_result result;
+    api_result result = MHD_NO;
     bool exit_after = false;
     if (!request_flag(r, "exit", &exit_after, &result))
         return result;

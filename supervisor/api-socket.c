@@ -102,25 +102,24 @@ static socklen_t parse_address(const char *text, int port, struct sockaddr_stora
     return 0;
 }
 
-int api_socket_open_health(const char *text, int port, struct error *err)
+int api_socket_open_health(const char *address, int port, struct error *err)
 {
-    struct sockaddr_storage address;
-    socklen_t size = parse_address(text, port, &address);
+    struct sockaddr_storage bound;
+    socklen_t size = parse_address(address, port, &bound);
     int on = 1;
     if (size == 0)
-        return error_set(err, EINVAL, "healthz address %s is no IP address", text);
-    _cleanup_close_ int fd =
-        socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        return error_set(err, EINVAL, "healthz address %s is no IP address", address);
+    _cleanup_close_ int fd = socket(bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         return error_errno(err, errno, "make the healthz socket");
-    if (bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 64) == 0)
+    if (bind(fd, (struct sockaddr *)&bound, size) == 0 && listen(fd, 64) == 0)
         return TAKE_FD(fd);
     if (errno == EADDRINUSE)
         return error_set(err, EADDRINUSE,
                          "the healthz port %s:%d is taken, perhaps by a kubelet or another agent: "
                          "stop that one, or choose with --healthz-port (0: none)",
-                         text, port);
-    return error_errno(err, errno, "listen on %s:%d", text, port);
+                         address, port);
+    return error_errno(err, errno, "listen on %s:%d", address, port);
 }
 
 bool api_socket_peer_is_trusted(int fd)

@@ -130,7 +130,7 @@ static json_t *counts(struct api *api)
     count_pods(api, o);
     count_manifests(api, o);
     set_number(o, "events", event_log_count(api->agent->events));
-    set_number(o, "watches", api->n_streams);
+    set_number(o, "watches", api->streams.n);
     return o;
 }
 

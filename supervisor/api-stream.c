@@ -18,7 +18,6 @@ struct stream {
     size_t sent;         // bytes at the front of `ready` that are gone already
     bool suspended, over;
     sd_event_source *hangup;
-    LIST_ENTRY(stream) all;
 };
 
 static int on_hangup(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -87,8 +86,7 @@ static ssize_t on_read(void *cls, uint64_t position, char *buf, size_t max)
 static void on_free(void *cls)
 {
     struct stream *s = cls;
-    LIST_REMOVE(s, all);
-    s->api->n_streams--;
+    POINTER_LIST_REMOVE(&s->api->streams, s);
     sd_event_source_disable_unref(s->hangup);
     s->ops->free(s->data);
     buffer_free(&s->ready);
@@ -98,7 +96,7 @@ static void on_free(void *cls)
 api_result reply_stream(struct api *api, struct request *r, const char *content_type,
                         const struct stream_ops *ops, void *data, struct stream **ret)
 {
-    if (api->n_streams >= API_STREAMS_MOST) {
+    if (api->streams.n >= API_STREAMS_MOST) {
         ops->free(data);
         return reply_status(r, MHD_HTTP_SERVICE_UNAVAILABLE,
                             "%d watches and followed logs are open already; end some of them",
@@ -113,8 +111,7 @@ api_result reply_stream(struct api *api, struct request *r, const char *content_
         free(s);
         return MHD_NO;
     }
-    LIST_INSERT_HEAD(&api->streams, s, all);
-    api->n_streams++;
+    *LIST_APPEND(&api->streams) = s;
     // A reader may stop for as long as he likes (a pager): what waits for him is bounded anyway.
     MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
     if (ret)
@@ -127,10 +124,8 @@ api_result reply_stream(struct api *api, struct request *r, const char *content_
 
 void api_streams_end(struct api *api)
 {
-    struct stream *s;
-    LIST_FOREACH(s, &api->streams, all)
-    {
-        s->over = true;
-        stream_wake(s);
+    LIST_EACH (s, &api->streams) {
+        (*s)->over = true;
+        stream_wake(*s);
     }
 }

@@ -15,10 +15,9 @@ enum {
     DELETED_BYTES_MOST = 4 << 20, // of texts in a queue
 };
 
-enum entry_kind { ENTRY_NEWS, ENTRY_DELETED, ENTRY_BOOKMARK };
+enum entry_kind { ENTRY_NEWS, ENTRY_DELETED, ENTRY_BOOKMARK, ENTRY_NOTHING };
 
 struct entry {
-    TAILQ_ENTRY(entry) order;
     enum entry_kind kind;
     char *key;
     char *line; // ENTRY_DELETED: what is sent
@@ -39,11 +38,11 @@ struct watch {
     struct api *api;
     struct stream *stream;
     const struct watch_kind *kind;
-    TAILQ_HEAD(entry_queue, entry) queue;
-    size_t n_queue, deleted_bytes;
+    LIST_OF(struct entry) queue;
+    size_t head; // of the queue: what is before was sent
+    size_t deleted_bytes;
     LIST_OF(struct known) known;
     bool too_slow;
-    LIST_ENTRY(watch) all;
 };
 
 // ---- lines ----
@@ -81,37 +80,48 @@ static void add_too_slow(struct buffer *out)
 
 // ---- the queue ----
 
-static void dequeue(struct watch *w, struct entry *e)
+static void entry_clear(struct watch *w, struct entry *e)
 {
-    TAILQ_REMOVE(&w->queue, e, order);
-    w->n_queue--;
     w->deleted_bytes -= e->line ? strlen(e->line) : 0;
     free(e->key);
     free(e->line);
-    free(e);
+    *e = (struct entry){.kind = ENTRY_NOTHING};
+}
+
+static void queue_clear(struct watch *w)
+{
+    for (; w->head < w->queue.n; w->head++)
+        entry_clear(w, &w->queue.items[w->head]);
+    w->head = w->queue.n = 0;
+}
+
+static struct entry *queue_next(struct watch *w)
+{
+    size_t left = w->queue.n - w->head;
+    if (w->head > left) { // what was sent is more than what waits: make room
+        memmove(w->queue.items, w->queue.items + w->head, left * sizeof(w->queue.items[0]));
+        w->queue.n = left;
+        w->head = 0;
+    }
+    return left > 0 ? &w->queue.items[w->head] : NULL;
 }
 
 // Takes `line`. A queue that is full is given up: the reader is told so in its last line.
 static void enqueue(struct watch *w, enum entry_kind kind, const char *key, char *line)
 {
-    struct entry *e = xcalloc(1, sizeof(*e));
-    e->kind = kind;
-    e->key = xstrdup(key);
-    e->line = line;
+    struct entry *e = LIST_APPEND(&w->queue);
+    *e = (struct entry){.kind = kind, .key = xstrdup(key), .line = line};
     w->deleted_bytes += line ? strlen(line) : 0;
-    TAILQ_INSERT_TAIL(&w->queue, e, order);
-    w->n_queue++;
-    w->too_slow |= w->n_queue > QUEUE_MOST || w->deleted_bytes > DELETED_BYTES_MOST;
-    while (w->too_slow && !TAILQ_EMPTY(&w->queue))
-        dequeue(w, TAILQ_FIRST(&w->queue));
+    w->too_slow |= w->queue.n - w->head > QUEUE_MOST || w->deleted_bytes > DELETED_BYTES_MOST;
+    if (w->too_slow)
+        queue_clear(w);
 }
 
 static struct entry *find_news(struct watch *w, const char *key)
 {
-    struct entry *e;
-    TAILQ_FOREACH(e, &w->queue, order)
-    if (e->kind == ENTRY_NEWS && strcmp(e->key, key) == 0)
-        return e;
+    for (size_t i = w->head; i < w->queue.n; i++)
+        if (w->queue.items[i].kind == ENTRY_NEWS && strcmp(w->queue.items[i].key, key) == 0)
+            return &w->queue.items[i];
     return NULL;
 }
 
@@ -143,7 +153,7 @@ static void note_deleted(struct watch *w, const char *key, json_t *object)
     struct known *known = find_known(w, key);
     json_t *line = wrap("DELETED", object);
     if (news)
-        dequeue(w, news);
+        entry_clear(w, news);
     if (known) {
         _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
         forget_known(w, known);
@@ -178,35 +188,42 @@ static void send_news(struct watch *w, const struct status_context *context, con
     memcpy(known->digest, digest, sizeof(digest));
 }
 
+static void send_entry(struct watch *w, const struct status_context *context, struct entry *e,
+                       struct buffer *out)
+{
+    if (e->kind == ENTRY_NEWS)
+        send_news(w, context, e->key, out);
+    else if (e->kind == ENTRY_DELETED)
+        buffer_add_str(out, e->line);
+    else if (e->kind == ENTRY_BOOKMARK)
+        add_wrapped(out, "BOOKMARK", NULL);
+}
+
 static int watch_fill(void *data, struct buffer *out, size_t most)
 {
     struct watch *w = data;
+    struct entry *e;
     struct status_context context = api_context_open(w->api);
-    while (!w->too_slow && out->len < most && !TAILQ_EMPTY(&w->queue)) {
-        struct entry *e = TAILQ_FIRST(&w->queue);
-        if (e->kind == ENTRY_NEWS)
-            send_news(w, &context, e->key, out);
-        else if (e->kind == ENTRY_DELETED)
-            buffer_add_str(out, e->line);
-        else
-            add_wrapped(out, "BOOKMARK", NULL);
-        dequeue(w, e);
+    while (!w->too_slow && out->len < most && (e = queue_next(w))) {
+        send_entry(w, &context, e, out);
+        entry_clear(w, e);
+        w->head++;
     }
     api_context_close(&context);
     if (w->too_slow)
         add_too_slow(out);
-    return w->too_slow ? -1 : !TAILQ_EMPTY(&w->queue);
+    return w->too_slow ? -1 : queue_next(w) != NULL;
 }
 
 static void watch_free(void *data)
 {
     struct watch *w = data;
-    LIST_REMOVE(w, all);
-    while (!TAILQ_EMPTY(&w->queue))
-        dequeue(w, TAILQ_FIRST(&w->queue));
+    POINTER_LIST_REMOVE(&w->api->watches, w);
+    queue_clear(w);
     LIST_EACH (k, &w->known)
         free(k->key);
     free(w->known.items);
+    free(w->queue.items);
     free(w);
 }
 
@@ -217,8 +234,7 @@ static struct watch *watch_new(struct api *api, const struct watch_kind *kind)
     struct watch *w = xcalloc(1, sizeof(*w));
     w->api = api;
     w->kind = kind;
-    TAILQ_INIT(&w->queue);
-    LIST_INSERT_HEAD(&api->watches, w, all);
+    *LIST_APPEND(&api->watches) = w;
     return w;
 }
 
@@ -255,9 +271,8 @@ api_result watch_pods(struct api *api, struct request *r)
 void watches_pod_changed(struct api *api, const struct pod_worker *w, bool deleted)
 {
     const char *uid = w->pod->metadata.uid;
-    struct watch *watch;
-    LIST_FOREACH(watch, &api->watches, all)
-    {
+    LIST_EACH (item, &api->watches) {
+        struct watch *watch = *item;
         if (watch->kind != &pod_kind)
             continue;
         if (!deleted) {
@@ -305,15 +320,13 @@ static void wake_pods_of(struct api *api, const char *file)
 
 void watches_manifest_changed(struct api *api, const char *file)
 {
-    struct status_context context;
-    struct watch *watch;
-    if (LIST_EMPTY(&api->watches))
+    if (api->watches.n == 0)
         return;
-    context = api_context_open(api);
+    struct status_context context = api_context_open(api);
     json_t *object = manifest_object(api, &context, file);
     api_context_close(&context);
-    LIST_FOREACH(watch, &api->watches, all)
-    {
+    LIST_EACH (item, &api->watches) {
+        struct watch *watch = *item;
         if (watch->kind != &manifest_kind)
             continue;
         if (object)
@@ -333,7 +346,6 @@ struct event_watch {
     uint64_t seen; // the newest id that was sent or passed over
     bool begun;
     char *pod, *namespace_; // NULL: any
-    LIST_ENTRY(event_watch) all;
 };
 
 static int event_watch_fill(void *data, struct buffer *out, size_t most)
@@ -362,7 +374,7 @@ static int event_watch_fill(void *data, struct buffer *out, size_t most)
 static void event_watch_free(void *data)
 {
     struct event_watch *w = data;
-    LIST_REMOVE(w, all);
+    POINTER_LIST_REMOVE(&w->api->event_watches, w);
     free(w->pod);
     free(w->namespace_);
     free(w);
@@ -379,13 +391,12 @@ api_result watch_events(struct api *api, struct request *r, uint64_t after, cons
     w->seen = after > event_log_newest(api->agent->events) ? 0 : after;
     w->pod = xstrdup_or_null(pod);
     w->namespace_ = xstrdup_or_null(namespace_);
-    LIST_INSERT_HEAD(&api->event_watches, w, all);
+    *LIST_APPEND(&api->event_watches) = w;
     return reply_stream(api, r, "application/json", &event_watch_ops, w, &w->stream);
 }
 
 void watches_event_added(struct api *api)
 {
-    struct event_watch *w;
-    LIST_FOREACH(w, &api->event_watches, all)
-    stream_wake(w->stream);
+    LIST_EACH (w, &api->event_watches)
+        stream_wake((*w)->stream);
 }

@@ -278,7 +278,7 @@ static void stop_daemon(struct api *api)
     if (!api->daemon)
         return;
     api_streams_end(api);
-    for (int i = 0; i < FAREWELL_TURNS && api->n_streams > 0; i++)
+    for (int i = 0; i < FAREWELL_TURNS && api->streams.n > 0; i++)
         MHD_run(api->daemon);
     MHD_stop_daemon(api->daemon);
 }
@@ -299,6 +299,10 @@ void api_free(struct api *api)
         unlink(api->socket_path);
     if (api->lock_fd >= 0)
         close(api->lock_fd);
+    free(api->streams.items);
+    free(api->watches.items);
+    free(api->event_watches.items);
+    free(api->log_streams.items);
     free(api->socket_path);
     free(api->asker);
     free(api);

@@ -1,8 +1,6 @@
 // What the files events*.c share; nobody else includes it.
 #pragma once
 
-#include <sys/queue.h>
-
 #include "supervisor/events.h"
 
 // The file of JSON lines, in events-file.c.

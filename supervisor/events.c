@@ -16,16 +16,16 @@ enum { BUCKETS = 1024 };
 struct event_node {
     struct event event; // its strings stand behind the struct, in the same allocation
     uint64_t hash;
-    TAILQ_ENTRY(event_node) order;
-    LIST_ENTRY(event_node) same_bucket;
+    struct event_node *older, *newer;
+    struct event_node *next; // of the same bucket
 };
 
 struct event_log {
     char *node_name;
     uint64_t newest, forgotten;
     size_t n;
-    TAILQ_HEAD(event_order, event_node) order;
-    LIST_HEAD(event_bucket, event_node) buckets[BUCKETS];
+    struct event_node *oldest, *youngest; // in order of id
+    struct event_node *buckets[BUCKETS];
     struct event_file *file;
     void (*added)(void *userdata, const struct event *event);
     void *userdata;
@@ -60,11 +60,10 @@ bool event_same_key(const struct event *a, const struct event *b)
 
 static struct event_node *find(const struct event_log *log, const struct event *like, uint64_t hash)
 {
-    struct event_node *node;
-    LIST_FOREACH(node, &log->buckets[hash % BUCKETS], same_bucket)
-    if (node->hash == hash && event_same_key(&node->event, like))
-        return node;
-    return NULL;
+    struct event_node *node = log->buckets[hash % BUCKETS];
+    while (node && (node->hash != hash || !event_same_key(&node->event, like)))
+        node = node->next;
+    return node;
 }
 
 // ---- the list ----
@@ -102,23 +101,42 @@ static struct event_node *node_new(const struct event *e, uint64_t hash)
     return node;
 }
 
+static void link_youngest(struct event_log *log, struct event_node *node)
+{
+    node->older = log->youngest;
+    node->newer = NULL;
+    *(log->youngest ? &log->youngest->newer : &log->oldest) = node;
+    log->youngest = node;
+}
+
+static void unlink_node(struct event_log *log, struct event_node *node)
+{
+    *(node->older ? &node->older->newer : &log->oldest) = node->newer;
+    *(node->newer ? &node->newer->older : &log->youngest) = node->older;
+}
+
 static void drop(struct event_log *log, struct event_node *node)
 {
-    TAILQ_REMOVE(&log->order, node, order);
-    LIST_REMOVE(node, same_bucket);
+    struct event_node **at = &log->buckets[node->hash % BUCKETS];
+    while (*at != node)
+        at = &(*at)->next;
+    *at = node->next;
+    unlink_node(log, node);
     log->n--;
     free(node);
 }
 
 static struct event_node *insert(struct event_log *log, const struct event *e, uint64_t hash)
 {
-    struct event_node *node = node_new(e, hash);
-    TAILQ_INSERT_TAIL(&log->order, node, order);
-    LIST_INSERT_HEAD(&log->buckets[hash % BUCKETS], node, same_bucket);
-    if (++log->n > EVENTS_MOST) {
-        log->forgotten = TAILQ_FIRST(&log->order)->event.id;
-        drop(log, TAILQ_FIRST(&log->order));
+    if (log->n == EVENTS_MOST) {
+        log->forgotten = log->oldest->event.id;
+        drop(log, log->oldest);
     }
+    struct event_node *node = node_new(e, hash);
+    link_youngest(log, node);
+    node->next = log->buckets[hash % BUCKETS];
+    log->buckets[hash % BUCKETS] = node;
+    log->n++;
     return node;
 }
 
@@ -178,7 +196,6 @@ struct event_log *event_log_open(const char *path, const char *node_name)
 {
     struct event_log *log = xcalloc(1, sizeof(*log));
     log->node_name = xstrdup(node_name);
-    TAILQ_INIT(&log->order);
     if (path)
         log->file = event_file_open(path, loaded, log);
     return log;
@@ -188,8 +205,10 @@ void event_log_free(struct event_log *log)
 {
     if (!log)
         return;
-    while (!TAILQ_EMPTY(&log->order))
-        drop(log, TAILQ_FIRST(&log->order));
+    for (struct event_node *node = log->oldest, *newer; node; node = newer) {
+        newer = node->newer;
+        free(node);
+    }
     event_file_free(log->file);
     free(log->node_name);
     free(log);
@@ -220,8 +239,8 @@ static const struct event *record(struct event_log *log, struct event *e)
     before->event.last = e->last;
     if (before->event.count < UINT32_MAX)
         before->event.count++;
-    TAILQ_REMOVE(&log->order, before, order);
-    TAILQ_INSERT_TAIL(&log->order, before, order);
+    unlink_node(log, before);
+    link_youngest(log, before);
     return &before->event;
 }
 
@@ -253,22 +272,15 @@ void event_add(struct event_log *log, struct event_object about, enum event_type
 
 size_t event_log_since(const struct event_log *log, uint64_t after, const struct event ***ret)
 {
-    struct event_node *node;
-    size_t n = 0;
-    TAILQ_FOREACH_REVERSE(node, &log->order, event_order, order)
-    {
-        if (node->event.id <= after)
-            break;
-        n++;
-    }
-    *ret = xreallocarray(NULL, n + 1, sizeof(**ret));
-    size_t i = n;
-    TAILQ_FOREACH_REVERSE(node, &log->order, event_order, order)
-    {
-        if (i == 0)
-            break;
-        (*ret)[--i] = &node->event;
-    }
+    const struct event_node *first = log->youngest;
+    size_t n = 0, i = 0;
+    if (first && first->event.id > after)
+        for (n = 1; first->older && first->older->event.id > after; n++)
+            first = first->older;
+    const struct event **events = xcalloc(n + 1, sizeof(struct event *));
+    for (const struct event_node *node = first; i < n; node = node->newer)
+        events[i++] = &node->event;
+    *ret = events;
     return n;
 }
 

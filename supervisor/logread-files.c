@@ -108,7 +108,7 @@ int log_files_open(const char *live_path, const struct log_file_id *id)
     _cleanup_log_files_ struct log_files now = {0};
     log_files_list(live_path, &now);
     ssize_t i = index_of(&now, id->device, id->inode);
-    return i < 0 ? -ENOENT : open_if_same(now.items[i].path, id);
+    return i < 0 || !now.items ? -ENOENT : open_if_same(now.items[i].path, id);
 }
 
 // ---- records ----

@@ -46,11 +46,11 @@ static void a_client_that_leaves_frees_its_watch(void **state)
     struct client c;
     client_open(&c, "GET", "/mainstay/v1/pods?watch=true");
     client_wait_for(&c, "BOOKMARK");
-    assert_int_equal(world.agent.api->n_streams, 1);
+    assert_int_equal(world.agent.api->streams.n, 1);
     client_close(&c);
-    while (world.agent.api->n_streams > 0 || world.agent.api->local.open > 0)
+    while (world.agent.api->streams.n > 0 || world.agent.api->local.open > 0)
         turn();
-    assert_true(LIST_EMPTY(&world.agent.api->watches));
+    assert_true(world.agent.api->watches.n == 0);
 }
 
 static void watches_end_with_the_agent(void **state)
@@ -185,7 +185,7 @@ static void the_number_of_watches_is_bounded(void **state)
     assert_int_equal(request("GET", "/healthz", NULL), 200);
     for (size_t i = 0; i < API_STREAMS_MOST; i++)
         client_close(&clients[i]);
-    while (world.agent.api->n_streams > 0)
+    while (world.agent.api->streams.n > 0)
         turn();
 }
 
@@ -246,7 +246,7 @@ static void a_followed_log_ends_with_its_run(void **state)
     assert_int_equal(client_wait(&c, false), 200);
     assert_string_equal(c.body.data, "one\ntwo\nlast words\n");
     client_close(&c);
-    assert_true(LIST_EMPTY(&world.agent.api->log_streams));
+    assert_true(world.agent.api->log_streams.n == 0);
 }
 
 static void a_long_log_does_not_hold_up_the_loop(void **state)
