@@ -176,7 +176,8 @@ void pod_view_read(const json_t *pod, struct pod_view *ret)
     *ret = view;
 }
 
-static void explain_exit(const json_t *terminated, struct buffer *out)
+// `said` is a message that stands before it already, or NULL.
+static void explain_exit(const json_t *terminated, const char *said, struct buffer *out)
 {
     if (field_int(terminated, "signal") != 0)
         buffer_printf(out, "killed by signal %lld", field_int(terminated, "signal"));
@@ -186,7 +187,7 @@ static void explain_exit(const json_t *terminated, struct buffer *out)
     const char *message = field_text_or_empty(terminated, "message");
     if (*reason && !str_equal(reason, "Error") && !str_equal(reason, "Completed"))
         buffer_printf(out, " (%s)", reason);
-    if (*message)
+    if (*message && !str_equal(message, said))
         buffer_printf(out, ": %s", message);
 }
 
@@ -205,7 +206,7 @@ static void explain_container(const json_t *status, bool init, struct buffer *ou
         buffer_printf(out, "%s%s%s", field_text_or_empty(waiting, "reason"), *message ? ": " : "",
                       message);
     else if (json_is_object(terminated))
-        explain_exit(terminated, out);
+        explain_exit(terminated, NULL, out);
     else if (init)
         buffer_add_str(out, "still running");
     else if (json_is_object(field_at(status, "state.running")))
@@ -214,7 +215,7 @@ static void explain_container(const json_t *status, bool init, struct buffer *ou
         buffer_add_str(out, "not started");
     if (json_is_object(last)) {
         buffer_add_str(out, "; its last run ended with ");
-        explain_exit(last, out);
+        explain_exit(last, message, out);
     }
     if (field_int(status, "restartCount") > 0)
         buffer_printf(out, "; %lld restart(s)", field_int(status, "restartCount"));
@@ -231,7 +232,7 @@ void pod_explain_unready(const json_t *pod, struct buffer *out)
     if (reason || message)
         buffer_printf(out, "  %s%s%s\n", reason ? reason : "", reason && message ? ": " : "",
                       message ? message : "");
-    if (field_true(pod, "mainstay.held"))
+    if (field_true(pod, "mainstay.held") && !message)
         buffer_printf(out, "  it was stopped by an operator: `mainstay start %s`\n",
                       field_text_or_empty(pod, "metadata.name"));
     for (size_t i = 0; i < json_array_size(inits); i++)

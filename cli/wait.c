@@ -1,10 +1,18 @@
 // `mainstay wait`: until pods are ready, gone, or what their manifests say.
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/digest.h"
+#include "base/fs.h"
 #include "base/string-list.h"
 #include "cli/commands.h"
+#include "cli/field.h"
+#include "cli/manifest-wait.h"
 #include "cli/pod-wait.h"
+#include "podspec/podspec.h"
 
 struct wait_options {
     struct common_options common;
@@ -22,6 +30,37 @@ static const struct option wait_options[] = {
                .argument = "NAMESPACE", .help = "The pods' namespace (default: any)"),
     COMMON_OPTIONS(wait_options),
 };
+
+// An edit that was made just now may not have been read yet: the agent must know the file as it is
+// on disk (where we can read that) before it is asked whether it is applied.
+static int wait_read(struct client *client, const struct pod_target *target, monotime deadline,
+                     struct error *err)
+{
+    _cleanup_free_ char *path = client_pod_path(target->namespace_, target->name, "");
+    _cleanup_buffer_ struct buffer content = BUFFER_EMPTY;
+    char sha256[DIGEST_HEX_SIZE];
+    json_t *pod;
+    int r = client_get(client, path, &pod, err);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r; // it may still come
+    const char *file = field_text_or_empty(pod, "mainstay.file");
+    if (fs_read_file(AT_FDCWD, file, PODSPEC_SIZE_MAX, &content) == 0) {
+        digest_sha256_hex(buffer_str(&content), content.len, sha256);
+        r = manifest_wait(client, file, sha256, deadline, err);
+    }
+    json_decref(pod);
+    return r;
+}
+
+static int wait_all(struct client *client, const struct pod_target *targets, size_t n,
+                    enum pod_goal goal, int64_t timeout_nsec, struct error *err)
+{
+    monotime deadline = monotime_add_usec(monotime_now(), timeout_nsec / NSEC_PER_USEC);
+    int r = 0;
+    for (size_t i = 0; i < n && r == 0 && goal == POD_GOAL_APPLIED; i++)
+        r = wait_read(client, &targets[i], deadline, err);
+    return r == 0 ? pods_wait(client, targets, n, goal, deadline, err) : r;
+}
 
 static int cmd_wait(int argc, char **argv)
 {
@@ -45,8 +84,7 @@ static int cmd_wait(int argc, char **argv)
         targets[i].name = rest.arguments[i] + (prefixed ? strlen("pod/") : 0);
     }
     _cleanup_client_ struct client *client = client_new(options.common.socket);
-    monotime deadline = monotime_add_usec(monotime_now(), options.timeout_nsec / NSEC_PER_USEC);
-    int r = pods_wait(client, targets, rest.n, goal, deadline, &err);
+    int r = wait_all(client, targets, rest.n, goal, options.timeout_nsec, &err);
     for (size_t i = 0; i < rest.n && r == 0; i++)
         printf("pod/%s %s\n", targets[i].name,
                goal == POD_GOAL_READY  ? "is ready"
