@@ -37,7 +37,7 @@ int shim_link_converse(struct shim_link *link);
 // Watches the pidfd, which becomes the link's in any case.
 int shim_link_watch(struct shim_link *link, int pidfd);
 // From the loop: finds out whether the shim lives, and either talks to it or ends the link.
-int shim_link_look_again(struct shim_link *link, uint64_t usec);
+int shim_link_look_again(struct shim_link *link);
 // Reads a file of the shim's directory into a state: 0, -ENOENT, -EBADMSG, …
 int shim_link_read_state(int dir, const char *name, struct shim_state *ret);
 // The pid and start time in the lock file give a pidfd, or -errno.

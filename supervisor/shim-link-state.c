@@ -157,7 +157,9 @@ static int pidfd_ready(sd_event_source *source, int fd, uint32_t events, void *u
     return 0;
 }
 
-static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
+static int look_again_later(sd_event_source *source, uint64_t usec, void *userdata);
+
+static int look_again(sd_event_source *source, void *userdata)
 {
     struct shim_link *link = userdata;
     link->look_again = sd_event_source_disable_unref(link->look_again);
@@ -174,17 +176,22 @@ static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
         end(link);
     } else if (link->socket < 0 && shim_link_converse(link) < 0) {
         // Unsigned, deaf, and the lock is held: it dies just now, and the lock goes last.
-        (void)shim_link_look_again(link, LOOK_AGAIN_USEC);
+        (void)sd_event_add_time_relative(link->event, &link->look_again, CLOCK_BOOTTIME,
+                                         LOOK_AGAIN_USEC, 1, look_again_later, link);
     }
     return 0;
 }
 
-int shim_link_look_again(struct shim_link *link, uint64_t usec)
+static int look_again_later(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    return look_again(source, userdata);
+}
+
+int shim_link_look_again(struct shim_link *link)
 {
     if (link->look_again)
         return 0;
-    return sd_event_add_time_relative(link->event, &link->look_again, CLOCK_BOOTTIME, usec, 1,
-                                      look_again, link);
+    return sd_event_add_defer(link->event, &link->look_again, look_again, link);
 }
 
 static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -201,7 +208,7 @@ static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *
         // The shim has ended (its pidfd says so too, where it is known), or has closed this
         // connection because it was not read.
         drop_socket(link);
-        (void)shim_link_look_again(link, 0);
+        (void)shim_link_look_again(link);
     }
     return 0;
 }

@@ -212,7 +212,7 @@ static int attach(struct shim_link *link, struct error *err)
         code = shim_link_converse(link);
     // One that ends just now is told from the loop, like one that is dead.
     if (code == -ECONNREFUSED || code == -ENOENT || (code == 0 && dead))
-        code = link->pidfd >= 0 ? 0 : shim_link_look_again(link, 0);
+        code = link->pidfd >= 0 ? 0 : shim_link_look_again(link);
     return code < 0 ? error_errno(err, code, "cannot adopt shim %s", link->id) : 0;
 }
 

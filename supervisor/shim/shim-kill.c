@@ -1,10 +1,9 @@
 // Killing all of a container, and asking the kernel whether it did so for lack of memory.
 #include "supervisor/shim/shim.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,19 +41,17 @@ static bool write_cgroup_kill(const char *dir)
     return fd >= 0 && write(fd, "1", 1) == 1;
 }
 
-// cgroup v1, or v2 before 5.14: kill what is listed until what is listed no longer grows.
+// cgroup v1, or v2 before 5.14: what was forked while the list was read is in the next one. Dead
+// ones that are not reaped yet are listed as well, so an empty list cannot be waited for.
 static void kill_cgroup_procs(const char *dir)
 {
     _cleanup_free_ char *path = path_join(dir, "cgroup.procs");
-    size_t before = SIZE_MAX;
     for (int pass = 0; pass < PASSES_MAX; pass++) {
         _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-        if (fs_read_file(AT_FDCWD, path, PROCS_MAX, &text) < 0)
+        if (fs_read_file(AT_FDCWD, path, PROCS_MAX, &text) < 0 ||
+            kill_listed(buffer_str(&text)) == 0)
             return;
-        size_t n = kill_listed(buffer_str(&text));
-        if (n == 0 || n >= before)
-            return;
-        before = n;
+        sched_yield();
     }
 }
 
@@ -90,13 +87,8 @@ void shim_kill_container(struct shim *shim)
             kill_cgroup_procs(dirs->items[0]);
     } else {
         // The shim is the subreaper: whatever was forked away is below it.
-        size_t before = SIZE_MAX;
-        for (int pass = 0; pass < PASSES_MAX; pass++) {
-            size_t n = kill_children(getpid(), 0);
-            if (n == 0 || n >= before)
-                break;
-            before = n;
-        }
+        for (int pass = 0; pass < PASSES_MAX && kill_children(getpid(), 0) > 0; pass++)
+            sched_yield();
     }
 }
 

@@ -190,6 +190,24 @@ static void rotate(struct shim_log_file *file)
     shim_log_remove_excess(file->path, file->max_files);
 }
 
+void shim_log_file_reopen(struct shim_log_file *file)
+{
+    int code = open_file(file);
+    if (code < 0 && file->fd < 0)
+        failed(file, code);
+}
+
+// Somebody may have truncated the file, or removed it: then nobody could read what goes there.
+static void look_at_file(struct shim_log_file *file)
+{
+    struct stat st;
+    if (fstat(file->fd, &st) < 0)
+        return;
+    file->size = st.st_size;
+    if (st.st_nlink == 0)
+        shim_log_file_reopen(file);
+}
+
 void shim_log_file_write(struct shim_log_file *file, const char *lines, size_t len)
 {
     int code = 0;
@@ -197,6 +215,7 @@ void shim_log_file_write(struct shim_log_file *file, const char *lines, size_t l
         keep(file, lines, len);
         return;
     }
+    look_at_file(file);
     size_t done = append(file, lines, len, &code);
     if (done < len) {
         keep(file, lines + done, len - done);
@@ -204,13 +223,6 @@ void shim_log_file_write(struct shim_log_file *file, const char *lines, size_t l
     } else if (file->size >= file->rotate_at) {
         rotate(file);
     }
-}
-
-void shim_log_file_reopen(struct shim_log_file *file)
-{
-    int code = open_file(file);
-    if (code < 0 && file->fd < 0)
-        failed(file, code);
 }
 
 monotime shim_log_file_deadline(const struct shim_log_file *file)

@@ -243,6 +243,18 @@ static void a_renamed_file_is_opened_again(void **state)
     assert_string_equal(log, "stdout F new\n");
 }
 
+static void a_removed_file_is_made_again(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *dir = path_join(f->dir, "pods");
+    open_log(f, 0, 0);
+    feed_str(f, SHIM_STDOUT, "old\n");
+    assert_int_equal(fs_remove_tree(AT_FDCWD, dir), 0);
+    feed_str(f, SHIM_STDOUT, "new\n");
+    _cleanup_free_ char *log = read_unstamped(f);
+    assert_string_equal(log, "stdout F new\n");
+}
+
 static void limit_file_size(rlim_t size)
 {
     struct rlimit limit;
@@ -350,6 +362,7 @@ int main(void)
         log_test(files_are_rotated_and_the_oldest_removed),
         log_test(names_of_one_second_sort_by_age),
         log_test(a_renamed_file_is_opened_again),
+        log_test(a_removed_file_is_made_again),
         log_test(lines_wait_for_a_full_disk),
         log_test(a_flood_onto_a_full_disk_is_counted),
         log_test(what_is_never_written_is_lost_and_counted),
