@@ -66,9 +66,10 @@ static int64_t age_usec(struct timespec t)
     return nsec > 0 ? nsec / NSEC_PER_USEC : 0;
 }
 
+// By the time of the last change, which nobody can set: cp -p and tar give old dates to new files.
 static bool modified_recently(const struct manifest_source *source, const struct stat *st)
 {
-    return age_usec(st->st_mtim) + source->skipped_usec < source->settle_usec;
+    return age_usec(st->st_ctim) + source->skipped_usec < source->settle_usec;
 }
 
 // ---- judging
@@ -78,16 +79,22 @@ static void end_deferral(struct manifest_file *file)
     file->deferred_since = file->look_at = MONOTIME_NEVER;
 }
 
+static bool patience_is_over(const struct manifest_source *source, const struct manifest_file *file)
+{
+    if (monotime_is_never(file->deferred_since))
+        return false;
+    int64_t waited = monotime_since(source_now(source), file->deferred_since);
+    return waited >= DEFERRALS_MOST * source->settle_usec;
+}
+
 // Puts the judgement off; false where it was put off for long enough.
 static bool defer(struct manifest_source *source, struct manifest_file *file)
 {
     monotime now = source_now(source);
-    if (source->settle_usec <= 0)
+    if (source->settle_usec <= 0 || patience_is_over(source, file))
         return false;
     if (monotime_is_never(file->deferred_since))
         file->deferred_since = now;
-    if (monotime_since(now, file->deferred_since) >= DEFERRALS_MOST * source->settle_usec)
-        return false;
     file->look_at = monotime_add_usec(now, source->settle_usec);
     file->steady = false;
     return true;
@@ -309,8 +316,8 @@ static enum writer look_for_writer(int fd)
     return WRITER_NONE;
 }
 
-static bool being_written(const struct manifest_source *source, int fd, const struct stat *st,
-                          enum look_trust trust)
+static bool being_written(const struct manifest_source *source, const struct manifest_file *file,
+                          int fd, const struct stat *st, enum look_trust trust)
 {
     if (!modified_recently(source, st))
         return false; // left alone for long enough
@@ -320,15 +327,15 @@ static bool being_written(const struct manifest_source *source, int fd, const st
     case WRITER_THERE:
         return true;
     default:
-        return trust != LOOK_CLOSED;
+        return trust != LOOK_CLOSED && !patience_is_over(source, file);
     }
 }
 
 // 0 and the content, a negative errno, or 1 where the file is being written.
-static int read_whole(const struct manifest_source *source, const char *path, enum look_trust trust,
-                      struct stat *ret_st, struct buffer *out)
+static int read_whole(const struct manifest_source *source, const struct manifest_file *file,
+                      enum look_trust trust, struct stat *ret_st, struct buffer *out)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    _cleanup_close_ int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return -errno;
     for (unsigned i = 0; i < READS_MOST; i++) {
@@ -339,7 +346,7 @@ static int read_whole(const struct manifest_source *source, const char *path, en
             return 1; // replaced just now: there is more news to come
         if (before.st_size > PODSPEC_SIZE_MAX)
             return -EFBIG;
-        if (being_written(source, fd, &before, trust))
+        if (being_written(source, file, fd, &before, trust))
             return 1;
         buffer_truncate(out, 0);
         if (lseek(fd, 0, SEEK_SET) < 0)
@@ -350,7 +357,7 @@ static int read_whole(const struct manifest_source *source, const char *path, en
         if (fstat(fd, &after) < 0)
             return -errno;
         struct file_signature a = signature_of(&before), b = signature_of(&after);
-        if (signature_equal(&a, &b) && !being_written(source, fd, &after, trust)) {
+        if (signature_equal(&a, &b) && !being_written(source, file, fd, &after, trust)) {
             *ret_st = after;
             return 0;
         }
@@ -363,7 +370,7 @@ static void look_at_content(struct manifest_source *source, struct manifest_file
 {
     _cleanup_buffer_ struct buffer content = BUFFER_EMPTY;
     struct stat st = {0};
-    int code = read_whole(source, file->path, trust, &st, &content);
+    int code = read_whole(source, file, trust, &st, &content);
     if (code > 0 && defer(source, file))
         return;
     if (code > 0)

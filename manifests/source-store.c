@@ -120,10 +120,10 @@ void source_store_flush(struct manifest_source *source)
         if (!file->unsaved.data)
             continue;
         _cleanup_free_ char *target = store_path(source, file->path);
-        if (save(source, target, file->path, file->unsaved.data, file->unsaved.len) == 0)
-            memcpy(file->stored_hash, file->hash, sizeof(file->hash));
-        else
-            file->stored_hash[0] = '\0';
+        // What cannot be written is kept and tried again in the next turn.
+        if (save(source, target, file->path, file->unsaved.data, file->unsaved.len) < 0)
+            continue;
+        digest_sha256_hex(file->unsaved.data, file->unsaved.len, file->stored_hash);
         buffer_free(&file->unsaved);
         file->unsaved = (struct buffer)BUFFER_EMPTY;
     }

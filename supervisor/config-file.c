@@ -187,19 +187,25 @@ static char *directory_of(const char *path)
     return n > 1 ? xstrndup(absolute, n - 1) : xstrdup("/");
 }
 
+int config_text_apply(const char *path, const void *data, size_t size, struct config *config,
+                      struct error *err)
+{
+    _cleanup_free_ char *base = directory_of(path);
+    struct file_walk walk = {.path = path, .base = base, .config = config};
+    struct yaml_tree *tree = NULL;
+    if (yaml_tree_parse(path, data, size, &tree, &walk.diags) == 0)
+        apply_tree(&walk, tree);
+    int code = walk.diags.errors > 0 ? tell(&walk.diags, err) : 0;
+    yaml_tree_free(tree);
+    diag_list_free(&walk.diags);
+    return code;
+}
+
 int config_file_apply(const char *path, struct config *config, struct error *err)
 {
     _cleanup_buffer_ struct buffer content = BUFFER_EMPTY;
     int code = fs_read_file(AT_FDCWD, path, FILE_MOST, &content);
     if (code < 0)
         return error_errno(err, -code, "--config: %s cannot be read", path);
-    _cleanup_free_ char *base = directory_of(path);
-    struct file_walk walk = {.path = path, .base = base, .config = config};
-    struct yaml_tree *tree = NULL;
-    if (yaml_tree_parse(path, buffer_str(&content), content.len, &tree, &walk.diags) == 0)
-        apply_tree(&walk, tree);
-    code = walk.diags.errors > 0 ? tell(&walk.diags, err) : 0;
-    yaml_tree_free(tree);
-    diag_list_free(&walk.diags);
-    return code;
+    return config_text_apply(path, buffer_str(&content), content.len, config, err);
 }

@@ -110,6 +110,9 @@ void flags_free(struct given_flags *flags);
 
 // Reads the file and applies it. All that is wrong with it is in the message, one finding a line.
 int config_file_apply(const char *path, struct config *config, struct error *err);
+// The same for its content; `path` names it and its directory.
+int config_text_apply(const char *path, const void *data, size_t size, struct config *config,
+                      struct error *err);
 
 // ---- config.c
 

@@ -2,6 +2,7 @@
 // until the source says that nothing is under way.
 #include "source-fixture.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -179,6 +180,25 @@ static void a_file_open_for_writing_is_not_read(void **state)
     turn_once(f);
     assert_int_equal(f->sets, 2);
     assert_true(manifest_source_idle(f->source));
+}
+
+// A writer that has the file open for good, and dates that say nothing.
+static void what_is_left_alone_is_read(void **state)
+{
+    struct fixture *f = running(state);
+    write_pod(f, "etcd.yaml", "etcd", "v1");
+    settle(f);
+    _cleanup_free_ char *path = in_dir(f, "etcd.yaml");
+    _cleanup_free_ char *text = manifest_text("etcd", "v2", "two");
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    struct timespec future[2] = {{.tv_sec = INT32_MAX}, {.tv_sec = INT32_MAX}};
+    assert_int_equal(fs_write_all(fd, text, strlen(text)), 0);
+    assert_int_equal(futimens(fd, future), 0); // also the event that it is looked at for
+    turn_once(f);
+    assert_runs(f, "etcd", "v1");
+    settle(f);
+    assert_runs(f, "etcd", "v2");
+    assert_int_equal(f->changes, 2);
 }
 
 static void two_pods_of_one_name_in_a_file_are_refused(void **state)
@@ -695,6 +715,31 @@ static void damaged_state_costs_itself_only(void **state)
     assert_runs(f, "etcd", "v2");
 }
 
+// As on a full disk: what cannot be stored runs all the same.
+static void a_failing_store_stops_nothing(void **state)
+{
+    struct fixture *f = running(state);
+    drop_pod(f, "etcd.yaml", "etcd", "v1");
+    settle(f);
+    drop_pod(f, "etcd.yaml", "etcd", "v2");
+    struct rlimit limit, none;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    settle(f);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_runs(f, "etcd", "v2");
+    manifest_source_rescan(f->source); // there is room again
+    settle(f);
+    stop_source(f);
+    drop_text(f, "etcd.yaml", "kind: [");
+    start_source_at(f, f->dir);
+    settle(f);
+    assert_runs(f, "etcd", "v2");
+}
+
 static void strange_names_are_stored_too(void **state)
 {
     struct fixture *f = running(state);
@@ -752,6 +797,7 @@ int main(void)
         TEST(a_bad_edit_keeps_the_good_pod),
         TEST(a_torn_write_is_no_refusal),
         TEST(a_file_open_for_writing_is_not_read),
+        TEST(what_is_left_alone_is_read),
         TEST(two_pods_of_one_name_in_a_file_are_refused),
         TEST(what_is_no_file_is_refused),
         TEST(directories_beside_manifests_are_passed_over),
@@ -774,6 +820,7 @@ int main(void)
         TEST(last_good_outlives_the_agent),
         TEST(a_manifest_removed_meanwhile_is_gone),
         TEST(damaged_state_costs_itself_only),
+        TEST(a_failing_store_stops_nothing),
         TEST(strange_names_are_stored_too),
         TEST(without_a_store_it_runs_as_well),
         TEST(a_torn_file_holds_up_the_first_sync),
