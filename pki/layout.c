@@ -150,10 +150,9 @@ static int pair_load(struct pair *pair, struct maker *maker, const char *base)
     return 0;
 }
 
-// Makes what the pair lacks. The key is on disk before the certificate is.
-static int pair_make(struct pair *pair, const struct maker *maker,
-                     const struct certificate_spec *spec, const struct signer *signer,
-                     struct error *err)
+static int pair_write(struct pair *pair, const struct maker *maker,
+                      const struct certificate_spec *spec, const struct signer *signer,
+                      struct error *err)
 {
     int code = fs_mkdir_parents_of(AT_FDCWD, pair->key_path);
     if (code < 0)
@@ -169,40 +168,57 @@ static int pair_make(struct pair *pair, const struct maker *maker,
     return code < 0 ? code : certificate_write(pair->certificate_path, pair->certificate, err);
 }
 
-static int make_authority(struct maker *maker, enum authority which)
+// Makes what the pair lacks, the key before the certificate, and reports it. False where that
+// failed.
+static bool pair_make(struct pair *pair, struct maker *maker, const struct certificate_spec *spec,
+                      const struct signer *signer)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
+    if (pair_write(pair, maker, spec, signer, &err) < 0) {
+        report_wrong(maker, pair->certificate_path, &err);
+        return false;
+    }
+    report(maker, PKI_MADE, pair->certificate_path, NULL);
+    return true;
+}
+
+// False where it cannot be used.
+static bool keep_authority(struct maker *maker, const struct pair *pair,
+                           const struct certificate_spec *spec)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    struct certificate_expectation expectation = {
+        .spec = spec, .key = pair->key, .now = maker->now};
+    const char *note = pair->key ? NULL : "its key is not here, so it can sign nothing new";
+    if (certificate_check(pair->certificate, &expectation, &err) < 0) {
+        error_prefix(&err, 0, "this CA cannot be used");
+        report_wrong(maker, pair->certificate_path, &err);
+        return false;
+    }
+    report(maker, PKI_KEPT, pair->certificate_path,
+           kept_note(maker, pair->certificate, pair->key_mode, note));
+    return true;
+}
+
+static void make_authority(struct maker *maker, enum authority which)
+{
     _cleanup_pair_ struct pair pair = {0};
     struct certificate_spec spec = {
         .common_name = authorities[which].common_name,
         .is_ca = true,
         .lifetime_sec = CERTIFICATE_CA_LIFETIME_SEC,
     };
-    int code = pair_load(&pair, maker, authorities[which].base);
-    if (code < 0)
-        return code;
-    if (!pair.certificate) {
-        if (pair_make(&pair, maker, &spec, NULL, &err) < 0)
-            return report_wrong(maker, pair.certificate_path, &err);
-        report(maker, PKI_MADE, pair.certificate_path, NULL);
-    } else {
-        struct certificate_expectation expectation = {
-            .spec = &spec, .key = pair.key, .now = maker->now};
-        if (certificate_check(pair.certificate, &expectation, &err) < 0) {
-            error_prefix(&err, 0, "this CA cannot be used");
-            return report_wrong(maker, pair.certificate_path, &err);
-        }
-        const char *note = pair.key ? NULL : "its key is not here, so it can sign nothing new";
-        report(maker, PKI_KEPT, pair.certificate_path,
-               kept_note(maker, pair.certificate, pair.key_mode, note));
+    if (pair_load(&pair, maker, authorities[which].base) < 0)
+        return;
+    if (pair.certificate ? keep_authority(maker, &pair, &spec)
+                         : pair_make(&pair, maker, &spec, NULL)) {
+        maker->signers[which].certificate = TAKE_PTR(pair.certificate);
+        maker->signers[which].key = TAKE_PTR(pair.key);
     }
-    maker->signers[which].certificate = TAKE_PTR(pair.certificate);
-    maker->signers[which].key = TAKE_PTR(pair.key);
-    return 0;
 }
 
-static int keep_leaf(struct maker *maker, const struct pair *pair, const struct leaf *leaf,
-                     const struct certificate_spec *spec)
+static void keep_leaf(struct maker *maker, const struct pair *pair, const struct leaf *leaf,
+                      const struct certificate_spec *spec)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     struct certificate_expectation expectation = {
@@ -214,24 +230,22 @@ static int keep_leaf(struct maker *maker, const struct pair *pair, const struct 
     };
     if (!pair->key)
         error_set(&err, ENOENT,
-                  "its private key %s is missing; move the certificate away and run "
-                  "this again to make both anew",
+                  "its private key %s is missing; move the certificate away and run this again to "
+                  "make both anew",
                   pair->key_path);
     else if (certificate_check(pair->certificate, &expectation, &err) < 0)
         error_set(&err, EINVAL, "%s; move it away (not its key) and run this again to make it anew",
                   error_message(&err));
-    else {
+    if (err.code < 0)
+        report_wrong(maker, pair->certificate_path, &err);
+    else
         report(maker, PKI_KEPT, pair->certificate_path,
                kept_note(maker, pair->certificate, pair->key_mode, NULL));
-        return 0;
-    }
-    return report_wrong(maker, pair->certificate_path, &err);
 }
 
-static int make_leaf(struct maker *maker, const struct leaf *leaf,
-                     const struct string_list *alt_names)
+static void make_leaf(struct maker *maker, const struct leaf *leaf,
+                      const struct string_list *alt_names)
 {
-    _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_pair_ struct pair pair = {0};
     const struct signer *signer = &maker->signers[leaf->authority];
     struct certificate_spec spec = {
@@ -242,20 +256,17 @@ static int make_leaf(struct maker *maker, const struct leaf *leaf,
         .lifetime_sec = CERTIFICATE_LEAF_LIFETIME_SEC,
     };
     if (!signer->certificate)
-        return 0; // its CA has been reported
-    int code = pair_load(&pair, maker, leaf->base);
-    if (code < 0)
-        return code;
+        return; // its CA has been reported
+    if (pair_load(&pair, maker, leaf->base) < 0)
+        return;
     if (pair.certificate)
-        return keep_leaf(maker, &pair, leaf, &spec);
-    if (!signer->key)
-        error_set(&err, ENOENT, "cannot be made here: %s/%s.key is missing", maker->layout->pki_dir,
-                  authorities[leaf->authority].base);
-    else if (pair_make(&pair, maker, &spec, signer, &err) == 0) {
-        report(maker, PKI_MADE, pair.certificate_path, NULL);
-        return 0;
-    }
-    return report_wrong(maker, pair.certificate_path, &err);
+        keep_leaf(maker, &pair, leaf, &spec);
+    else if (signer->key)
+        pair_make(&pair, maker, &spec, signer);
+    else
+        report(maker, PKI_WRONG, pair.certificate_path,
+               xasprintf("cannot be made here: %s/%s.key is missing", maker->layout->pki_dir,
+                         authorities[leaf->authority].base));
 }
 
 static int make_leaves(struct maker *maker, struct error *err)
@@ -285,52 +296,73 @@ static int write_public_key(const char *path, EVP_PKEY *key, struct error *err)
     return code < 0 ? error_errno(err, code, "cannot write %s", path) : 0;
 }
 
-static int check_public_key(const char *path, EVP_PKEY *key, EVP_PKEY *public_key,
-                            struct error *err)
+// The two files sa.key and sa.pub. What is missing is NULL.
+struct key_pair {
+    char *path, *public_path;
+    EVP_PKEY *key, *public_key;
+    mode_t mode;
+};
+
+static void key_pair_free(struct key_pair *pair)
 {
-    if (!key)
+    free(pair->path);
+    free(pair->public_path);
+    EVP_PKEY_free(pair->key);
+    EVP_PKEY_free(pair->public_key);
+}
+
+static int key_pair_load(struct key_pair *pair, struct error *err)
+{
+    int code = key_load(pair->path, &pair->key, &pair->mode, err);
+    if (code < 0 && code != -ENOENT)
+        return code;
+    code = key_public_load(pair->public_path, &pair->public_key, err);
+    return code < 0 && code != -ENOENT ? code : 0;
+}
+
+static int key_pair_check(const struct key_pair *pair, struct error *err)
+{
+    if (!pair->key)
         return error_set(err, ENOENT,
                          "the private key sa.key that belongs to it is missing; every service "
                          "account token is signed with it: bring it back, or move this file away");
-    if (EVP_PKEY_eq(key, public_key) != 1)
+    if (EVP_PKEY_eq(pair->key, pair->public_key) != 1)
         return error_set(err, EINVAL,
                          "does not belong to sa.key; move it away to have it made anew from there");
     return 0;
 }
 
-static int make_service_account_key(struct maker *maker)
+static int key_pair_make(struct key_pair *pair, enum key_algorithm algorithm, struct error *err)
+{
+    int code = fs_mkdir_parents_of(AT_FDCWD, pair->path);
+    if (code < 0)
+        return error_errno(err, code, "cannot make its directory");
+    if (!pair->key) {
+        code = key_generate(algorithm, &pair->key, err);
+        if (code == 0)
+            code = key_write(pair->path, pair->key, err);
+    }
+    return code < 0 ? code : write_public_key(pair->public_path, pair->key, err);
+}
+
+static void make_service_account_key(struct maker *maker)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_free_ char *path = path_join(maker->layout->pki_dir, "sa.key");
-    _cleanup_free_ char *public_path = path_join(maker->layout->pki_dir, "sa.pub");
-    _cleanup_key_ EVP_PKEY *key = NULL, *public_key = NULL;
-    mode_t mode = 0;
-    int code = key_load(path, &key, &mode, &err);
-    if (code < 0 && code != -ENOENT)
-        return report_wrong(maker, path, &err);
-    code = key_public_load(public_path, &public_key, &err);
-    if (code < 0 && code != -ENOENT)
-        return report_wrong(maker, public_path, &err);
-    if (public_key) {
-        if (check_public_key(public_path, key, public_key, &err) < 0)
-            return report_wrong(maker, public_path, &err);
-        report(maker, PKI_KEPT, public_path, kept_note(maker, NULL, mode, NULL));
-        return 0;
-    }
-    code = fs_mkdir_parents_of(AT_FDCWD, path);
-    if (code < 0)
-        error_errno(&err, code, "cannot make its directory");
-    if (code == 0 && !key) {
-        code = key_generate(maker->layout->algorithm, &key, &err);
-        if (code == 0)
-            code = key_write(path, key, &err);
-    }
+    _cleanup_(key_pair_free) struct key_pair pair = {
+        .path = path_join(maker->layout->pki_dir, "sa.key"),
+        .public_path = path_join(maker->layout->pki_dir, "sa.pub"),
+    };
+    int code = key_pair_load(&pair, &err);
+    bool keep = pair.public_key != NULL;
     if (code == 0)
-        code = write_public_key(public_path, key, &err);
+        code = keep ? key_pair_check(&pair, &err)
+                    : key_pair_make(&pair, maker->layout->algorithm, &err);
     if (code < 0)
-        return report_wrong(maker, public_path, &err);
-    report(maker, PKI_MADE, public_path, NULL);
-    return 0;
+        report_wrong(maker, pair.public_path, &err);
+    else if (keep)
+        report(maker, PKI_KEPT, pair.public_path, kept_note(maker, NULL, pair.mode, NULL));
+    else
+        report(maker, PKI_MADE, pair.public_path, NULL);
 }
 
 static int write_client(const struct maker *maker, const char *path, const char *server,
@@ -362,9 +394,9 @@ static int write_client(const struct maker *maker, const char *path, const char 
 }
 
 // Another server is worth a warning only: somebody may have pointed the file elsewhere on purpose.
-static int keep_client(struct maker *maker, const char *path, const char *server,
-                       const struct certificate_spec *spec,
-                       const struct kubeconfig_content *content)
+static void keep_client(struct maker *maker, const char *path, const char *server,
+                        const struct certificate_spec *spec,
+                        const struct kubeconfig_content *content)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_free_ char *more = NULL;
@@ -375,21 +407,21 @@ static int keep_client(struct maker *maker, const char *path, const char *server
         error_set(&err, EINVAL, "trusts another CA than %s/ca.crt", maker->layout->pki_dir);
     else if (content->certificate)
         certificate_check(content->certificate, &expectation, &err);
-    if (err.code < 0) {
-        error_set(&err, EINVAL, "%s; move it away and run this again to make it anew",
-                  error_message(&err));
-        return report_wrong(maker, path, &err);
-    }
     if (!content->ca || !content->certificate)
         more = xstrdup("its certificates are not inside, so they were not checked");
     else if (!str_equal(content->server, server))
         more = xasprintf("its server is %s, not %s", content->server ? content->server : "unknown",
                          server);
-    report(maker, PKI_KEPT, path, kept_note(maker, content->certificate, content->mode, more));
-    return 0;
+    if (err.code == 0) {
+        report(maker, PKI_KEPT, path, kept_note(maker, content->certificate, content->mode, more));
+        return;
+    }
+    error_set(&err, EINVAL, "%s; move it away and run this again to make it anew",
+              error_message(&err));
+    report_wrong(maker, path, &err);
 }
 
-static int make_client(struct maker *maker, const struct client *client)
+static void make_client(struct maker *maker, const struct client *client)
 {
     const struct pki_layout *layout = maker->layout;
     _cleanup_error_ struct error err = ERROR_NONE;
@@ -405,16 +437,18 @@ static int make_client(struct maker *maker, const struct client *client)
         .lifetime_sec = CERTIFICATE_LEAF_LIFETIME_SEC,
     };
     if (!maker->signers[AUTHORITY_CLUSTER].certificate)
-        return 0; // reported
+        return; // reported
     int code = kubeconfig_load(path, &content, &err);
-    if (code == 0)
-        return keep_client(maker, path, server, &spec, &content);
+    if (code == 0) {
+        keep_client(maker, path, server, &spec, &content);
+        return;
+    }
     if (code == -ENOENT)
         code = write_client(maker, path, server, &spec, &err);
     if (code < 0)
-        return report_wrong(maker, path, &err);
-    report(maker, PKI_MADE, path, NULL);
-    return 0;
+        report_wrong(maker, path, &err);
+    else
+        report(maker, PKI_MADE, path, NULL);
 }
 
 static int check_layout(const struct pki_layout *layout, struct error *err)
