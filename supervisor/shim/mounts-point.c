@@ -112,10 +112,13 @@ static int fill_mirror(struct mount_plan *plan, int from, int to, const char *pa
     bool seal = keeps_what_is_written(from, &st);
     if (seal)
         *LIST_APPEND(&plan->mirrors) = fcntl(to, F_DUPFD_CLOEXEC, 3);
-    mounts_warn(plan,
-                "%s is a mirror of the host's in this container, %s, because a mount point in it "
-                "does not exist on the host",
-                path, seal ? "read-only" : "private");
+    // In "/" itself nobody makes anything; there the error of one who does is clear enough.
+    if (strcmp(path, "/") != 0)
+        mounts_warn(
+            plan,
+            "%s is a mirror of the host's in this container, %s, because a mount point in it "
+            "does not exist on the host",
+            path, seal ? "read-only" : "private");
     return 0;
 }
 

@@ -78,15 +78,16 @@ int mounts_open_sources(struct mount_plan *plan, struct error *err)
 static int attach_one(struct mount_plan *plan, const struct mount_tree *tree, struct error *err)
 {
     const struct shim_mount *mount = tree->mount;
+    struct stat st;
     _cleanup_close_ int point = mounts_point(plan, mount->destination, tree->directory, err);
     if (point < 0)
         return error_prefix(err, point, "volume %s", mount->volume);
-    int code = mounts_put(plan, tree->fd, point, mount->read_only);
-    if (code == -ENOTDIR)
+    if (fstat(point, &st) == 0 && S_ISDIR(st.st_mode) != tree->directory)
         return error_set(err, ENOTDIR,
-                         "volume %s: %s is a %s, but what is at %s in the container is not",
+                         "volume %s: %s is a %s, but what is at %s in the container is %s",
                          mount->volume, mount->source, tree->directory ? "directory" : "file",
-                         mount->destination);
+                         mount->destination, tree->directory ? "none" : "a directory");
+    int code = mounts_put(plan, tree->fd, point, mount->read_only);
     if (code < 0)
         return error_errno(err, code, "volume %s: cannot mount %s at %s", mount->volume,
                            mount->source, mount->destination);

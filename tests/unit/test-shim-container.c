@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -50,6 +51,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
+    _cleanup_free_ char *work = path_join(f->dir, "work/work");
+    chmod(work, 0700); // overlayfs leaves it with no permissions at all
     int code = fs_remove_tree(AT_FDCWD, f->dir);
     shim_spec_free(&f->spec);
     buffer_free(&f->warnings);
@@ -412,6 +415,149 @@ static void images_with_a_root_run_in_it(void **state)
                 "sh: 1: cannot create /again: Read-only file system\nrefused\n");
 }
 
+static void volumes_can_be_nested(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *outer = in_dir(f, "outer"), *inner = in_dir(f, "inner");
+    _cleanup_free_ char *point = in_dir(f, "point"), *link = in_dir(f, "link");
+    assert_int_equal(mkdir(outer, 0755), 0);
+    assert_int_equal(mkdir(inner, 0755), 0);
+    assert_int_equal(mkdir(point, 0755), 0);
+    assert_int_equal(symlink("point", link), 0);
+    write_text(f, "inner/file", "inner\n");
+    write_text(f, "single", "single\n");
+    // In the wrong order, over a symlink, with a mount point that is missing in the outer volume.
+    _cleanup_free_ char *deep = in_dir(f, "link/a/b"), *file = in_dir(f, "link/a/file");
+    _cleanup_free_ char *top = in_dir(f, "link");
+    add_mount(f, "inner", deep);
+    add_mount(f, "single", file)->read_only = true;
+    add_mount(f, "outer", top);
+    _cleanup_free_ char *script = xasprintf("cat %s/a/b/file %s/a/file", point, point);
+    assert_says(f, script, "inner\nsingle\n");
+    assert_int_equal(f->warnings.len, 0);
+    assert_true(rmdir(point) == 0); // nothing was made in it
+}
+
+static void files_and_directories_are_not_mixed(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *target = in_dir(f, "target");
+    assert_int_equal(mkdir(target, 0755), 0);
+    write_text(f, "file", "x");
+    add_mount(f, "file", target);
+    argv(f, "true");
+    assert_int_equal(run(f), -ENOTDIR);
+    assert_non_null(strstr(error_message(&f->err), "is a file, but what is at"));
+}
+
+static void privileged_containers_have_termination_messages(void **state)
+{
+    struct fixture *f = *state;
+    write_text(f, "message", "");
+    f->spec.privileged = true;
+    f->spec.termination_path = xstrdup("/dev/termination-log");
+    f->spec.termination_file = in_dir(f, "message");
+    assert_says(f, "echo x > /dev/termination-log; test -c /dev/null && echo dev", "dev\n");
+    assert_int_equal(access("/dev/termination-log", F_OK), -1);
+}
+
+// In a mount namespace of the test's own, whose mounts are shared as systemd makes them.
+static int mount_meanwhile(struct fixture *f, bool from_host, struct buffer *out)
+{
+    int in[2], pipe_out[2];
+    struct shim_child child;
+    _cleanup_free_ char *volume = in_dir(f, "volume"), *sub = in_dir(f, "volume/sub");
+    _cleanup_free_ char *target = in_dir(f, "target");
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("tmpfs", volume, "tmpfs", 0, NULL) < 0 ||
+        mount(NULL, volume, NULL, MS_SHARED, NULL) < 0 || mkdir(sub, 0755) < 0)
+        return -errno;
+    add_mount(f, "volume", target)->propagate_from_host = from_host;
+    _cleanup_free_ char *script = xasprintf("read line; ls %s/sub", target);
+    argv(f, script);
+    if (pipe2(in, O_CLOEXEC) < 0 || pipe2(pipe_out, O_CLOEXEC) < 0)
+        return -errno;
+    struct shim_stdio stdio = {.fds = {in[0], pipe_out[1], -1}};
+    int code = shim_container_start(&f->spec, &stdio, &child, &f->command, &f->warnings, &f->reason,
+                                    &f->err);
+    close(pipe_out[1]);
+    _cleanup_free_ char *seen = in_dir(f, "volume/sub/seen");
+    if (code < 0 || mount("tmpfs", sub, "tmpfs", 0, NULL) < 0 || mkdir(seen, 0755) < 0 ||
+        write(in[1], "\n", 1) != 1)
+        return -EIO;
+    read_all(pipe_out[0], out);
+    return 0;
+}
+
+static void assert_propagates(struct fixture *f, bool from_host, const char *expected)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct buffer out = BUFFER_EMPTY;
+        int code = mount_meanwhile(f, from_host, &out);
+        _exit(code < 0 ? 2 : strcmp(buffer_str(&out), expected) != 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void mounts_propagate_where_asked(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *volume = in_dir(f, "volume"), *target = in_dir(f, "target");
+    if (!is_root())
+        skip();
+    assert_int_equal(mkdir(volume, 0755), 0);
+    assert_int_equal(mkdir(target, 0755), 0);
+    assert_propagates(f, true, "seen\n");
+    assert_propagates(f, false, "");
+}
+
+// The way of kernels and sandboxes that have only mount(2).
+static int mount_classically(struct fixture *f)
+{
+    struct mount_plan plan = {
+        .spec = &f->spec, .warnings = &f->warnings, .root = -1, .classic = true};
+    if (unshare(CLONE_NEWNS) < 0)
+        return -errno;
+    int code = mounts_make_root(&plan, &f->err);
+    if (code < 0)
+        print_message("%s\n", error_message(&f->err));
+    mounts_plan_free(&plan);
+    return code;
+}
+
+static void mount_alone_is_enough(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *target = in_dir(f, "target"), *missing = in_dir(f, "parent/missing");
+    _cleanup_free_ char *parent = in_dir(f, "parent"), *source = in_dir(f, "source");
+    _cleanup_free_ char *first = in_dir(f, "target/file"),
+                        *second = in_dir(f, "parent/missing/file");
+    int status;
+    if (!is_root())
+        skip();
+    assert_int_equal(mkdir(target, 0755), 0);
+    assert_int_equal(mkdir(parent, 0755), 0);
+    assert_int_equal(mkdir(source, 0755), 0);
+    write_text(f, "source/file", "content\n");
+    add_mount(f, "source", target)->read_only = true;
+    add_mount(f, "source", missing);
+    f->spec.new_pid_namespace = false;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (mount_classically(f) < 0)
+            _exit(1);
+        bool refused = open(first, O_WRONLY) < 0 && errno == EROFS;
+        bool allowed = open(second, O_WRONLY) >= 0;
+        _exit(refused && allowed ? 0 : 2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(access(missing, F_OK), -1);
+}
+
 static void children_die_with_the_shim(void **state)
 {
     struct fixture *f = *state;
@@ -519,6 +665,11 @@ int main(void)
         TEST(read_only_roots_spare_volumes),
         TEST(working_directories_are_entered),
         TEST(images_with_a_root_run_in_it),
+        TEST(volumes_can_be_nested),
+        TEST(files_and_directories_are_not_mixed),
+        TEST(privileged_containers_have_termination_messages),
+        TEST(mounts_propagate_where_asked),
+        TEST(mount_alone_is_enough),
         TEST(children_die_with_the_shim),
         TEST(commands_join_a_container),
         TEST(capabilities_are_computed),
