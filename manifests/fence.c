@@ -107,10 +107,23 @@ static void watch_main(int socket, const char *state_path, const char *manifest)
     if (socket > 3)
         close_range(3, (unsigned)socket - 1, 0);
     close_range((unsigned)socket + 1, ~0U, 0);
+    if (send(socket, "", 1, MSG_NOSIGNAL) != 1)
+        return;
     watch_run(socket, state_path, manifest);
 }
 
 // --- podmaster's side
+
+static void stop_watch(struct fence *fence)
+{
+    if (fence->socket < 0)
+        return;
+    close(fence->socket);
+    fence->socket = -1;
+    kill(fence->pid, SIGKILL); // not reaped yet, so the number is still its own
+    while (waitpid(fence->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
 
 static int start_watch(struct fence *fence, struct error *err)
 {
@@ -130,18 +143,12 @@ static int start_watch(struct fence *fence, struct error *err)
     }
     close(sockets[1]);
     fence->socket = sockets[0];
-    return 0;
-}
-
-static void stop_watch(struct fence *fence)
-{
-    if (fence->socket < 0)
-        return;
-    close(fence->socket);
-    fence->socket = -1;
-    kill(fence->pid, SIGKILL); // not reaped yet, so the number is still its own
-    while (waitpid(fence->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    // Only when it has let go of our descriptors, the lock among them, does it count as running.
+    char ready;
+    if (recv(fence->socket, &ready, 1, 0) == 1)
+        return 0;
+    stop_watch(fence);
+    return error_set(err, EPIPE, "the watch has died at its start");
 }
 
 static int send_deadline(const struct fence *fence)

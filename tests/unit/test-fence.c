@@ -1,0 +1,198 @@
+// The watch over podmaster's deadline: real processes, and the removal of a real file awaited by
+// inotify.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "manifests/fence.h"
+
+enum { WAIT_MSEC = 60000 };
+
+struct fixture {
+    char dir[64];
+    char *state, *manifests, *manifest;
+    int inotify_fd;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof(*f));
+    strcpy(f->dir, "/tmp/test-fence-XXXXXX");
+    if (!mkdtemp(f->dir))
+        return -1;
+    f->state = path_join(f->dir, "run/pod.lease");
+    f->manifests = path_join(f->dir, "manifests");
+    f->manifest = path_join(f->manifests, "pod.yaml");
+    f->inotify_fd = inotify_init1(IN_CLOEXEC);
+    *state = f;
+    return fs_mkdir_parents(AT_FDCWD, f->manifests, 0755) < 0 ||
+                   inotify_add_watch(f->inotify_fd, f->manifests, IN_DELETE) < 0 ||
+                   fs_write_atomic(AT_FDCWD, f->manifest, "x", 1, 0600, 0) < 0
+               ? -1
+               : 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    fs_remove_tree(AT_FDCWD, f->dir);
+    close(f->inotify_fd);
+    free(f->state);
+    free(f->manifests);
+    free(f->manifest);
+    free(f);
+    return 0;
+}
+
+static monotime in_msec(int64_t msec)
+{
+    return monotime_add_ms(monotime_now(), msec);
+}
+
+static struct fence *begin(const struct fixture *f, monotime *inherited)
+{
+    struct fence *fence = NULL;
+    monotime unused;
+    assert_int_equal(
+        fence_new(f->state, f->manifest, &fence, inherited ? inherited : &unused, NULL), 0);
+    return fence;
+}
+
+static void await_removal(const struct fixture *f)
+{
+    struct pollfd fd = {.fd = f->inotify_fd, .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, WAIT_MSEC), 1);
+    assert_int_equal(access(f->manifest, F_OK), -1);
+}
+
+// A process that holds the fence with the deadline and is then killed; its watch lives on.
+static void die_holding(const struct fixture *f, monotime deadline)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct fence *fence = NULL;
+        monotime inherited;
+        if (fence_new(f->state, f->manifest, &fence, &inherited, NULL) == 0 &&
+            fence_set(fence, deadline, NULL) == 0)
+            raise(SIGKILL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+}
+
+static void the_manifest_goes_at_the_deadline(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_fence_ struct fence *fence = begin(f, NULL);
+    monotime deadline = in_msec(50);
+    assert_int_equal(fence_set(fence, deadline, NULL), 0);
+    await_removal(f);
+    assert_true(monotime_reached(deadline, monotime_now()));
+}
+
+static void a_deadline_that_moves_counts_as_it_is_last(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_fence_ struct fence *fence = begin(f, NULL);
+    assert_int_equal(fence_set(fence, in_msec(3600000), NULL), 0);
+    assert_int_equal(fence_set(fence, in_msec(0), NULL), 0);
+    await_removal(f);
+}
+
+static void a_deadline_that_is_taken_back_does_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct fence *fence = begin(f, NULL);
+    assert_int_equal(fence_set(fence, in_msec(3600000), NULL), 0);
+    assert_int_equal(fence_set(fence, MONOTIME_NEVER, NULL), 0);
+    fence_free(fence);
+    assert_int_equal(access(f->manifest, F_OK), 0);
+}
+
+static void the_watch_outlives_its_podmaster(void **state)
+{
+    struct fixture *f = *state;
+    die_holding(f, in_msec(100));
+    await_removal(f);
+}
+
+static void a_podmaster_that_comes_back_inherits_the_deadline(void **state)
+{
+    struct fixture *f = *state;
+    monotime deadline = in_msec(200), inherited = MONOTIME_NEVER;
+    die_holding(f, deadline);
+    _cleanup_fence_ struct fence *fence = begin(f, &inherited);
+    assert_int_equal(inherited.usec, deadline.usec);
+    // Its own watch is told another deadline; that of the dead one then does nothing. When a third
+    // file goes at a later time, the first deadline has passed.
+    _cleanup_free_ char *later = path_join(f->manifests, "later.yaml");
+    _cleanup_free_ char *later_state = path_join(f->dir, "run/later.lease");
+    assert_int_equal(fs_write_atomic(AT_FDCWD, later, "x", 1, 0600, 0), 0);
+    assert_int_equal(fence_set(fence, in_msec(3600000), NULL), 0);
+    _cleanup_fence_ struct fence *clock = NULL;
+    assert_int_equal(fence_new(later_state, later, &clock, &inherited, NULL), 0);
+    assert_int_equal(fence_set(clock, monotime_add_ms(deadline, 100), NULL), 0);
+    struct pollfd fd = {.fd = f->inotify_fd, .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, WAIT_MSEC), 1);
+    assert_int_equal(access(later, F_OK), -1);
+    assert_int_equal(access(f->manifest, F_OK), 0);
+}
+
+static void two_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct fence *fence = begin(f, NULL);
+    _cleanup_error_ struct error err = ERROR_NONE;
+    struct fence *second = NULL;
+    monotime inherited;
+    assert_int_equal(fence_new(f->state, f->manifest, &second, &inherited, &err), -EBUSY);
+    assert_null(second);
+    assert_non_null(strstr(error_message(&err), "another podmaster"));
+    fence_free(fence);
+}
+
+static void damaged_state_inherits_nothing(void **state)
+{
+    struct fixture *f = *state;
+    const char *const rows[] = {"", "garbage",
+                                "00000000-0000-0000-0000-000000000000 00000000000000000001\n"};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        monotime inherited = {1};
+        assert_int_equal(fs_mkdir_parents_of(AT_FDCWD, f->state), 0);
+        assert_int_equal(fs_write_atomic(AT_FDCWD, f->state, rows[i], strlen(rows[i]), 0600, 0), 0);
+        fence_free(begin(f, &inherited));
+        assert_true(monotime_is_never(inherited));
+    }
+}
+
+#define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_DIRECTORY(the_manifest_goes_at_the_deadline),
+        WITH_DIRECTORY(a_deadline_that_moves_counts_as_it_is_last),
+        WITH_DIRECTORY(a_deadline_that_is_taken_back_does_nothing),
+        WITH_DIRECTORY(the_watch_outlives_its_podmaster),
+        WITH_DIRECTORY(a_podmaster_that_comes_back_inherits_the_deadline),
+        WITH_DIRECTORY(two_are_refused),
+        WITH_DIRECTORY(damaged_state_inherits_nothing),
+    };
+    log_open("test-fence", LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests_name("fence", tests, NULL, NULL);
+}
