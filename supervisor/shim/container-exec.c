@@ -25,6 +25,7 @@ struct exec_context {
     const int *fds;
     unsigned flags;
     int report, report_read, pid_pipe;
+    bool in_group; // made inside the container's first cgroup
 };
 
 _Noreturn static void fail(const struct exec_context *c, enum start_reason reason, int code,
@@ -83,7 +84,8 @@ _Noreturn static void help(struct exec_context *c)
     close(c->report_read);
     c->report = report;
     child_reset_signals();
-    int code = child_join_cgroups(c->spec, 0, true, &warnings, &err);
+    // A command is over too soon for a weight to be worth the milliseconds of joining for it.
+    int code = child_join_cgroups(c->spec, c->in_group ? 1 : 0, false, &warnings, &err);
     if (code == 0) {
         credentials_set_oom_score(c->spec, &warnings);
         code = enter_namespaces(c, &err);
@@ -145,17 +147,24 @@ int shim_container_exec(const struct shim_spec *spec, const struct shim_child *c
         return code;
     }
     struct exec_context context = {
-        spec, child, argv, fds, flags, report[1], report[0], pid_pipe[1],
+        .spec = spec,
+        .child = child,
+        .argv = argv,
+        .fds = fds,
+        .flags = flags,
+        .report = report[1],
+        .report_read = report[0],
+        .pid_pipe = pid_pipe[1],
     };
-    struct clone_args args = {.exit_signal = SIGCHLD};
-    long helper = syscall(SYS_clone3, &args, sizeof(args));
-    int code = helper < 0 ? error_errno(err, errno, "cannot make a process") : 0;
+    _cleanup_close_ int pidfd = -1;
+    pid_t helper = container_clone(spec, 0, &pidfd, &context.in_group);
+    int code = helper < 0 ? error_errno(err, helper, "cannot make a process") : 0;
     if (helper == 0)
         help(&context);
     close(report[1]);
     close(pid_pipe[1]);
     if (code == 0)
-        code = gather(&context, (pid_t)helper, pid_pipe[0], ret, err);
+        code = gather(&context, helper, pid_pipe[0], ret, err);
     close(report[0]);
     close(pid_pipe[0]);
     return code;

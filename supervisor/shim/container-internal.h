@@ -77,9 +77,18 @@ void child_reset_signals(void);
 int child_set_stdio(const int fds[3], bool tty, struct error *err);
 // SIGKILL when the parent dies; ends at once where it is dead already, which the pipe tells.
 void child_die_with_parent(int report);
+// Joins the cgroups from the `first` one on, the deferred ones only if asked to.
 int child_join_cgroups(const struct shim_spec *spec, size_t first, bool deferred_too,
                        struct buffer *warnings, struct error *err);
 int child_change_directory(const struct shim_spec *spec, struct error *err);
+
+// ---- container.c ----
+
+// clone3() into the container's first cgroup where that is one of v2 (*ret_in_group: joining by
+// cgroup.procs costs milliseconds), else without, and the child joins by itself. Returns as fork(),
+// or a negative errno. *ret_pidfd is close-on-exec; the caller closes it.
+pid_t container_clone(const struct shim_spec *spec, uint64_t flags, int *ret_pidfd,
+                      bool *ret_in_group);
 
 // ---- container-cgroup.c ----
 

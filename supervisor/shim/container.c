@@ -15,7 +15,7 @@
 
 static uint64_t clone_flags(const struct shim_spec *spec)
 {
-    uint64_t flags = CLONE_PIDFD | CLONE_NEWNS;
+    uint64_t flags = CLONE_NEWNS;
     flags |= spec->new_pid_namespace ? CLONE_NEWPID : 0;
     flags |= spec->new_ipc_namespace ? CLONE_NEWIPC : 0;
     flags |= spec->new_uts_namespace ? CLONE_NEWUTS : 0;
@@ -24,12 +24,11 @@ static uint64_t clone_flags(const struct shim_spec *spec)
     return flags;
 }
 
-// clone3() into the first cgroup where that is one of v2; else without, and the child joins by
-// itself.
-static pid_t clone_child(const struct shim_spec *spec, int *ret_pidfd, bool *ret_in_group)
+pid_t container_clone(const struct shim_spec *spec, uint64_t flags, int *ret_pidfd,
+                      bool *ret_in_group)
 {
     struct clone_args args = {
-        .flags = clone_flags(spec),
+        .flags = flags | CLONE_PIDFD,
         .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
         .exit_signal = SIGCHLD,
     };
@@ -89,7 +88,7 @@ static int start_child(const struct shim_spec *spec, const struct shim_stdio *st
         .gid = getegid(),
     };
     int pidfd = -1;
-    pid_t pid = clone_child(spec, &pidfd, &context.in_v2_group);
+    pid_t pid = container_clone(spec, clone_flags(spec), &pidfd, &context.in_v2_group);
     if (pid == 0)
         container_child(&context);
     close(pipe[1]);
