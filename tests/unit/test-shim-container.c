@@ -629,6 +629,43 @@ static void commands_join_a_container(void **state)
     close(out[0]);
 }
 
+static void commands_join_an_image(void **state)
+{
+    struct fixture *f = *state;
+    int out[2], in[2], status;
+    make_image(f);
+    f->spec.run_as_user = f->spec.run_as_group = geteuid() == 0 ? 1234 : -1;
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    argv(f, "read line");
+    struct shim_child child;
+    struct shim_stdio stdio = {.fds = {in[0], -1, -1}};
+    int code = shim_container_start(&f->spec, &stdio, &child, &f->command, &f->warnings, &f->reason,
+                                    &f->err);
+    if (code < 0 && strstr(error_message(&f->err), "overlay")) {
+        print_message("skipped: overlayfs cannot be had here\n");
+        skip();
+    }
+    assert_int_equal(code, 0);
+    const char *const command[] = {"sh", "-c", "test -e /etc/passwd || echo image; echo >/x", NULL};
+    int fds[3] = {-1, out[1], -1};
+    pid_t pid;
+    code = shim_container_exec(&f->spec, &child, command, fds, 0, &pid, &f->err);
+    if (code < 0)
+        print_message("%s\n", error_message(&f->err));
+    assert_int_equal(code, 0);
+    close(out[1]);
+    read_all(out[0], &f->output);
+    assert_string_equal(buffer_str(&f->output), "image\n");
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status == 0, geteuid() != 0); // the root directory is root's
+    close(in[1]);
+    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+    close(child.pidfd);
+    close(in[0]);
+    close(out[0]);
+}
+
 static void capabilities_are_computed(void **state)
 {
     struct fixture *f = *state;
@@ -672,6 +709,7 @@ int main(void)
         TEST(mount_alone_is_enough),
         TEST(children_die_with_the_shim),
         TEST(commands_join_a_container),
+        TEST(commands_join_an_image),
         TEST(capabilities_are_computed),
     };
     return cmocka_run_group_tests_name("shim-container", tests, NULL, NULL);
