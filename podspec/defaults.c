@@ -19,34 +19,27 @@ static void round_amounts(struct resource_list *list)
         quantity_round_to_milli(&amount->value);
 }
 
-static bool has_amount(const struct resource_list *list, const char *name)
-{
-    LIST_EACH (amount, list)
-        if (str_equal(amount->name, name))
-            return true;
-    return false;
-}
-
 static int compare_amounts(const void *a, const void *b)
 {
     return strcmp(((const struct resource_quantity *)a)->name,
                   ((const struct resource_quantity *)b)->name);
 }
 
-// A limit without a request is asked for in full.
+// A limit without a request is asked for in full. Both lists are sorted by name.
 static void set_requests(struct resource_requirements *resources)
 {
     struct resource_list *requests = &resources->requests;
+    size_t n = requests->n;
 
     LIST_EACH (limit, &resources->limits) {
-        if (has_amount(requests, limit->name))
+        if (n && bsearch(limit, requests->items, n, sizeof(*limit), compare_amounts))
             continue;
         struct resource_quantity *request = LIST_APPEND(requests);
         request->name = xstrdup(limit->name);
         request->value.nanos = limit->value.nanos;
         request->value.text = xstrdup_or_null(limit->value.text);
     }
-    if (requests->n)
+    if (requests->n > n)
         qsort(requests->items, requests->n, sizeof(requests->items[0]), compare_amounts);
 }
 

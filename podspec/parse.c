@@ -8,6 +8,7 @@
 #include "podspec/decode.h"
 #include "podspec/defaults.h"
 #include "podspec/podspec.h"
+#include "podspec/validate.h"
 
 enum { PODS_MAX = 1000 }; // of one file
 
@@ -48,8 +49,12 @@ static void parse_pod(struct parser *p, const struct yaml_value *value, const ch
     pod->places = places_new(p->file);
     if (*prefix)
         places_set_prefix(pod->places, prefix);
-    if (decode_object(&pod_schema, value, pod, "", pod->places, p->diags) < 0)
+    size_t from = p->diags->n;
+    if (decode_object(&pod_schema, value, pod, "", pod->places, p->diags) < 0) {
+        podspec_set_defaults(pod);
+        podspec_validate_rest(pod, p->diags, from);
         return;
+    }
     free(pod->kind);
     free(pod->apiVersion);
     pod->kind = xstrdup("Pod");

@@ -6,47 +6,25 @@
 #include "podspec/checks.h"
 #include "podspec/validation.h"
 
-// A host port in use, as Kubernetes tells them apart.
-struct host_port {
-    int64_t port;
-    const char *protocol, *address;
-};
-
-struct host_ports {
-    struct host_port *items;
-    size_t n;
-};
-
-static bool add_host_port(struct host_ports *ports, const struct container_port *port)
+static bool add_host_port(struct name_set *used, const struct container_port *port)
 {
-    struct host_port added = {port->hostPort, port->protocol ? port->protocol : "TCP",
-                              port->hostIP ? port->hostIP : ""};
+    _cleanup_free_ char *key =
+        xasprintf("%lld/%s/%s", (long long)port->hostPort, port->protocol ? port->protocol : "TCP",
+                  port->hostIP ? port->hostIP : "");
 
-    LIST_EACH (known, ports)
-        if (known->port == added.port && str_equal(known->protocol, added.protocol) &&
-            str_equal(known->address, added.address))
-            return false;
-    *LIST_APPEND(ports) = added;
-    return true;
+    return name_set_add(used, key);
 }
 
-static bool port_name_is_taken(const struct container *container, size_t index)
-{
-    const char *name = container->ports.items[index].name;
-
-    for (size_t i = 0; i < index && !str_empty(name); i++)
-        if (str_equal(container->ports.items[i].name, name))
-            return true;
-    return false;
-}
-
+// `used` are the ports of the node that containers beside this one have.
 static void validate_ports(struct validation *v, const struct container *container,
-                           struct host_ports *used, bool init)
+                           struct name_set *used, bool init)
 {
+    struct name_set names = {0};
+
     for (size_t i = 0; i < container->ports.n; i++) {
         const struct container_port *port = &container->ports.items[i];
         size_t mark = validation_enter(v, ".ports[%zu]", i);
-        if (port_name_is_taken(container, i))
+        if (!str_empty(port->name) && !name_set_add(&names, port->name))
             validation_error(v, ".name", "\"%s\" is the name of another port", port->name);
         if (port->hostPort && !add_host_port(used, port))
             validation_error(v, ".hostPort", "port %lld of the node is asked for twice",
@@ -56,6 +34,7 @@ static void validate_ports(struct validation *v, const struct container *contain
             validation_error(v, ".hostPort", "must equal containerPort under hostNetwork");
         validation_leave(v, mark);
     }
+    name_set_free(&names);
 }
 
 void validate_field_ref(struct validation *v, const struct object_field_selector *ref,
@@ -88,7 +67,7 @@ void validate_resource_field_ref(struct validation *v, const struct resource_fie
 {
     if (in_volume && str_empty(ref->containerName))
         validation_error(v, ".containerName", "is required");
-    if (!str_empty(ref->containerName) && !validation_find_container(v, ref->containerName))
+    if (!str_empty(ref->containerName) && !validation_has_container(v, ref->containerName))
         validation_error(v, ".containerName", "there is no container \"%s\"", ref->containerName);
     if (ref->divisor && ref->divisor->nanos && !str_empty(ref->resource) &&
         !divisor_is_known(ref->resource, ref->divisor->text))
@@ -136,26 +115,24 @@ static void validate_env(struct validation *v, const struct container *container
     }
 }
 
-static bool volume_exists(const struct validation *v, const char *name)
-{
-    LIST_EACH (volume, &v->pod->spec.volumes)
-        if (str_equal(volume->name, name))
-            return true;
-    return false;
-}
-
-static void validate_mount_volume(struct validation *v, const char *name)
+static const char *find_nearest_volume(const struct validation *v, const char *name)
 {
     const struct pod_spec *spec = &v->pod->spec;
     _cleanup_free_ const char **names = xcalloc(spec->volumes.n + 1, sizeof(names[0]));
     size_t n = 0;
 
-    if (str_empty(name) || volume_exists(v, name))
-        return;
     LIST_EACH (volume, &spec->volumes)
         if (!str_empty(volume->name))
             names[n++] = volume->name;
-    const char *nearest = str_nearest(name, names, n);
+    return str_nearest(name, names, n);
+}
+
+static void validate_mount_volume(struct validation *v, const char *name)
+{
+    // Findings that are dropped anyway are not worth a search.
+    if (str_empty(name) || name_set_has(&v->volumes, name) || v->diags->dropped)
+        return;
+    const char *nearest = find_nearest_volume(v, name);
     validation_error(v, ".name", "there is no volume \"%s\" in spec.volumes%s%s%s", name,
                      nearest ? "; did you mean \"" : "", nearest ? nearest : "",
                      nearest ? "\"?" : "");
@@ -189,10 +166,9 @@ static void validate_init_only(struct validation *v, const struct container *con
 {
     static const char never[] = "init containers run to their end and cannot have it";
 
-    LIST_EACH (other, &v->pod->spec.containers)
-        if (!str_empty(container->name) && str_equal(other->name, container->name))
-            validation_error(v, ".name", "\"%s\" is the name of one of spec.containers, too",
-                             container->name);
+    if (!str_empty(container->name) && name_set_has(&v->containers, container->name))
+        validation_error(v, ".name", "\"%s\" is the name of one of spec.containers, too",
+                         container->name);
     if (container->lifecycle)
         validation_error(v, ".lifecycle", never);
     if (container->livenessProbe)
@@ -204,7 +180,7 @@ static void validate_init_only(struct validation *v, const struct container *con
 }
 
 static void validate_container(struct validation *v, const struct container *container,
-                               struct host_ports *used, bool init)
+                               struct name_set *used, bool init)
 {
     validate_ports(v, container, used, init);
     validate_env(v, container);
@@ -222,20 +198,20 @@ static void validate_container(struct validation *v, const struct container *con
 void validate_containers(struct validation *v)
 {
     const struct pod_spec *spec = &v->pod->spec;
-    struct host_ports used = {0};
+    struct name_set used = {0};
 
     for (size_t i = 0; i < spec->initContainers.n; i++) {
-        struct host_ports own = {0}; // they run one after the other, so ports may recur
+        struct name_set own = {0}; // they run one after the other, so ports may recur
         size_t mark = validation_enter(v, ".initContainers[%zu]", i);
         validate_container(v, &spec->initContainers.items[i], &own, true);
         validate_init_only(v, &spec->initContainers.items[i]);
         validation_leave(v, mark);
-        free(own.items);
+        name_set_free(&own);
     }
     for (size_t i = 0; i < spec->containers.n; i++) {
         size_t mark = validation_enter(v, ".containers[%zu]", i);
         validate_container(v, &spec->containers.items[i], &used, false);
         validation_leave(v, mark);
     }
-    free(used.items);
+    name_set_free(&used);
 }

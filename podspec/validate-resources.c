@@ -1,14 +1,23 @@
 // The rules of amounts: which resources there are, and how requests and limits go together.
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/string-list.h"
 #include "podspec/checks.h"
 #include "podspec/validation.h"
 
+static int compare_name(const void *name, const void *amount)
+{
+    return strcmp(name, ((const struct resource_quantity *)amount)->name);
+}
+
+// The list is sorted by name.
 static const struct quantity *find_amount(const struct resource_list *list, const char *name)
 {
-    LIST_EACH (amount, list)
-        if (str_equal(amount->name, name))
-            return &amount->value;
-    return NULL;
+    const struct resource_quantity *amount =
+        list->n ? bsearch(name, list->items, list->n, sizeof(list->items[0]), compare_name) : NULL;
+
+    return amount ? &amount->value : NULL;
 }
 
 static bool is_applied(const char *name)

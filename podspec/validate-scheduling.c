@@ -1,5 +1,6 @@
 // The rules of affinity, tolerations and spread. None of it moves a static pod, but what the API
 // server would refuse in the mirror pod is refused here, where it can still be told.
+#include "base/alloc.h"
 #include "base/string-list.h"
 #include "podspec/checks.h"
 #include "podspec/validation.h"
@@ -172,18 +173,18 @@ void validate_tolerations(struct validation *v)
 void validate_spread(struct validation *v)
 {
     const struct pod_spec *spec = &v->pod->spec;
+    struct name_set kinds = {0};
 
     for (size_t i = 0; i < spec->topologySpreadConstraints.n; i++) {
         const struct topology_spread_constraint *rule = &spec->topologySpreadConstraints.items[i];
+        _cleanup_free_ char *kind =
+            xasprintf("%s %s", rule->whenUnsatisfiable ? rule->whenUnsatisfiable : "",
+                      rule->topologyKey ? rule->topologyKey : "");
         size_t mark = validation_enter(v, ".topologySpreadConstraints[%zu]", i);
-        for (size_t k = 0; k < i; k++) {
-            const struct topology_spread_constraint *other =
-                &spec->topologySpreadConstraints.items[k];
-            if (str_equal(rule->topologyKey, other->topologyKey) &&
-                str_equal(rule->whenUnsatisfiable, other->whenUnsatisfiable))
-                validation_error(v, ".topologyKey",
-                                 "the same as in [%zu], with the same whenUnsatisfiable", k);
-        }
+        if (!name_set_add(&kinds, kind))
+            validation_error(v, ".topologyKey",
+                             "stands in another constraint with the same whenUnsatisfiable");
         validation_leave(v, mark);
     }
+    name_set_free(&kinds);
 }

@@ -52,17 +52,13 @@ static void validate_file(struct validation *v, const struct downward_api_volume
 
 // `paths` gathers the files of a volume (NULL: two of one name are not looked for).
 static void validate_files(struct validation *v, const struct downward_api_volume_file *files,
-                           size_t n, struct string_list *paths)
+                           size_t n, struct name_set *paths)
 {
     for (size_t i = 0; i < n; i++) {
         size_t mark = validation_enter(v, ".items[%zu]", i);
         validate_file(v, &files[i]);
-        if (paths && !str_empty(files[i].path)) {
-            if (string_list_contains(paths, files[i].path))
-                validation_error(v, ".path", "\"%s\" is another file of this volume",
-                                 files[i].path);
-            string_list_add(paths, files[i].path);
-        }
+        if (paths && !str_empty(files[i].path) && !name_set_add(paths, files[i].path))
+            validation_error(v, ".path", "\"%s\" is another file of this volume", files[i].path);
         validation_leave(v, mark);
     }
 }
@@ -70,7 +66,7 @@ static void validate_files(struct validation *v, const struct downward_api_volum
 static void validate_projected(struct validation *v,
                                const struct projected_volume_source *projected)
 {
-    _cleanup_string_list_ struct string_list paths = {0};
+    struct name_set paths = {0};
 
     for (size_t i = 0; i < projected->sources.n; i++) {
         const struct volume_projection *source = &projected->sources.items[i];
@@ -87,6 +83,7 @@ static void validate_projected(struct validation *v,
         }
         validation_leave(v, mark);
     }
+    name_set_free(&paths);
 }
 
 static void validate_volume(struct validation *v, const struct volume *volume)

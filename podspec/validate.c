@@ -2,6 +2,8 @@
 // from pkg/apis/core/validation/validation.go; what this release does not honour is reported here
 // where it depends on more than one field.
 #include <errno.h>
+#include <search.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -64,15 +66,38 @@ void validation_warning(struct validation *v, const char *field, const char *for
     va_end(args);
 }
 
-const struct container *validation_find_container(const struct validation *v, const char *name)
+static int compare_names(const void *a, const void *b)
 {
-    LIST_EACH (container, &v->pod->spec.containers)
-        if (str_equal(container->name, name))
-            return container;
-    LIST_EACH (container, &v->pod->spec.initContainers)
-        if (str_equal(container->name, name))
-            return container;
-    return NULL;
+    return strcmp(a, b);
+}
+
+bool name_set_add(struct name_set *set, const char *name)
+{
+    char *copy = xstrdup(name);
+    char *const *found = tsearch(copy, &set->root, compare_names);
+
+    if (!found)
+        abort(); // out of memory, as in base/alloc.h
+    if (*found == copy)
+        return true;
+    free(copy);
+    return false;
+}
+
+bool name_set_has(const struct name_set *set, const char *name)
+{
+    return tfind(name, &set->root, compare_names) != NULL;
+}
+
+void name_set_free(struct name_set *set)
+{
+    tdestroy(set->root, free);
+    set->root = NULL;
+}
+
+bool validation_has_container(const struct validation *v, const char *name)
+{
+    return name_set_has(&v->containers, name) || name_set_has(&v->inits, name);
 }
 
 void validate_labels(struct validation *v, const char *field, const struct string_map *labels)
@@ -81,10 +106,10 @@ void validate_labels(struct validation *v, const char *field, const struct strin
         size_t mark = validation_enter(v, "%s[%s]", field, label->key);
         const char *wrong = check_qualified_name(label->key);
         if (wrong)
-            validation_error(v, "", "the label's name %s", wrong);
+            validation_error(v, "", "the label's name: %s", wrong);
         wrong = check_label_value(label->value);
         if (wrong)
-            validation_error(v, "", "the label's value %s", wrong);
+            validation_error(v, "", "the label's value: %s", wrong);
         validation_leave(v, mark);
     }
 }
@@ -106,7 +131,7 @@ static void validate_profile_annotation(struct validation *v, const char *key, c
         else if (!str_equal(value, "unconfined"))
             validation_warning(v, "", "system calls are not filtered by this release");
     } else if (str_starts_with(key, app_armor)) {
-        if (!validation_find_container(v, container))
+        if (!validation_has_container(v, container))
             validation_error(v, "", "there is no container \"%s\"", container);
         if (*value && !str_equal(value, "runtime/default") && !str_equal(value, "unconfined") &&
             !str_starts_with(value, "localhost/"))
@@ -124,7 +149,7 @@ static void validate_annotations(struct validation *v, const struct string_map *
         size_t mark = validation_enter(v, ".annotations[%s]", annotation->key);
         const char *wrong = check_annotation_key(annotation->key);
         if (wrong)
-            validation_error(v, "", "the annotation's name %s", wrong);
+            validation_error(v, "", "the annotation's name: %s", wrong);
         validate_profile_annotation(v, annotation->key, annotation->value);
         validation_leave(v, mark);
         size += strlen(annotation->key) + strlen(annotation->value);
@@ -216,16 +241,32 @@ static void validate_spec(struct validation *v)
     validate_overhead(v, &spec->overhead);
 }
 
+static void gather_names(struct validation *v)
+{
+    const struct pod_spec *spec = &v->pod->spec;
+
+    LIST_EACH (volume, &spec->volumes)
+        name_set_add(&v->volumes, volume->name ? volume->name : "");
+    LIST_EACH (container, &spec->containers)
+        name_set_add(&v->containers, container->name ? container->name : "");
+    LIST_EACH (container, &spec->initContainers)
+        name_set_add(&v->inits, container->name ? container->name : "");
+}
+
 int podspec_validate(const struct pod *pod, struct diag_list *diags)
 {
     struct validation v = {.pod = pod, .diags = diags};
     size_t errors = diags->errors;
-    size_t mark = validation_enter(&v, "metadata");
 
+    gather_names(&v);
+    size_t mark = validation_enter(&v, "metadata");
     validate_metadata(&v);
     validation_leave(&v, mark);
     validation_enter(&v, "spec");
     validate_spec(&v);
     buffer_free(&v.path);
+    name_set_free(&v.volumes);
+    name_set_free(&v.containers);
+    name_set_free(&v.inits);
     return diags->errors > errors ? -EINVAL : 0;
 }

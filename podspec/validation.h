@@ -10,10 +10,21 @@
 #include "podspec/diag.h"
 #include "podspec/pod.h"
 
+// Names seen so far; looked up in logarithmic time, as manifests may be hostile.
+struct name_set {
+    void *root; // of tsearch(3)
+};
+
+bool name_set_add(struct name_set *set, const char *name); // copies; false where it was there
+bool name_set_has(const struct name_set *set, const char *name);
+void name_set_free(struct name_set *set);
+
 struct validation {
     const struct pod *pod;
     struct diag_list *diags;
-    struct buffer path; // of what is being looked at: "spec.containers[0]"
+    struct buffer path;                // of what is being looked at: "spec.containers[0]"
+    struct name_set volumes;           // of the pod
+    struct name_set containers, inits; // spec.containers, spec.initContainers
 };
 
 // Appends to the path and returns what validation_leave() needs to take it off again.
@@ -26,8 +37,8 @@ void validation_error(struct validation *v, const char *field, const char *forma
 void validation_warning(struct validation *v, const char *field, const char *format, ...)
     _printf_(3, 4);
 
-// The container of that name (init containers, too), or NULL.
-const struct container *validation_find_container(const struct validation *v, const char *name);
+// True for the name of one of the pod's containers (init containers, too).
+bool validation_has_container(const struct validation *v, const char *name);
 
 // Each looks at the part that its name says; `v->path` leads to the parent of that part.
 void validate_metadata(struct validation *v);

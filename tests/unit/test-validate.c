@@ -322,7 +322,7 @@ static void scheduling_is_consistent(void **state)
          POD_TERM ".labelSelector.matchExpressions[0].values", "no value"},
         {SPEC("topologySpreadConstraints: [{maxSkew: 1, topologyKey: a, whenUnsatisfiable: "
               "DoNotSchedule}, {maxSkew: 2, topologyKey: a, whenUnsatisfiable: DoNotSchedule}]"),
-         "spec.topologySpreadConstraints[1].topologyKey", "the same as in [0]"},
+         "spec.topologySpreadConstraints[1].topologyKey", "another constraint"},
     };
 
     EXPECT_ERRORS(examples);
@@ -362,6 +362,65 @@ static void what_is_not_honoured_is_said(void **state)
     EXPECT_WARNINGS(examples);
 }
 
+// One typing mistake and one mistake of meaning in each manifest; both are told at once.
+static void mistakes_of_all_kinds_are_told_at_once(void **state)
+{
+    static const struct example examples[] = {
+        {HEAD "  dnsPolicy: Nowhere\n  containers: [{name: c, image: \"i:1\", resources: {limits: "
+              "{cpu: 1}, requests: {cpu: 2}}}]\n",
+         "spec.containers[0].resources.requests[cpu]", "limit"},
+        {HEAD "  nodeNmae: x\n  initContainers: [{name: c, image: \"i:1\"}]\n" PLAIN,
+         "spec.initContainers[0].name", "spec.containers"},
+    };
+
+    EXPECT_ERRORS(examples);
+}
+
+static void what_follows_from_a_mistake_is_not_told(void **state)
+{
+    static const char *const manifests[] = {
+        PROBE("httpgEt: {port: 80}"),
+        PROBE("httpGet: {prot: 80, port: 1}, periodSeconds: x"),
+        HEAD "  volumes: [{nmae: v}]\n  containers: [{name: c, image: i, volumeMounts: [{name: v, "
+             "mountPath: /v}]}]\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(manifests); i++) {
+        _cleanup_diag_list_ struct diag_list diags = {0};
+        parse(manifests[i], &diags);
+        for (size_t k = 0; k < diags.n; k++)
+            if (strstr(diags.items[k].message, "must say") ||
+                strstr(diags.items[k].message, "no volume"))
+                fail_msg("%s: %s", diags.items[k].path, diags.items[k].message);
+        assert_true(diags.errors > 0);
+    }
+}
+
+// As many of everything as a list may have.
+static void large_manifests_are_bounded(void **state)
+{
+    struct buffer text = BUFFER_EMPTY;
+    _cleanup_diag_list_ struct diag_list diags = {0};
+
+    buffer_add_str(&text, HEAD "  containers:\n  - name: c\n    image: i\n    ports:\n");
+    for (int i = 0; i < 1000; i++)
+        buffer_printf(&text, "    - {containerPort: 1, hostIP: h%d, name: p%d}\n", i, i);
+    buffer_add_str(&text, "    volumeMounts:\n");
+    for (int i = 0; i < 1000; i++)
+        buffer_printf(&text, "    - {name: n%d, mountPath: /%d}\n", i, i);
+    buffer_add_str(&text, "    resources:\n      limits:\n");
+    for (int i = 0; i < 1000; i++)
+        buffer_printf(&text, "        example.com/r%d: 1\n", i);
+    buffer_add_str(&text, "  volumes:\n");
+    for (int i = 0; i < 1000; i++)
+        buffer_printf(&text, "  - {name: v%d}\n", i);
+    parse(buffer_str(&text), &diags);
+    if (diags.n < DIAG_MOST)
+        fail_msg("%s", diags.items[0].message);
+    assert_true(diags.dropped > 0);
+    buffer_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +437,9 @@ int main(void)
         cmocka_unit_test(scheduling_is_consistent),
         cmocka_unit_test(names_are_resolved_somehow),
         cmocka_unit_test(what_is_not_honoured_is_said),
+        cmocka_unit_test(mistakes_of_all_kinds_are_told_at_once),
+        cmocka_unit_test(what_follows_from_a_mistake_is_not_told),
+        cmocka_unit_test(large_manifests_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
