@@ -73,25 +73,13 @@ static json_t *list_object(const char *kind, const char *version, json_t *items)
     return o;
 }
 
-api_result get_pods(struct api *api, struct request *r)
-{
-    struct status_context context = api_context_open(api);
-    _cleanup_free_ struct pod_worker **workers = NULL;
-    size_t n = pods_list(api->agent->pods, &workers);
-    json_t *items = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(items, status_pod(workers[i], &context));
-    api_context_close(&context);
-    return reply_json(r, MHD_HTTP_OK, list_object("PodList", NULL, items));
-}
-
 api_result get_own_pods(struct api *api, struct request *r)
 {
     bool watch = false;
     api_result result;
     if (!request_flag(r, "watch", &watch, &result))
         return result;
-    return watch ? watch_pods(api, r) : get_pods(api, r);
+    return watch ? watch_pods(api, r) : list_pods(api, r);
 }
 
 api_result get_own_pod(struct api *api, struct request *r)

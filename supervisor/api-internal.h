@@ -131,6 +131,8 @@ struct stream_ops {
 // stream is valid until ops->free is called.
 api_result reply_stream(struct api *api, struct request *r, const char *content_type,
                         const struct stream_ops *ops, void *data, struct stream **ret);
+// For replies that may last: true, with the refusal in *ret_result, where too many are open.
+bool api_streams_are_full(struct api *api, struct request *r, api_result *ret_result);
 void stream_wake(struct stream *stream);
 void api_streams_end(struct api *api);
 // Lets libmicrohttpd work in a later turn of the loop.
@@ -138,6 +140,7 @@ void api_kick(struct api *api);
 
 // ---- api-watch.c ----
 
+api_result list_pods(struct api *api, struct request *r);
 api_result watch_pods(struct api *api, struct request *r);
 api_result watch_manifests(struct api *api, struct request *r);
 api_result watch_events(struct api *api, struct request *r, uint64_t after, const char *pod,
@@ -160,7 +163,6 @@ struct status_context api_context_open(struct api *api);
 void api_context_close(struct status_context *context);
 
 api_result get_health(struct api *api, struct request *r);
-api_result get_pods(struct api *api, struct request *r);
 api_result get_configz(struct api *api, struct request *r);
 api_result get_own_pods(struct api *api, struct request *r);
 api_result get_own_pod(struct api *api, struct request *r);

@@ -194,7 +194,8 @@ api_result get_container_logs(struct api *api, struct request *r)
     bool previous = false;
     uint64_t run;
     api_result result;
-    if (!read_parameters(r, &options, &previous, &result))
+    if (!read_parameters(r, &options, &previous, &result) ||
+        (options.follow && api_streams_are_full(api, r, &result)))
         return result;
     struct pod_worker *w = request_pod(api, r, 1, &result);
     if (!w)

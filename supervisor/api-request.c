@@ -179,7 +179,7 @@ static const struct route routes[] = {
     {"GET",  "/healthz",                  "verbose",      true,  get_health},
     {"GET",  "/livez",                    "verbose",      true,  get_health},
     {"GET",  "/readyz",                   "verbose",      true,  get_health},
-    {"GET",  "/pods",                     "",             false, get_pods},
+    {"GET",  "/pods",                     "",             false, list_pods},
     {"GET",  "/configz",                  "",             false, get_configz},
     {"GET",  "/containerLogs/*/*/*",
      "follow previous tailLines sinceSeconds sinceTime timestamps limitBytes", false,

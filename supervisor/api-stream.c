@@ -93,15 +93,19 @@ static void on_free(void *cls)
     free(s);
 }
 
+bool api_streams_are_full(struct api *api, struct request *r, api_result *ret_result)
+{
+    if (api->streams.n < API_STREAMS_MOST)
+        return false;
+    *ret_result = reply_status(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+                               "%d watches and followed logs are open already; end some of them",
+                               API_STREAMS_MOST);
+    return true;
+}
+
 api_result reply_stream(struct api *api, struct request *r, const char *content_type,
                         const struct stream_ops *ops, void *data, struct stream **ret)
 {
-    if (api->streams.n >= API_STREAMS_MOST) {
-        ops->free(data);
-        return reply_status(r, MHD_HTTP_SERVICE_UNAVAILABLE,
-                            "%d watches and followed logs are open already; end some of them",
-                            API_STREAMS_MOST);
-    }
     struct stream *s = xcalloc(1, sizeof(*s));
     *s = (struct stream){.api = api, .connection = r->connection, .ops = ops, .data = data};
     struct MHD_Response *response =

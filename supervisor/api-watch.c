@@ -1,7 +1,9 @@
-// The watches. A watch of pods or manifests keeps a queue of keys (UIDs, files) that have news, not
-// of texts: an object is described when its turn to be sent comes, so a slow reader sees fewer
-// states in between, never an old one, and what waits for him is bounded by the number of objects.
-// Only what is deleted has to be kept as text. A watch of events is a place in the event log.
+// Watches and long lists. A watch of pods or manifests keeps a queue of keys (UIDs, files) that
+// have news, not of texts: an object is described when its turn to be sent comes, so a slow reader
+// sees fewer states in between, never an old one, and what waits for him is bounded by the number
+// of objects. Only what is deleted has to be kept as text. The list of all pods is a watch that
+// ends where the news would begin, so that a thousand pods are described in slices as well. A watch
+// of events is a place in the event log.
 #include <string.h>
 
 #include "base/alloc.h"
@@ -43,6 +45,8 @@ struct watch {
     size_t deleted_bytes;
     LIST_OF(struct known) known;
     bool too_slow;
+    bool list_begun; // of a PodList
+    size_t listed;
 };
 
 // ---- lines ----
@@ -188,6 +192,18 @@ static void send_news(struct watch *w, const struct status_context *context, con
     memcpy(known->digest, digest, sizeof(digest));
 }
 
+static void send_listed(struct watch *w, const struct status_context *context, const char *key,
+                        struct buffer *out)
+{
+    json_t *object = w->kind->object(w->api, context, key);
+    _cleanup_free_ char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    if (!text)
+        return;
+    buffer_add_str(out, w->listed++ > 0 ? "," : "");
+    buffer_add_str(out, text);
+}
+
 static void send_entry(struct watch *w, const struct status_context *context, struct entry *e,
                        struct buffer *out)
 {
@@ -215,6 +231,28 @@ static int watch_fill(void *data, struct buffer *out, size_t most)
     return w->too_slow ? -1 : queue_next(w) != NULL;
 }
 
+// Everything at its time of being sent; what is gone by then is left out.
+static int list_fill(void *data, struct buffer *out, size_t most)
+{
+    struct watch *w = data;
+    struct entry *e;
+    struct status_context context = api_context_open(w->api);
+    if (!w->list_begun)
+        buffer_add_str(out,
+                       "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
+    w->list_begun = true;
+    while (out->len < most && (e = queue_next(w))) {
+        send_listed(w, &context, e->key, out);
+        entry_clear(w, e);
+        w->head++;
+    }
+    api_context_close(&context);
+    if (queue_next(w))
+        return 1;
+    buffer_add_str(out, "]}\n");
+    return -1;
+}
+
 static void watch_free(void *data)
 {
     struct watch *w = data;
@@ -228,6 +266,7 @@ static void watch_free(void *data)
 }
 
 static const struct stream_ops watch_ops = {watch_fill, watch_free};
+static const struct stream_ops list_ops = {list_fill, watch_free};
 
 static struct watch *watch_new(struct api *api, const struct watch_kind *kind)
 {
@@ -240,6 +279,11 @@ static struct watch *watch_new(struct api *api, const struct watch_kind *kind)
 
 static api_result watch_reply(struct watch *w, struct request *r)
 {
+    api_result refused;
+    if (api_streams_are_full(w->api, r, &refused)) {
+        watch_free(w);
+        return refused;
+    }
     enqueue(w, ENTRY_BOOKMARK, "", NULL);
     return reply_stream(w->api, r, "application/json", &watch_ops, w, &w->stream);
 }
@@ -258,14 +302,26 @@ static json_t *pod_object(struct api *api, const struct status_context *context,
 
 static const struct watch_kind pod_kind = {pod_object};
 
-api_result watch_pods(struct api *api, struct request *r)
+static struct watch *watch_all_pods(struct api *api)
 {
     struct watch *watch = watch_new(api, &pod_kind);
     _cleanup_free_ struct pod_worker **workers = NULL;
     size_t n = pods_list(api->agent->pods, &workers);
     for (size_t i = 0; i < n; i++)
         enqueue(watch, ENTRY_NEWS, workers[i]->pod->metadata.uid, NULL);
-    return watch_reply(watch, r);
+    return watch;
+}
+
+api_result watch_pods(struct api *api, struct request *r)
+{
+    return watch_reply(watch_all_pods(api), r);
+}
+
+api_result list_pods(struct api *api, struct request *r)
+{
+    struct watch *list = watch_all_pods(api);
+    POINTER_LIST_REMOVE(&api->watches, list); // it hears no news
+    return reply_stream(api, r, "application/json", &list_ops, list, &list->stream);
 }
 
 void watches_pod_changed(struct api *api, const struct pod_worker *w, bool deleted)
@@ -385,6 +441,9 @@ static const struct stream_ops event_watch_ops = {event_watch_fill, event_watch_
 api_result watch_events(struct api *api, struct request *r, uint64_t after, const char *pod,
                         const char *namespace_)
 {
+    api_result refused;
+    if (api_streams_are_full(api, r, &refused))
+        return refused;
     struct event_watch *w = xcalloc(1, sizeof(*w));
     w->api = api;
     // An id from before the log was lost: everything is news.

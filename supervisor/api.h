@@ -52,7 +52,8 @@
 //   {"state":"Waiting|Initializing|Running|Stopping|Held|Finished|Gone","file","hash",
 //    "held":bool,"removing":bool,"successor":uid|null,
 //    "reason","message" (why it waits or failed; null),
-//    "manifest":{"state","findings":[…],"conflictWith"}|null (its file, when refused or in conflict),
+//    "manifest":{"state","findings":[…],"conflictWith"}|null (its file, when refused or in
+//    conflict),
 //    "containers":[{"name","init":bool,"state":"Waiting|Starting|PostStart|Running|PreStop|
 //       Terminating|Killing|Proving|BackOff|Exited","pid":N|null,"command","restartCount",
 //       "logPath","shimSocket"|null (while it lives),"nextStart":RFC3339|null,"cgroup"|null}]}

@@ -41,6 +41,31 @@ static void a_pod_watch_tells_what_changes(void **state)
     client_close(&c);
 }
 
+static void a_long_list_is_told_in_slices(void **state)
+{
+    _cleanup_free_ char *padding = xasprintf("%0100000d", 0);
+    struct client c;
+    json_t *list = request_json("GET", "/pods", 200);
+    assert_string_equal(text_at(list, "kind"), "PodList");
+    assert_int_equal(json_array_size(at(list, "items")), 0);
+    json_decref(list);
+    for (int i = 0; i < 60; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "p%d", i);
+        pod_worker_set_waiting(add_pod(name), "Waiting", padding);
+    }
+    client_open(&c, "GET", "/pods");
+    client_wait_for(&c, "uid-of-p10");
+    remove_pod(world.pods.workers[59]); // before its turn came
+    client_wait(&c, false);
+    list = json_loads(c.body.data, 0, NULL);
+    assert_int_equal(json_array_size(at(list, "items")), 59);
+    assert_string_equal(text_at(list, "items.58.metadata.name"), "p58-n1");
+    json_decref(list);
+    client_close(&c);
+    assert_int_equal(world.agent.api->streams.n, 0);
+}
+
 static void a_client_that_leaves_frees_its_watch(void **state)
 {
     struct client c;
@@ -273,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         API_TEST(a_pod_watch_tells_what_changes),
+        API_TEST(a_long_list_is_told_in_slices),
         API_TEST(a_client_that_leaves_frees_its_watch),
         API_TEST(watches_end_with_the_agent),
         API_TEST(a_slow_reader_sees_the_newest_state),
