@@ -219,7 +219,7 @@ static int connect_errno(const char *path)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path))
         return ENAMETOOLONG;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errno;
@@ -396,7 +396,7 @@ int client_get(struct client *client, const char *path, json_t **ret, struct err
 
 int client_post(struct client *client, const char *path, char **ret_message, struct error *err)
 {
-    json_t *answer;
+    json_t *answer = NULL;
     int r = request(client, path, true, &answer, err);
     if (r < 0)
         return r;

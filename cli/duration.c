@@ -5,14 +5,20 @@
 
 #include "base/macro.h"
 
+// A word where no time can be shown; every buffer of this file has room for it.
+static char *word(char *buf, const char *text)
+{
+    return memcpy(buf, text, strlen(text) + 1);
+}
+
 char *age_since(walltime then, walltime now, char *buf)
 {
     if (!walltime_is_set(then))
-        return strcpy(buf, "<unknown>");
+        return word(buf, "<unknown>");
     int64_t seconds = now.nsec / NSEC_PER_SEC - then.nsec / NSEC_PER_SEC;
     // apimachinery/pkg/util/duration: up to two seconds ahead are clocks that differ a little.
     if (seconds < -1)
-        return strcpy(buf, "<invalid>");
+        return word(buf, "<invalid>");
     return duration_format_human(MAX(seconds, 0), buf);
 }
 
@@ -57,7 +63,7 @@ char *moment_format(walltime t, char *buf)
     struct tm tm;
     time_t seconds = (time_t)(t.nsec / NSEC_PER_SEC);
     if (!walltime_is_set(t) || !localtime_r(&seconds, &tm))
-        return strcpy(buf, "<unknown>");
+        return word(buf, "<unknown>");
     strftime(buf, AGE_SIZE, "%a, %d %b %Y %H:%M:%S %z", &tm);
     return buf;
 }

@@ -27,7 +27,7 @@ static void add(struct values *values, const json_t *value)
         return;
     if (values->n == values->cap) {
         values->cap = values->cap ? 2 * values->cap : 8;
-        values->items = xreallocarray(values->items, values->cap, sizeof(*values->items));
+        values->items = xreallocarray(values->items, values->cap, sizeof(void *));
     }
     values->items[values->n++] = value;
 }

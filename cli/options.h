@@ -20,14 +20,14 @@ enum option_type {
 };
 
 struct option {
-    char letter;      // 0 for none
-    const char *name; // without "--"
-    enum option_type type;
+    const char *name;     // without "--"
     size_t offset;        // of the member in the command's struct
     const char *argument; // what --help calls the value
     const char *help;
     const char *const *values; // allowed values, NULL-terminated; NULL: any
     int64_t min;               // OPTION_INT
+    enum option_type type;
+    char letter; // 0 for none
 };
 
 // Rows that check at compile time that the member has the row's type.

@@ -43,6 +43,11 @@ bool pod_is_named(const json_t *pod, const char *namespace_, const char *name)
            str_equal(full + len + 1, node);
 }
 
+static void set_status(struct pod_view *view, const char *text)
+{
+    snprintf(view->status, sizeof(view->status), "%s", text);
+}
+
 static bool is_sidecar(const json_t *pod, const json_t *status)
 {
     const json_t *spec =
@@ -104,7 +109,7 @@ static void read_containers(const json_t *pod, struct pod_view *view)
         const json_t *terminated = field_at(status, "state.terminated");
         count_restarts(view, status);
         if (*waiting)
-            snprintf(view->status, sizeof(view->status), "%s", waiting);
+            set_status(view, waiting);
         else if (json_is_object(terminated))
             set_terminated(view, "", terminated);
         else if (field_true(status, "ready") && json_is_object(field_at(status, "state.running"))) {
@@ -113,7 +118,7 @@ static void read_containers(const json_t *pod, struct pod_view *view)
         }
     }
     if (str_equal(view->status, "Completed") && has_running)
-        strcpy(view->status, pod_is_ready(pod) ? "Running" : "NotReady");
+        set_status(view, pod_is_ready(pod) ? "Running" : "NotReady");
 }
 
 static void append_status(struct pod_view *view, const char *more)
@@ -130,11 +135,11 @@ static void read_extension(const json_t *pod, struct pod_view *view)
     const char *reason = field_text_or_empty(pod, "mainstay.reason");
     bool stopping = str_equal(state, "Stopping") || field_true(pod, "mainstay.removing");
     if (json_is_string(field_at(pod, "metadata.deletionTimestamp")) || stopping)
-        strcpy(view->status, "Terminating");
+        set_status(view, "Terminating");
     else if (str_equal(state, "Held"))
-        strcpy(view->status, "Held");
+        set_status(view, "Held");
     else if (str_equal(view->status, "Pending") && *reason)
-        snprintf(view->status, sizeof(view->status), "%s", reason);
+        set_status(view, reason);
     if (str_equal(manifest, "Refused") || str_equal(manifest, "Conflict"))
         append_status(view, manifest);
 }
