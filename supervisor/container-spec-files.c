@@ -75,17 +75,18 @@ static void link_log(const struct container_spec_options *options, const struct 
         return;
 }
 
-// Logs of the instance before the last one and older, with what was rotated and their links.
-static void remove_old_logs(const struct container_spec_options *options, const struct pod *pod,
-                            const char *container, const char *dir, uint64_t restart_count)
+// Removes the logs of a container's instances below this number, with what was rotated, and the
+// links to them.
+static void remove_logs(const struct container_spec_options *options, const struct pod *pod,
+                        const char *container, const char *dir, uint64_t below)
 {
-    DIR *stream = restart_count >= 2 ? opendir(dir) : NULL;
+    DIR *stream = opendir(dir);
     if (!stream)
         return;
     for (struct dirent *entry; (entry = readdir(stream));) {
         char *end;
         uint64_t number = strtoull(entry->d_name, &end, 10);
-        if (end == entry->d_name || strncmp(end, ".log", 4) != 0 || number + 2 > restart_count)
+        if (end == entry->d_name || strncmp(end, ".log", 4) != 0 || number >= below)
             continue;
         unlinkat(dirfd(stream), entry->d_name, 0);
         _cleanup_free_ char *link = container_spec_log_link(options, pod, container, number);
@@ -93,6 +94,22 @@ static void remove_old_logs(const struct container_spec_options *options, const 
             unlink(link);
     }
     closedir(stream);
+}
+
+int container_spec_remove_logs(const struct container_spec_options *options, const struct pod *pod,
+                               struct error *err)
+{
+    _cleanup_free_ char *logs = container_spec_log_dir(options, pod);
+    DIR *stream = opendir(logs);
+    for (struct dirent *entry; stream && (entry = readdir(stream));) {
+        _cleanup_free_ char *dir = path_join(logs, entry->d_name);
+        if (path_is_name(entry->d_name))
+            remove_logs(options, pod, entry->d_name, dir, UINT64_MAX);
+    }
+    if (stream)
+        closedir(stream);
+    int code = fs_remove_tree(AT_FDCWD, logs);
+    return code < 0 ? error_errno(err, code, "cannot remove %s", logs) : 0;
 }
 
 static int make_log(const struct container_spec_options *options, const struct pod *pod,
@@ -105,7 +122,8 @@ static int make_log(const struct container_spec_options *options, const struct p
     int code = fs_mkdir_parents(AT_FDCWD, dir, 0755);
     if (code < 0)
         return error_errno(err, code, "cannot make the log directory %s", dir);
-    remove_old_logs(options, pod, container->name, dir, restart_count);
+    if (restart_count >= 2) // the kubelet, too, keeps one dead container
+        remove_logs(options, pod, container->name, dir, restart_count - 1);
     link_log(options, pod, container->name, restart_count, spec->log_path);
     return 0;
 }

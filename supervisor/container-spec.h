@@ -59,3 +59,7 @@ char *container_spec_termination_message(const struct container_spec_options *op
 int container_spec_remove_instance(const struct container_spec_options *options,
                                    const struct pod *pod, const char *container,
                                    uint64_t restart_count, struct error *err);
+
+// Removes the pod's log directory and the links to its logs: for a pod that is gone for good.
+int container_spec_remove_logs(const struct container_spec_options *options, const struct pod *pod,
+                               struct error *err);

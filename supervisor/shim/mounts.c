@@ -155,7 +155,10 @@ static int mount_overlay(struct mount_plan *plan, struct error *err)
         buffer_add_str(&options, ",userxattr");
     // Over the image itself: that needs no mount point, and nobody else sees it.
     if (mount("overlay", spec->root_lower, "overlay", 0, buffer_str(&options)) < 0)
-        return error_errno(err, errno, "cannot mount an overlay over %s", spec->root_lower);
+        return error_errno(err, errno,
+                           "cannot mount an overlay of %s and %s (layers cannot be on an overlay, "
+                           "a network or a FAT file system)",
+                           spec->root_lower, spec->root_upper);
     plan->root = open(spec->root_lower, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (plan->root < 0)
         return error_errno(err, errno, "%s", spec->root_lower);
