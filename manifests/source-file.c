@@ -69,7 +69,10 @@ static int64_t age_usec(struct timespec t)
 // By the time of the last change, which nobody can set: cp -p and tar give old dates to new files.
 static bool modified_recently(const struct manifest_source *source, const struct stat *st)
 {
-    return age_usec(st->st_ctim) + source->skipped_usec < source->settle_usec;
+    int64_t age = age_usec(st->st_ctim);
+    if (age_usec(source->skipped_at) < age)
+        age += source->skipped_usec;
+    return age < source->settle_usec;
 }
 
 // ---- judging

@@ -133,7 +133,9 @@ struct manifest_source {
     char *state_dir; // NULL: nothing is stored
     char *node_name;
     int64_t rescan_usec, settle_usec;
-    int64_t skipped_usec; // time that did not pass (manifest_source_skip_time())
+    // Time that did not pass (manifest_source_skip_time()), and when that was.
+    int64_t skipped_usec;
+    struct timespec skipped_at;
     struct manifest_source_ops ops;
     void *userdata;
 

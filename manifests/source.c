@@ -202,6 +202,7 @@ monotime manifest_source_last_scan(const struct manifest_source *source)
 void manifest_source_skip_time(struct manifest_source *source, int64_t usec)
 {
     source->skipped_usec += usec;
+    clock_gettime(CLOCK_REALTIME_COARSE, &source->skipped_at); // the clock of the time stamps
     arm_settle_timer(source);
 }
 

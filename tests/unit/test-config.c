@@ -49,9 +49,9 @@ static int teardown(void **state)
 // Flags in one string, separated by blanks.
 static int parse_for(struct fixture *f, const struct config_host *host, const char *flags)
 {
-    char *argv[32] = {"mainstayd"};
-    int argc = 1;
-    _cleanup_free_ char *copy = xstrdup(flags);
+    _cleanup_free_ char *copy = xasprintf("mainstayd %s", flags);
+    char *argv[32];
+    int argc = 0;
     for (char *p = strtok(copy, " "); p; p = strtok(NULL, " "))
         argv[argc++] = p;
     config_free(&f->config);
@@ -385,7 +385,8 @@ static void every_row_is_in_order(void **state)
 static void this_host_has_a_configuration(void **state)
 {
     struct fixture *f = *state;
-    char *argv[] = {"mainstayd", "--hostname-override=n", NULL};
+    char program[] = "mainstayd", flag[] = "--hostname-override=n";
+    char *argv[] = {program, flag, NULL};
     assert_int_equal(config_parse(2, argv, &f->config, &f->err), 0);
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     config_usage_here(&text);
