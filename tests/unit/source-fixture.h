@@ -279,3 +279,39 @@ static inline void assert_state(const struct fixture *f, const char *name,
     struct manifest_status status = status_of(f, name);
     assert_int_equal(status.state, state);
 }
+
+static inline int setup(void **state)
+{
+    alarm(100); // a source that never comes to rest shall not hang the run
+    *state = fixture_new();
+    return 0;
+}
+
+static inline int teardown(void **state)
+{
+    fixture_free(*state);
+    return 0;
+}
+
+static inline struct fixture *running(void **state)
+{
+    struct fixture *f = *state;
+    start_source_at(f, f->dir);
+    settle(f);
+    return f;
+}
+
+static inline void restart(struct fixture *f)
+{
+    stop_source(f);
+    start_source_at(f, f->dir);
+    settle(f);
+}
+
+static inline void make_link(const struct fixture *f, const char *target, const char *name)
+{
+    _cleanup_free_ char *path = in_dir(f, name);
+    assert_int_equal(symlink(target, path), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
