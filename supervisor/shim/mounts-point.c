@@ -43,7 +43,7 @@ static int mirror_link(int from, int to, const char *name)
     return symlinkat(target, to, name) < 0 ? -errno : 0;
 }
 
-static int mirror_entry(const struct mount_plan *plan, int from, int to, const char *name)
+static int mirror_entry(int from, int to, const char *name)
 {
     struct stat st;
     _cleanup_close_ int original = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -51,15 +51,11 @@ static int mirror_entry(const struct mount_plan *plan, int from, int to, const c
         return errno == ENOENT ? 0 : -errno; // it went away meanwhile
     if (S_ISLNK(st.st_mode))
         return mirror_link(from, to, name);
-    _cleanup_close_ int tree = mounts_clone(plan, original);
-    if (tree < 0)
-        return tree;
     _cleanup_close_ int point = make_entry(to, name, S_ISDIR(st.st_mode), st.st_mode & 0777);
-    return point < 0 ? point : mounts_put(plan, tree, point, false);
+    return point < 0 ? point : mounts_bind(original, point);
 }
 
-static int mirror_entries(const struct mount_plan *plan, int from, int to, const char *path,
-                          struct error *err)
+static int mirror_entries(int from, int to, const char *path, struct error *err)
 {
     int copy = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -75,7 +71,7 @@ static int mirror_entries(const struct mount_plan *plan, int from, int to, const
             continue;
         if (++n > MIRROR_ENTRIES_MAX)
             code = error_set(err, E2BIG, "%s has too many entries to be mirrored", path);
-        else if ((code = mirror_entry(plan, from, to, entry->d_name)) < 0)
+        else if ((code = mirror_entry(from, to, entry->d_name)) < 0)
             error_errno(err, code, "cannot mirror %s/%s", path, entry->d_name);
     }
     closedir(dir);
@@ -105,7 +101,7 @@ static int fill_mirror(struct mount_plan *plan, int from, int to, const char *pa
     // In a user namespace the owner may not be mapped; then it stays the container's root.
     if (fchown(dir, st.st_uid, st.st_gid) < 0 && errno != EINVAL && errno != EPERM)
         return error_errno(err, errno, "%s", path);
-    int code = mirror_entries(plan, from, to, path, err);
+    int code = mirror_entries(from, to, path, err);
     if (code < 0)
         return code;
     mounts_add_writable(plan, to);

@@ -126,15 +126,23 @@ int mounts_set_read_only(const struct mount_plan *plan, int fd, bool recursive)
     return mount(NULL, path, NULL, flags, NULL) < 0 ? -errno : 0;
 }
 
+int mounts_bind(int from, int target)
+{
+    char from_path[FD_PATH_SIZE], target_path[FD_PATH_SIZE];
+    return mount(fd_path(from, from_path), fd_path(target, target_path), NULL, MS_BIND | MS_REC,
+                 NULL) < 0
+               ? -errno
+               : 0;
+}
+
 static int put_classic(const struct mount_plan *plan, int tree, int target, bool read_only)
 {
-    char from[FD_PATH_SIZE], to[FD_PATH_SIZE], name[MOUNT_PATH_MAX];
-    if (mount(fd_path(tree, from), fd_path(target, to), NULL, MS_BIND | MS_REC, NULL) < 0)
-        return -errno;
-    if (!read_only)
-        return 0;
+    char path[FD_PATH_SIZE], name[MOUNT_PATH_MAX];
+    int code = mounts_bind(tree, target);
+    if (code < 0 || !read_only)
+        return code;
     // The new mount is on top of what `target` shows: it has to be found again by its name.
-    ssize_t length = readlink(to, name, sizeof(name) - 1);
+    ssize_t length = readlink(fd_path(target, path), name, sizeof(name) - 1);
     if (length < 0)
         return -errno;
     name[length] = '\0';

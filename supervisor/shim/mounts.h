@@ -88,6 +88,9 @@ bool mounts_is_writable(const struct mount_plan *plan, int fd);
 // Mounts a new file system on the directory `target`: mount(2)'s errno.
 int mounts_new(const char *type, int target, unsigned long flags, const char *options);
 
+// Binds what `from` (O_PATH) shows, submounts included, onto `target`, by mount(2) alone.
+int mounts_bind(int from, int target);
+
 // A detached copy of what `fd` (O_PATH) shows, submounts included; classic: a duplicate of `fd`.
 int mounts_clone(const struct mount_plan *plan, int fd);
 
