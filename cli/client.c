@@ -17,6 +17,7 @@ enum {
     ANSWER_MAX =
         64 << 20, // of a JSON answer or a stream's line: an agent that is mad is not trusted
     FDS_MAX = 4,
+    REQUEST_SECONDS = 30, // for a single answer: an agent that hangs is said to hang
 };
 
 #define DEFAULT_SOCKET "/run/mainstay/mainstay.sock"
@@ -277,6 +278,11 @@ static int stream_result(struct stream *stream, CURLcode code, struct error *err
             "the agent at %s closed the connection; did it stop? See `systemctl status "
             "mainstayd`.",
             stream->client->socket);
+    case CURLE_OPERATION_TIMEDOUT:
+        return error_set(err, ENOTCONN,
+                         "the agent at %s did not answer within %ds: it hangs. See `journalctl -u "
+                         "mainstayd -n 50`; its pods live on when it is restarted.",
+                         stream->client->socket, REQUEST_SECONDS);
     default:
         return error_set(err, EPROTO, "cannot understand the agent at %s: %s",
                          stream->client->socket,
@@ -372,6 +378,7 @@ static int request(struct client *client, const char *path, bool post, json_t **
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
     struct stream *stream = stream_add(one, path);
     stream->collect = true;
+    curl_easy_setopt(stream->easy, CURLOPT_TIMEOUT, (long)REQUEST_SECONDS);
     if (post) {
         curl_easy_setopt(stream->easy, CURLOPT_POST, 1L);
         curl_easy_setopt(stream->easy, CURLOPT_POSTFIELDS, "");

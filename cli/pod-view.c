@@ -219,7 +219,7 @@ static void explain_container(const json_t *status, bool init, struct buffer *ou
     else
         buffer_add_str(out, "not started");
     if (json_is_object(last)) {
-        buffer_add_str(out, "; its last run ended with ");
+        buffer_add_str(out, "; its last run: ");
         explain_exit(last, message, out);
     }
     if (field_int(status, "restartCount") > 0)

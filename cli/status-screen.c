@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/string-list.h"
 #include "cli/columns.h"
 #include "cli/duration.h"
@@ -16,6 +17,7 @@ struct screen {
     const struct status_view *view;
     walltime now;
     bool color;
+    int columns;
     struct buffer *out;
 };
 
@@ -37,10 +39,28 @@ static void heading(const struct screen *s, const char *text)
     buffer_add_char(s->out, '\n');
 }
 
-static void safe_line(const struct screen *s, const char *indent, const char *text)
+void status_wrap(const char *text, const char *indent, int columns, struct buffer *out)
+{
+    _cleanup_free_ char *copy = xstrdup(text);
+    char *save = NULL;
+    size_t room = columns > 0 ? (size_t)columns : SIZE_MAX, width = 0;
+    for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        bool breaks = width > 0 && width + 1 + term_width(word) > room;
+        if (width == 0 || breaks) {
+            buffer_printf(out, "%s%s%s", breaks ? "\n" : "", indent, word);
+            width = term_width(indent) + term_width(word);
+        } else {
+            buffer_printf(out, " %s", word);
+            width += 1 + term_width(word);
+        }
+    }
+    buffer_add_char(out, '\n');
+}
+
+static void sentence(const struct screen *s, const char *text)
 {
     _cleanup_free_ char *safe = term_safe(text);
-    buffer_printf(s->out, "%s%s\n", indent, safe);
+    status_wrap(safe, "  ", s->columns, s->out);
 }
 
 static void render_agent(const struct screen *s)
@@ -141,9 +161,9 @@ static void render_refused(const struct screen *s)
             heading(s, "Refused manifests");
         any = true;
         if (json_array_size(findings) == 0)
-            safe_line(s, "  ", field_text_or_empty(manifest, "file"));
+            sentence(s, field_text_or_empty(manifest, "file"));
         for (size_t j = 0; j < json_array_size(findings); j++)
-            safe_line(s, "  ", field_text_or_empty(json_array_get(findings, j), "text"));
+            sentence(s, field_text_or_empty(json_array_get(findings, j), "text"));
     }
 }
 
@@ -154,7 +174,7 @@ static void render_limitations(const struct screen *s)
         return;
     heading(s, "Limitations of this host");
     for (size_t i = 0; i < json_array_size(limitations); i++)
-        safe_line(s, "  ", json_string_value(json_array_get(limitations, i)));
+        sentence(s, json_string_value(json_array_get(limitations, i)));
 }
 
 static void render_advice(const struct screen *s)
@@ -166,7 +186,7 @@ static void render_advice(const struct screen *s)
         return;
     heading(s, "Advice");
     for (char *line = strtok_r(advice.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-        safe_line(s, "  ", line);
+        sentence(s, line);
 }
 
 static void render_events(const struct screen *s)
@@ -192,9 +212,10 @@ static void render_events(const struct screen *s)
     table_render(table, false, s->color, s->out);
 }
 
-void status_render(const struct status_view *view, walltime now, bool color, struct buffer *out)
+void status_render(const struct status_view *view, walltime now, bool color, int columns,
+                   struct buffer *out)
 {
-    const struct screen s = {view, now, color, out};
+    const struct screen s = {view, now, color, columns, out};
     render_agent(&s);
     render_watchers(&s);
     render_directories(&s);

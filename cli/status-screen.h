@@ -16,7 +16,13 @@ struct status_view {
     const json_t *events;    // an array of events, oldest first, for the live screen; or NULL
 };
 
-void status_render(const struct status_view *view, walltime now, bool color, struct buffer *out);
+// `columns`: sentences are broken at this width; 0: never.
+void status_render(const struct status_view *view, walltime now, bool color, int columns,
+                   struct buffer *out);
+
+// Appends the sentence, each of its lines behind `indent`, broken between words so that no line is
+// wider than `columns` (0: not broken) unless a single word is.
+void status_wrap(const char *text, const char *indent, int columns, struct buffer *out);
 
 // The advice alone, one line each without indentation.
 void status_advise(const struct status_view *view, struct buffer *out);

@@ -89,7 +89,10 @@ static int status_once(struct live *live, const struct status_options *options)
         return client_failed(r, live->err);
     _cleanup_buffer_ struct buffer out = BUFFER_EMPTY;
     struct status_view view = view_of(live);
-    status_render(&view, walltime_now(), term_has_color(stdout), &out);
+    int rows, columns;
+    term_size(STDOUT_FILENO, &rows, &columns);
+    status_render(&view, walltime_now(), term_has_color(stdout),
+                  isatty(STDOUT_FILENO) ? columns : 0, &out);
     fwrite(buffer_str(&out), 1, out.len, stdout);
     bool well = field_true(live->status, "live");
     return well ? CLI_DONE : CLI_NO;
@@ -105,7 +108,7 @@ static void draw(const struct live *live)
     if (live->lost)
         buffer_printf(&text, "%sThe agent does not answer; its pods live on. Waiting for it …%s\n",
                       term_begin(TERM_RED, color), term_end(TERM_RED, color));
-    status_render(&view, walltime_now(), color, &text);
+    status_render(&view, walltime_now(), color, columns, &text);
     buffer_add_str(&out, "\033[H");
     status_fit(buffer_str(&text), rows, columns, &out);
     buffer_add_str(&out, "\033[J");

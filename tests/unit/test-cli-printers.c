@@ -115,7 +115,7 @@ static void reasons_are_told(void **state)
     assert_string_equal(
         buffer_str(&out),
         "  Waiting: no CNI\n  container etcd: CrashLoopBackOff: back-off 20s; its last "
-        "run ended with exit status 1; 2 restart(s)\n");
+        "run: exit status 1; 2 restart(s)\n");
     json_decref(pod);
 }
 
@@ -246,6 +246,17 @@ static void advice_fits_the_trouble(void **state)
     json_decref(pods);
 }
 
+static void sentences_are_broken_between_words(void **state)
+{
+    _cleanup_buffer_ struct buffer out = BUFFER_EMPTY;
+    status_wrap("mend it and check it", "  ", 12, &out);
+    status_wrap("averyveryverylongword at the beginning", "  ", 12, &out);
+    status_wrap("not broken at all", "  ", 0, &out);
+    assert_string_equal(buffer_str(&out), "  mend it\n  and check\n  it\n"
+                                          "  averyveryverylongword\n  at the\n  beginning\n"
+                                          "  not broken at all\n");
+}
+
 static void screens_are_cut_to_size(void **state)
 {
     _cleanup_buffer_ struct buffer out = BUFFER_EMPTY;
@@ -269,6 +280,7 @@ int main(void)
         cmocka_unit_test(the_node_comes_from_the_status),
         cmocka_unit_test(advice_fits_the_trouble),
         cmocka_unit_test(screens_are_cut_to_size),
+        cmocka_unit_test(sentences_are_broken_between_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
