@@ -155,6 +155,7 @@ static inline struct shim_spec shell_spec(struct fixture *f, const char *script)
         .oom_score_adj = INT64_MIN,
         .log_path = path_join(f->dir, "pods/etcd/0.log"),
         .exec_output_max = 10 << 10,
+        .new_user_namespace = geteuid() != 0,
     };
     string_list_add(&spec.argv, "/bin/sh");
     string_list_add(&spec.argv, "-c");
