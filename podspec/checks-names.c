@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/macro.h"
+#include "base/process.h"
 #include "base/string-list.h"
 
 enum { CSI_DRIVER_MAX = 63 };
@@ -155,6 +156,13 @@ const char *check_capability(const char *s)
             return NULL;
     return "is not a capability of Linux (\"NET_ADMIN\", \"SYS_TIME\", \"ALL\", see "
            "capabilities(7))";
+}
+
+const char *check_signal(const char *s)
+{
+    return str_starts_with(s, "SIG") && signal_from_name(s) > 0
+               ? NULL
+               : "must be the name of a signal (\"SIGTERM\", \"SIGUSR1\")";
 }
 
 // "metadata.labels['x']": the length of the path before the subscript, and the subscript; 0 where

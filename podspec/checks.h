@@ -25,6 +25,7 @@ const char *check_api_version(const char *s); // "v1", "apps/v1"
 const char *check_timestamp(const char *s);   // RFC 3339
 const char *check_image(const char *s);       // no blanks around it, nothing that cannot be a name
 const char *check_capability(const char *s);
+const char *check_signal(const char *s); // "SIGUSR1"
 
 const char *check_absolute_path(const char *s);      // starts with '/'
 const char *check_host_path(const char *s);          // absolute, no ".." element

@@ -42,7 +42,7 @@ static const struct field_schema pod_spec_fields[] = {
     ROW_STRING(pod_spec, restartPolicy, .default_value = "Always",
                .values = ONE_OF("Always", "OnFailure", "Never"),
                .doc = "Whether containers that have exited are started again."),
-    ROW_INT_PTR(pod_spec, terminationGracePeriodSeconds, .min = 0, .max = INT64_MAX,
+    ROW_INT_PTR(pod_spec, terminationGracePeriodSeconds, .min = 0, .max = INT32_MAX,
                 .default_value = "30",
                 .doc = "Seconds from SIGTERM (or the preStop hook) to SIGKILL."),
     ROW_INT_PTR(pod_spec, activeDeadlineSeconds, .min = 1, .max = INT32_MAX,

@@ -42,7 +42,7 @@ static const struct field_schema grpc_action_fields[] = {
 TYPE(grpc_action, "GRPCAction", "Ask a gRPC server for its health; SERVING is success.");
 
 static const struct field_schema sleep_action_fields[] = {
-    ROW_INT(sleep_action, seconds, .required = true, .min = 1, .max = INT64_MAX,
+    ROW_INT(sleep_action, seconds, .required = true, .min = 1, .max = INT32_MAX,
             .doc = "How long to wait, at most the termination grace period."),
 };
 TYPE(sleep_action, "SleepAction", "Wait.");
@@ -63,7 +63,7 @@ static const struct field_schema probe_fields[] = {
                    "liveness and startup probes."),
     ROW_INT(probe, failureThreshold, .min = 0, .max = INT32_MAX, .default_value = "3",
             .doc = "Failures in a row, after a success, that count as failure."),
-    ROW_INT_PTR(probe, terminationGracePeriodSeconds, .min = 1, .max = INT64_MAX,
+    ROW_INT_PTR(probe, terminationGracePeriodSeconds, .min = 1, .max = INT32_MAX,
                 .doc = "The grace period when this probe's failure stops the container; the pod's "
                        "where unset."),
 };
@@ -89,8 +89,7 @@ static const struct field_schema lifecycle_fields[] = {
     ROW_STRUCT_PTR(lifecycle, preStop, lifecycle_handler,
                    .doc = "Done before the container is told to stop; its time counts towards the "
                           "grace period."),
-    ROW_STRING(lifecycle, stopSignal,
-               REPORTED("containers are stopped with SIGTERM by this release"),
-               .doc = "The signal that stops the container, such as SIGUSR1."),
+    ROW_STRING(lifecycle, stopSignal, .check = check_signal,
+               .doc = "The signal that stops the container, such as SIGUSR1; SIGTERM where unset."),
 };
 TYPE(lifecycle, "Lifecycle", "Hooks at the start and the stop of a container.");

@@ -104,16 +104,15 @@ static const struct field_schema pod_security_context_fields[] = {
                REPORTED("groups of the image are never added by this release, as under Strict"),
                .doc = "Whether groups that the image names are added (Merge) or not (Strict)."),
     ROW_INT_PTR(pod_security_context, fsGroup, .min = 0, .max = INT32_MAX,
-                REPORTED("volumes keep their owner, and the group is not added to the processes' "
-                         "groups; use supplementalGroups"),
-                .doc = "The group that owns the pod's volumes."),
+                .doc = "The group that owns emptyDir and downwardAPI volumes and that all "
+                       "containers belong to; hostPath volumes keep theirs."),
     ROW_LIST(pod_security_context, sysctls, sysctl, .patch_key = "name",
              REPORTED("kernel parameters are not set by this release; set them on the host"),
              .doc = "Kernel parameters of the pod's namespaces."),
-    ROW_STRING(pod_security_context, fsGroupChangePolicy,
+    ROW_STRING(pod_security_context, fsGroupChangePolicy, IGNORED,
                .values = ONE_OF("OnRootMismatch", "Always"),
-               REPORTED("fsGroup is not honoured by this release"),
-               .doc = "When files get the group that fsGroup names."),
+               .doc = "When files of persistent volumes get the group that fsGroup names; other "
+                      "volumes get it when they are made."),
     ROW_STRUCT_PTR(pod_security_context, seccompProfile, seccomp_profile, REPORTED(SECCOMP_NOTE),
                    .doc = "The system call filter of containers that set none."),
     ROW_STRUCT_PTR(pod_security_context, appArmorProfile, app_armor_profile,

@@ -29,8 +29,8 @@ static const struct field_schema empty_dir_volume_source_fields[] = {
     ROW_STRING(empty_dir_volume_source, medium, .check = check_empty_dir_medium,
                .doc = "Memory for a tmpfs; the node's disk where unset."),
     ROW_QUANTITY(empty_dir_volume_source, sizeLimit,
-                 REPORTED("the size is not limited by this release"),
-                 .doc = "How large the volume may grow."),
+                 .doc = "How large a volume in memory may grow. On the node's disk it is reported: "
+                        "this release does not limit it there."),
 };
 TYPE(empty_dir_volume_source, "EmptyDirVolumeSource",
      "An empty directory that lives as long as the pod.");

@@ -71,6 +71,8 @@ static void good_manifests_have_no_findings(void **state)
     static const struct example examples[] = {
         {SPEC(""), NULL, NULL},
         {SPEC("dnsPolicy: Default"), NULL, NULL},
+        {CONTAINER("lifecycle: {stopSignal: SIGUSR1}"), NULL, NULL},
+        {VOLUMES("{name: v, emptyDir: {sizeLimit: 1Gi, medium: Memory}}"), NULL, NULL},
         {CONTAINER("resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: 1}}"), NULL, NULL},
         {CONTAINER("ports: [{containerPort: 80, name: http}, {containerPort: 81, name: b}]"), NULL,
          NULL},
@@ -350,6 +352,8 @@ static void what_is_not_honoured_is_said(void **state)
          "spec.containers[0].securityContext.procMount", "Default"},
         {CONTAINER("resources: {limits: {ephemeral-storage: 1Gi}}"),
          "spec.containers[0].resources.limits[ephemeral-storage]", "only cpu and memory"},
+        {VOLUMES("{name: v, emptyDir: {sizeLimit: 1Gi}}"), "spec.volumes[0].emptyDir.sizeLimit",
+         "not limited"},
         {PROBE("httpGet: {port: web}"), "spec.containers[0].livenessProbe.httpGet.port",
          "no port named"},
         {CONTAINER("securityContext: {runAsUser: 0, runAsNonRoot: true}"),
