@@ -71,6 +71,7 @@ int environment_field(const struct environment *env, const struct object_field_s
         {"metadata.namespace", meta->namespace},
         {"metadata.uid", meta->uid},
         {"spec.nodeName", env->pod->spec.nodeName ? env->pod->spec.nodeName : env->node_name},
+        {"spec.host", env->pod->spec.nodeName ? env->pod->spec.nodeName : env->node_name},
         {"spec.serviceAccountName", env->pod->spec.serviceAccountName},
         {"status.hostIP", env->node_ip},
         {"status.hostIPs", env->node_ip},
