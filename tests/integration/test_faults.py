@@ -82,16 +82,16 @@ class Faults(harness.AgentTest):
         """The component runs on, and what was lost is counted in the log itself."""
         agent = self.agent()
         logs = agent.path("logs")
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", logs],
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", logs],
                           capture_output=True).returncode:
             self.skipTest("tmpfs cannot be mounted here")
         self.addCleanup(subprocess.run, ["umount", "-l", logs])
         ballast = os.path.join(logs, "ballast")
         with open(ballast, "wb") as f:
-            f.write(b"x" * 200 * 1024)
+            f.write(b"x" * ((2 << 20) - 65536))
         fifo = agent.path("fifo")
         os.mkfifo(fifo)
-        agent.drop("f.yaml", pod_yaml("f", ["sh", "-c", f"{COMPONENT} flood 400000 exit 0; "
+        agent.drop("f.yaml", pod_yaml("f", ["sh", "-c", f"{COMPONENT} flood 4000000 exit 0; "
                                             f"read x < {fifo}; {COMPONENT} lines 3 0 exit 0; "
                                             "exec sleep 1000"]))
         pid = pid_of(agent.wait_ready_pod("f"))
