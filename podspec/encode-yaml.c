@@ -195,16 +195,19 @@ static void write_member(const struct writer *w, const json_t *value, int depth)
 
 static void write_key(const struct writer *w, const char *key, int depth)
 {
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    const struct writer as_text = {&text, w->sorted};
     size_t n = strlen(key);
-    bool is_long = n > SIMPLE_KEY_MAX;
+    if (has_special(key, n, '\0') || scalar_needs_quotes(key))
+        write_double_quoted(&as_text, key, n);
+    else if (is_plain(key, n))
+        buffer_add_str(&text, key);
+    else
+        write_single_quoted(&as_text, key);
+    bool is_long = text.len > SIMPLE_KEY_MAX;
     if (is_long)
         buffer_add_str(w->out, "? ");
-    if (has_special(key, n, '\0') || scalar_needs_quotes(key))
-        write_double_quoted(w, key, n);
-    else if (is_plain(key, n))
-        buffer_add_str(w->out, key);
-    else
-        write_single_quoted(w, key);
+    buffer_add(w->out, text.data, text.len);
     if (is_long) {
         buffer_add_char(w->out, '\n');
         indent(w, depth);

@@ -188,12 +188,12 @@ static int read_file(const struct input *in, struct yaml_tree *tree)
 int yaml_tree_parse(const char *file, const void *data, size_t size, struct yaml_tree **ret,
                     struct diag_list *diags)
 {
-    struct input in = {.file = file, .data = data, .size = size, .diags = diags};
+    struct input in = {.file = file, .data = data ? data : "", .size = size, .diags = diags};
     size_t errors_before = diags->errors;
     int r = check_input(&in);
     if (r < 0)
         return r;
-    if (size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) { // a byte order mark is no column
+    if (size >= 3 && memcmp(in.data, "\xef\xbb\xbf", 3) == 0) { // a byte order mark is no column
         in.data += 3;
         in.size -= 3;
     }

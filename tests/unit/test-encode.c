@@ -193,6 +193,10 @@ static void every_string_survives(void **state)
     for (int i = 0; i < 3000; i++)
         buffer_add_char(&longer, (char)('a' + i % 26));
     assert_string_survives(buffer_str(&longer)); // also as a key
+    buffer_truncate(&longer, 0);
+    for (int i = 0; i < 600; i++)
+        buffer_add_char(&longer, '\t'); // twice as long when it is written
+    assert_string_survives(buffer_str(&longer));
     buffer_free(&longer);
 }
 

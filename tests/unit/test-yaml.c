@@ -89,6 +89,8 @@ static void documents_may_be_empty(void **state)
         assert_int_equal(parse(&p, texts[i]), 0);
         assert_int_equal(yaml_tree_documents(p.tree), 0);
     }
+    _cleanup_parsed_ struct parsed nothing;
+    assert_int_equal(parse_bytes(&nothing, NULL, 0), 0); // what an empty buffer holds
     _cleanup_parsed_ struct parsed p;
     assert_int_equal(parse(&p, "---\n---\n~\n---\nx\n...\n"), 0);
     assert_int_equal(yaml_tree_documents(p.tree), 3);
