@@ -95,7 +95,7 @@ static char *try_base(const char *mount, const char *below, const char *name)
 {
     _cleanup_free_ char *parent = path_join(mount, below + strspn(below, "/"));
     _cleanup_free_ char *base = path_join(parent, name);
-    if (mkdir(base, 0755) < 0 && errno != EEXIST)
+    if (fs_mkdir_parents(AT_FDCWD, base, 0755) < 0)
         return NULL;
     _cleanup_free_ char *procs = path_join(base, "cgroup.procs");
     return access(base, W_OK | X_OK) == 0 && access(procs, W_OK) == 0 ? TAKE_PTR(base) : NULL;
@@ -125,6 +125,21 @@ static void enable(const char *dir, const char *controller)
     (void)cgroup_write(dir, "cgroup.subtree_control", value); // what came of it is read afterwards
 }
 
+// From the directory in which ours was made down to ours, whose name may have several parts.
+static void enable_down_to(const char *base, const char *name)
+{
+    _cleanup_free_ char *dir = xstrdup(base);
+    for (char *end = dir + strlen(base) - strlen(name) - 1; end; end = strchr(end + 1, '/')) {
+        char saved = *end;
+        *end = '\0';
+        for (int i = 0; i < CGROUP_FREEZER; i++)
+            enable(dir, controller_names[i]);
+        *end = saved;
+    }
+    for (int i = 0; i < CGROUP_FREEZER; i++)
+        enable(base, controller_names[i]);
+}
+
 static bool has_word(const char *words, const char *word)
 {
     size_t length = strlen(word);
@@ -146,11 +161,7 @@ static void open_v2(struct cgroup_tree *tree, const struct mount *mount, const c
     _cleanup_free_ char *freeze_file = path_join(tree->v2, "cgroup.freeze");
     tree->v2_kill = access(kill_file, W_OK) == 0;
     tree->v2_freeze = access(freeze_file, W_OK) == 0;
-    _cleanup_free_ char *parent = xstrndup(tree->v2, (size_t)(path_base(tree->v2) - tree->v2 - 1));
-    for (int i = 0; i < CGROUP_FREEZER; i++) {
-        enable(parent, controller_names[i]);
-        enable(tree->v2, controller_names[i]);
-    }
+    enable_down_to(tree->v2, name);
     _cleanup_free_ char *enabled = cgroup_read(tree->v2, "cgroup.subtree_control");
     for (int i = 0; i < CGROUP_FREEZER; i++)
         tree->v2_controls[i] = has_word(enabled, controller_names[i]);
@@ -193,7 +204,8 @@ static void describe(struct cgroup_tree *tree)
 int cgroup_tree_open_from(const char *mountinfo, const char *membership, const char *name,
                           struct cgroup_tree **ret, struct error *err)
 {
-    if (!path_is_name(name))
+    _cleanup_free_ char *guarded = xasprintf("/%s", name);
+    if (!*name || *name == '/' || str_ends_with(name, "/") || !path_is_clean_absolute(guarded))
         return error_set(err, EINVAL, "\"%s\" cannot be the name of a cgroup", name);
     struct cgroup_tree *tree = xcalloc(1, sizeof(*tree));
     _cleanup_free_ char *copy = xstrdup(mountinfo);

@@ -17,6 +17,7 @@ enum {
     FILE_NAME_MAX = 255,     // ext4, K/kuberuntime/legacy.go
     TERMINATION_MAX = 4096,  // K/kuberuntime: MaxContainerTerminationMessageLength
     TERMINATION_MODE = 0666, // whoever the container runs as may write it
+    PRIVATE_MODE = 0700,     // but others on the node do not get there
 };
 
 char *container_spec_log_dir(const struct container_spec_options *options, const struct pod *pod)
@@ -128,24 +129,32 @@ static int make_log(const struct container_spec_options *options, const struct p
     return 0;
 }
 
-static int make_termination_file(const struct container *container, struct shim_spec *spec,
+static int make_termination_file(const struct container_spec_options *options,
+                                 const struct container *container, struct shim_spec *spec,
                                  char *file, struct error *err)
 {
+    _cleanup_free_ char *all = path_join(options->run_dir, "termination");
     spec->termination_path = xstrdup(container->terminationMessagePath);
     spec->termination_file = file;
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-    int code = fs_mkdir_parents_of(AT_FDCWD, file);
+    int code = fs_mkdir_parents(AT_FDCWD, all, PRIVATE_MODE);
+    if (code == 0)
+        code = fs_mkdir_parents_of(AT_FDCWD, file);
     _cleanup_close_ int fd = code < 0 ? -1 : open(file, flags, TERMINATION_MODE);
     if (fd >= 0 && fchmod(fd, TERMINATION_MODE) == 0)
         return 0;
     return error_errno(err, code < 0 ? code : errno, "cannot make %s", file);
 }
 
-static int make_layers(const char *instance, struct shim_spec *spec, struct error *err)
+static int make_layers(const struct container_spec_options *options, const char *instance,
+                       struct shim_spec *spec, struct error *err)
 {
+    _cleanup_free_ char *pods = path_join(options->root_dir, "pods");
     spec->root_upper = path_join(instance, "upper");
     spec->root_work = path_join(instance, "work");
-    int code = fs_mkdir_parents(AT_FDCWD, spec->root_upper, 0755);
+    int code = fs_mkdir_parents(AT_FDCWD, pods, PRIVATE_MODE);
+    if (code == 0)
+        code = fs_mkdir_parents(AT_FDCWD, spec->root_upper, 0755);
     if (code == 0)
         code = fs_mkdir_parents(AT_FDCWD, spec->root_work, 0700);
     return code < 0 ? error_errno(err, code, "cannot make the layers in %s", instance) : 0;
@@ -157,12 +166,13 @@ int container_spec_make_files(const struct container_spec_options *options, cons
 {
     int code = make_log(options, pod, container, restart_count, spec, err);
     if (code == 0 && !str_empty(container->terminationMessagePath))
-        code = make_termination_file(
-            container, spec, termination_file(options, pod, container->name, restart_count), err);
+        code = make_termination_file(options, container, spec,
+                                     termination_file(options, pod, container->name, restart_count),
+                                     err);
     if (code == 0 && spec->root_kind == SHIM_ROOT_OVERLAY) {
         _cleanup_free_ char *instance =
             container_spec_instance_dir(options, pod, container->name, restart_count);
-        code = make_layers(instance, spec, err);
+        code = make_layers(options, instance, spec, err);
     }
     return code;
 }

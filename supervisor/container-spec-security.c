@@ -60,7 +60,9 @@ static void set_ids(const struct container_spec_options *options,
     struct container_user user;
     spec->run_as_user = choose(own ? own->runAsUser : NULL, pod ? pod->runAsUser : NULL);
     spec->run_as_group = choose(own ? own->runAsGroup : NULL, pod ? pod->runAsGroup : NULL);
-    container_user_find(root, MAX(spec->run_as_user, 0), &user);
+    // An ordinary user's container runs as that user, whatever it is called inside.
+    int64_t own_uid = options->unprivileged ? geteuid() : 0;
+    container_user_find(root, spec->run_as_user >= 0 ? spec->run_as_user : own_uid, &user);
     // Without a group, the user's own one, as runtimes do.
     if (spec->run_as_group < 0 && spec->run_as_user >= 0)
         spec->run_as_group = user.gid;

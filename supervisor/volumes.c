@@ -39,6 +39,16 @@ static char *memory_dir(const struct volumes_options *options, const char *uid)
     return xasprintf("%s/memory/%s", options->run_dir, uid);
 }
 
+// The directory of a volume. What is above is closed to everyone else on the node, for a volume may
+// be writable for all.
+static int make_dir(const struct volumes_options *options, const char *dir, mode_t mode)
+{
+    _cleanup_free_ char *pods = path_join(options->root_dir, "pods");
+    _cleanup_free_ char *memory = path_join(options->run_dir, "memory");
+    int code = fs_mkdir_parents(AT_FDCWD, str_starts_with(dir, memory) ? memory : pods, 0700);
+    return code < 0 ? code : fs_mkdir_parents(AT_FDCWD, dir, mode);
+}
+
 // ---- emptyDir ----
 
 static bool is_mount_point(const char *path)
@@ -85,7 +95,7 @@ static int make_empty_dir(const struct preparation *p, const struct volume *volu
                                    ? path_join(base, volume->name)
                                    : volumes_dir(p->options, uid, empty_dir_plugin, volume->name);
     bool fresh = access(dir, F_OK) < 0;
-    int code = fs_mkdir_parents(AT_FDCWD, dir, 0777);
+    int code = make_dir(p->options, dir, 0777);
     if (code == 0 && memory && !p->options->unprivileged)
         code = mount_memory(volume, dir);
     if (code == 0 && fresh)
@@ -132,7 +142,7 @@ static int make_written(const struct preparation *p, const struct volume *volume
     bool downward = volume->downwardAPI != NULL;
     _cleanup_free_ char *dir = volumes_dir(p->options, p->pod->metadata.uid,
                                            downward ? "downward-api" : "projected", volume->name);
-    int code = fs_mkdir_parents(AT_FDCWD, dir, 0755);
+    int code = make_dir(p->options, dir, 0755);
     if (code < 0)
         return error_errno(err, code, "volume %s: %s", volume->name, dir);
     code = downward ? volumes_write_downward(p->pod, p->container, volume, dir, err)
@@ -154,7 +164,7 @@ static int make_absent(const struct preparation *p, const struct volume *volume,
                          volume->name, kind, name ? name : "");
     _cleanup_free_ char *dir =
         volumes_dir(p->options, p->pod->metadata.uid, "absent", volume->name);
-    int code = fs_mkdir_parents(AT_FDCWD, dir, 0755);
+    int code = make_dir(p->options, dir, 0755);
     if (code < 0)
         return error_errno(err, code, "volume %s: %s", volume->name, dir);
     *ret = TAKE_PTR(dir);

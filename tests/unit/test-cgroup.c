@@ -62,7 +62,7 @@ static void hosts_without_cgroups_say_so(void **state)
     assert_int_equal(cgroup_populated(&none), 0);
     assert_int_equal(cgroup_kill(&none), 0);
     cgroup_tree_free(tree);
-    assert_int_equal(cgroup_tree_open_from("", "", "a/b", &tree, &err), -EINVAL);
+    assert_int_equal(cgroup_tree_open_from("", "", "a/../b", &tree, &err), -EINVAL);
     error_clear(&err);
 }
 
@@ -275,14 +275,15 @@ static void everything_is_set_where_v2_has_it(void **state)
     struct fixture f = {0};
     assert_non_null(mkdtemp(dir));
     // What is written goes over the start of a plain file, hence the room.
-    put(dir, "base/cgroup.subtree_control", "          cpu memory\n");
-    put(dir, "base/cgroup.procs", "");
-    put(dir, "base/cgroup.kill", "");
-    put(dir, "base/cgroup.freeze", "");
+    put(dir, "base/agent/cgroup.subtree_control", "          cpu memory\n");
+    put(dir, "base/agent/cgroup.procs", "");
+    put(dir, "base/agent/cgroup.kill", "");
+    put(dir, "base/agent/cgroup.freeze", "");
     _cleanup_free_ char *mounts =
         xasprintf("30 20 0:26 / %s rw,nosuid shared:4 - cgroup2 cgroup2 rw\n", dir);
     assert_int_equal(
-        cgroup_tree_open_from(mounts, "0::/system.slice/x.service\n", "base", &tree, NULL), 0);
+        cgroup_tree_open_from(mounts, "0::/system.slice/x.service\n", "base/agent", &tree, NULL),
+        0);
     assert_non_null(strstr(cgroup_tree_describe(tree), "(kill, freeze, cpu, memory)"));
 
     struct pod *pod = make_pod();
