@@ -10,7 +10,7 @@
 // Decodes `value` into *object (zeroed by the caller, who frees it with schema_clear() in any
 // case), records the place of every field below `path` ("" for the root), checks each field by its
 // row, and then fills in the defaults of the rows. A null is a field that is not set, as in the
-// kubelet; inside lists and maps of strings it is the empty string. Returns 0, or -EINVAL with
-// findings.
+// kubelet; inside lists and maps of strings it is the empty string. Lists of structs have at most
+// 1000 items. Returns 0, or -EINVAL with findings.
 int decode_object(const struct type_schema *type, const struct yaml_value *value, void *object,
                   const char *path, struct podspec_places *places, struct diag_list *diags);
