@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/process.h"
 #include "base/string-list.h"
 #include "supervisor/shim/container-internal.h"
 #include "supervisor/shim/container.h"
@@ -97,7 +98,10 @@ _Noreturn static void help(struct exec_context *c)
     if (pid == 0)
         run(c);
     if (pid < 0) {
-        code = error_errno(&err, errno, "cannot make a process in the container");
+        // A PID namespace whose first process is gone answers ENOMEM (pid_namespaces(7)).
+        code = errno == ENOMEM && process_exited(c->child->pidfd)
+                   ? error_set(&err, ESRCH, "the container is not running")
+                   : error_errno(&err, errno, "cannot make a process in the container");
         fail(c, START_REASON_START, code, &err);
     }
     pid_t made = (pid_t)pid;
