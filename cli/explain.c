@@ -18,6 +18,28 @@ static const struct option explain_options[] = {
     COMMON_OPTIONS(explain_options),
 };
 
+// Where this agent departs from the kubelet on purpose: what whoever knows the kubelet must hear.
+static const char differences[] =
+    "Where this agent departs from the kubelet, on purpose:\n"
+    "\n"
+    "  A manifest that no longer parses or validates stops nothing: the last good one keeps\n"
+    "  running, and the refusal names file, line, column and field.\n"
+    "\n"
+    "  Only *.yaml, *.yml and *.json without a leading dot are manifests, so a backup copy is "
+    "none.\n"
+    "  Two files that claim one pod are a conflict: it is reported, and what runs keeps running.\n"
+    "\n"
+    "  A field that nobody knows is an error that suggests the nearest known name; one that this\n"
+    "  release does not honour is refused or warned about by name. Neither is dropped in silence.\n"
+    "\n"
+    "  All documents of a file count, not the first alone. A key that stands twice is an error.\n"
+    "\n"
+    "  The old instance of a pod is proven gone (its processes, its cgroup) before a new one "
+    "starts.\n"
+    "\n"
+    "  An image is a directory below the agent's root, or the host's own program; nothing is "
+    "pulled.\n";
+
 static int cmd_explain(int argc, char **argv)
 {
     struct explain_options options = {0};
@@ -29,6 +51,10 @@ static int cmd_explain(int argc, char **argv)
         return status;
     if (rest.n != 1)
         return command_usage_error(&command_explain, "say which field: mainstay explain pod.spec");
+    if (str_equal(rest.arguments[0], "differences")) {
+        fputs(differences, stdout);
+        return CLI_DONE;
+    }
     int r = podspec_explain(rest.arguments[0], options.recursive, &out, &err);
     if (r < 0)
         return client_failed(r, &err);
@@ -40,13 +66,14 @@ const struct command command_explain = {
     .name = "explain",
     .group = "Help",
     .summary = "Say what a field of a manifest means here",
-    .usage = "pod.spec.FIELD… [--recursive]",
+    .usage = "pod.spec.FIELD…|differences [--recursive]",
+    .description = "`mainstay explain differences` says where this agent departs from the kubelet.",
     .examples = "  mainstay explain pod.spec.containers.livenessProbe\n"
                 "  mainstay explain pod.spec.volumes --recursive",
     .options = explain_options,
     .n_options = ARRAY_SIZE(explain_options),
     .argument = ARGUMENT_WORDS,
-    .words =
-        (const char *const[]){"pod", "pod.spec", "pod.spec.containers", "pod.spec.volumes", NULL},
+    .words = (const char *const[]){"pod", "pod.spec", "pod.spec.containers", "pod.spec.volumes",
+                                   "differences", NULL},
     .run = cmd_explain,
 };

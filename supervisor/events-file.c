@@ -17,6 +17,7 @@
 #include "supervisor/json-text.h"
 
 enum { LINE_MAX_SIZE = 64 << 10, LOAD_MAX = EVENTS_FILE_MAX + LINE_MAX_SIZE };
+#define ID_MAX ((json_int_t)1 << 53) // a larger one is damage, not history
 
 struct event_file {
     char *path, *old_path;
@@ -72,7 +73,7 @@ static bool parse_line(const json_t *o, struct event *ret)
     };
     if (!ret->message)
         ret->message = (char *)"";
-    return id > 0 && count > 0 && count <= UINT32_MAX && ret->reason;
+    return id > 0 && id < ID_MAX && count > 0 && count <= UINT32_MAX && ret->reason;
 }
 
 // ---- reading ----

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     event_add(log, (struct event_object){0}, EVENT_NORMAL, "Fuzzed", "x");
     event_log_free(log);
     log = event_log_open(path, "n1");
-    if (event_log_newest(log) != newest + 1)
+    if (newest < (uint64_t)1 << 52 && event_log_newest(log) != newest + 1)
         abort();
     event_log_free(log);
     return 0;

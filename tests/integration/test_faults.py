@@ -15,6 +15,16 @@ def shim_of(pid):
         return int(f.read().rsplit(")", 1)[1].split()[1])
 
 
+def fill(path):
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(fd, b"x" * 4096)
+    except OSError:
+        pass
+    os.close(fd)
+
+
 class Faults(harness.AgentTest):
     def test_a_shim_killed(self):
         agent = self.agent()
@@ -124,13 +134,7 @@ class Faults(harness.AgentTest):
         agent.start()
         agent.drop("a.yaml", pod_yaml("a", [COMPONENT]))
         pid = pid_of(agent.wait_ready_pod("a"))
-        with open(os.path.join(root, "ballast"), "wb") as f:
-            try:
-                while True:
-                    f.write(b"x" * 4096)
-                    f.flush()
-            except OSError:
-                pass
+        fill(os.path.join(root, "ballast"))
         os.kill(pid, signal.SIGKILL)
         pod = agent.wait_ready_pod("a", restarts=1)
         agent.wait_event("StateNotSaved", "a")

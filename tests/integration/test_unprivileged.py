@@ -93,10 +93,23 @@ class Unprivileged(harness.AgentTest):
         limitations = " ".join(agent.get("/mainstay/v1/status")["limitations"])
         self.assertIn("ordinary user", limitations)
         self.assertTrue(agent.events("HostLimitation"))
-        agent.drop("r.yaml", pod_yaml("r", [agent.component],
-                                      container_extra="    securityContext: {runAsUser: 12345}\n"))
+        volumes = "  volumes:\n  - name: v\n    hostPath: {path: /root-of-somebody/else, type: DirectoryOrCreate}\n"
+        agent.drop("r.yaml", pod_yaml("r", [agent.component], volumes,
+                                      "    volumeMounts: [{name: v, mountPath: /mnt}]\n"))
         event = agent.wait_event_of({"Failed"})
-        self.assertRegex(event["message"], "(user|12345)")
+        self.assertRegex(event["message"], "/root-of-somebody.*Permission denied")
+
+    def test_run_as_user_is_a_number_inside(self):
+        agent = self.user_agent()
+        agent.drop("r.yaml", pod_yaml("r", ["sh", "-c", "id -u > " + agent.path("uid") + "; exec sleep 1000"],
+                                      container_extra="    securityContext: {runAsUser: 12345}\n"))
+        pod = agent.wait_ready_pod("r")
+        agent.remove("r.yaml")
+        agent.wait_gone("r")
+        with open(agent.path("uid")) as f:
+            self.assertEqual(f.read(), "12345\n")
+        self.assertTrue(pid_of(pod))
+
 
 
 if __name__ == "__main__":

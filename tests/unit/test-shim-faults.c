@@ -275,6 +275,95 @@ static void an_agent_killed_at_any_moment_loses_nothing(void **state)
     prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+// A cgroup of the test's own below the first of the hierarchies that can be written; NULL for none.
+static char *make_cgroup(const char *const *hierarchies, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *dir = xasprintf("%s/test-shim-%d", hierarchies[i], (int)getpid());
+        _cleanup_free_ char *procs = path_join(hierarchies[i], "cgroup.procs");
+        if (access(procs, F_OK) == 0 && mkdir(dir, 0755) == 0)
+            return dir;
+        free(dir);
+    }
+    return NULL;
+}
+
+static void kill_in_cgroup(struct fixture *f, const char *dir)
+{
+    _cleanup_seen_ struct seen seen = {0};
+    make_fifo(f, "held");
+    _cleanup_free_ char *held = path_join(f->dir, "held");
+    _cleanup_free_ char *script =
+        xasprintf("(setsid sh -c 'exec 8>%s; sleep 1000' &) ; exec sleep 1000", held);
+    struct shim_spec spec = shell_spec(f, script);
+    string_list_add(&spec.cgroup_dirs, dir);
+    struct shim_link *link = start(f, &spec, &seen);
+    shim_spec_free(&spec);
+    int fifo = open(held, O_RDONLY | O_CLOEXEC);
+    assert_true(fifo >= 0);
+    assert_int_equal(shim_link_kill(link), 0);
+    await(f, &seen.over);
+    assert_true(seen.exit.signaled && !seen.exit.oom_killed);
+    assert_int_equal(seen.exit.exit_code, SIGKILL);
+    char byte;
+    assert_int_equal(read(fifo, &byte, 1), 0); // the end: the daemon is gone too
+    close(fifo);
+    forget(f, link);
+    unlink(held);
+    while (rmdir(dir) < 0 && errno == EBUSY) // until the last one is reaped
+        sched_yield();
+}
+
+// With cgroup.kill where there is a v2 tree, and by the list of a v1 hierarchy.
+static void kill_takes_the_whole_cgroup(void **state)
+{
+    static const char *const v2[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
+    static const char *const v1[] = {"/sys/fs/cgroup/pids", "/sys/fs/cgroup/freezer"};
+    struct fixture *f = *state;
+    _cleanup_free_ char *first = make_cgroup(v2, ARRAY_SIZE(v2));
+    _cleanup_free_ char *second = make_cgroup(v1, ARRAY_SIZE(v1));
+    if (first)
+        kill_in_cgroup(f, first);
+    if (second)
+        kill_in_cgroup(f, second);
+    if (!first && !second) {
+        print_message("skipped: no cgroup may be made here\n");
+        skip();
+    }
+}
+
+static void a_lack_of_memory_is_told(void **state)
+{
+    static const char *const hierarchies[] = {"/sys/fs/cgroup/memory", "/sys/fs/cgroup"};
+    static const char *const limits[] = {"memory.limit_in_bytes", "memory.max"};
+    struct fixture *f = *state;
+    _cleanup_seen_ struct seen seen = {0};
+    _cleanup_free_ char *dir = make_cgroup(hierarchies, ARRAY_SIZE(hierarchies));
+    bool limited = false;
+    struct shim_spec spec = shell_spec(f, "exec tail /dev/zero");
+    for (size_t i = 0; dir && i < ARRAY_SIZE(limits) && !limited; i++) {
+        _cleanup_free_ char *limit = path_join(dir, limits[i]);
+        _cleanup_close_ int fd = open(limit, O_WRONLY | O_CLOEXEC);
+        limited = fd >= 0 && write(fd, "16777216", 8) == 8;
+    }
+    if (!limited) {
+        if (dir)
+            rmdir(dir);
+        shim_spec_free(&spec);
+        print_message("skipped: no memory cgroup may be made here\n");
+        skip();
+    }
+    string_list_add(&spec.cgroup_dirs, dir);
+    struct shim_link *link = start(f, &spec, &seen);
+    shim_spec_free(&spec);
+    await(f, &seen.over);
+    assert_true(seen.exit.signaled && seen.exit.oom_killed);
+    assert_int_equal(seen.exit.exit_code, SIGKILL);
+    forget(f, link);
+    while (rmdir(dir) < 0 && errno == EBUSY)
+        sched_yield();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +376,8 @@ int main(void)
         shim_test(lines_go_to_the_journal_too),
         shim_test(a_full_run_directory_does_not_hide_the_exit),
         shim_test(an_agent_killed_at_any_moment_loses_nothing),
+        shim_test(kill_takes_the_whole_cgroup),
+        shim_test(a_lack_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
