@@ -22,7 +22,7 @@ enum { MANIFEST_MODE = 0600 }; // as kubeadm writes them
 struct apply_options {
     struct common_options common;
     bool wait;
-    int64_t timeout_nsec;
+    int64_t timeout_nsec, settle_nsec;
 };
 
 static const struct option apply_options[] = {
@@ -30,6 +30,9 @@ static const struct option apply_options[] = {
              .help = "Return when the pods are ready, or say exactly why they are not"),
     OPT_DURATION(apply_options, timeout_nsec, .name = "timeout", .argument = "DURATION",
                  .help = "With --wait: give up after this time (default 2m)"),
+    OPT_DURATION(apply_options, settle_nsec, .name = "settle", .argument = "DURATION",
+                 .help =
+                     "With --wait: ready is who stays so this long without a restart (default 2s)"),
     COMMON_OPTIONS(apply_options),
 };
 
@@ -207,7 +210,8 @@ static int wait_ready(const struct apply *apply, const struct application *file,
         const struct object_meta *m = &file->draft.pods.items[i]->metadata;
         targets[i] = (struct pod_target){m->namespace, m->name, m->uid};
     }
-    r = pods_wait(apply->client, targets, n, POD_GOAL_READY, deadline, apply->err);
+    r = pods_wait(apply->client, targets, n, POD_GOAL_READY,
+                  apply->options->settle_nsec / NSEC_PER_USEC, deadline, apply->err);
     for (size_t i = 0; i < n && r == 0; i++)
         printf("pod/%s is ready\n", targets[i].name);
     fflush(stdout);
@@ -237,7 +241,8 @@ static int apply_all(struct apply *apply, const struct options_rest *rest)
 
 static int cmd_apply(int argc, char **argv)
 {
-    struct apply_options options = {.timeout_nsec = 120 * NSEC_PER_SEC};
+    struct apply_options options = {.timeout_nsec = 120 * NSEC_PER_SEC,
+                                    .settle_nsec = 2 * NSEC_PER_SEC};
     _cleanup_options_rest_ struct options_rest rest = {0};
     _cleanup_error_ struct error err = ERROR_NONE;
     struct apply apply = {.options = &options, .err = &err};

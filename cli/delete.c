@@ -188,7 +188,7 @@ static int wait_gone(const struct deletion *d)
     for (size_t i = 0; i < d->victims.n; i++)
         targets[i] =
             (struct pod_target){d->victims.items[i].namespace_, d->victims.items[i].name, NULL};
-    int r = pods_wait(d->client, targets, d->victims.n, POD_GOAL_GONE, deadline, d->err);
+    int r = pods_wait(d->client, targets, d->victims.n, POD_GOAL_GONE, 0, deadline, d->err);
     free(targets);
     return r;
 }

@@ -11,7 +11,7 @@
 #include "cli/pod-view.h"
 #include "cli/term.h"
 
-enum { ALL_REACHED = 1, IN_VAIN = 2 }; // what the line callback returns
+enum { ALL_REACHED = 1, IN_VAIN = 2, LOST_AGAIN = 3 }; // what the line callback returns
 enum { EVENTS_TOLD = 3 };
 
 struct wait {
@@ -19,9 +19,11 @@ struct wait {
     const struct pod_target *targets;
     size_t n;
     enum pod_goal goal;
-    json_t *pods;      // by "namespace/name", newest known state
-    bool initial_over; // the first list is complete
-    bool progress;     // on stderr
+    json_t *pods;       // by "namespace/name", newest known state
+    bool initial_over;  // the first list is complete
+    bool progress;      // on stderr
+    bool settling;      // all targets have reached the goal: will they stay there?
+    long long restarts; // of all targets when they had reached it
     struct error *err;
 };
 
@@ -125,6 +127,30 @@ static int judge(const struct wait *w)
     return all ? ALL_REACHED : 0;
 }
 
+static long long count_restarts(const struct wait *w)
+{
+    long long restarts = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        struct pod_view view;
+        const json_t *pod = find(w, &w->targets[i]);
+        if (!pod)
+            continue;
+        pod_view_read(pod, &view);
+        restarts += view.restarts;
+    }
+    return restarts;
+}
+
+static int judge_news(const struct wait *w)
+{
+    int verdict = judge(w);
+    if (!w->settling)
+        return verdict;
+    // A death and the restart after it may come as one change.
+    bool stays = verdict == ALL_REACHED && count_restarts(w) == w->restarts;
+    return stays ? 0 : verdict == IN_VAIN ? IN_VAIN : LOST_AGAIN;
+}
+
 static void take(const struct wait *w, const char *type, json_t *pod)
 {
     _cleanup_free_ char *key = xasprintf("%s/%s", field_text_or_empty(pod, "metadata.namespace"),
@@ -151,7 +177,7 @@ static int take_line(void *userdata, const char *line, size_t len)
     else if (object)
         take(w, type, object);
     json_decref(message);
-    return r < 0 ? r : judge(w);
+    return r < 0 ? r : judge_news(w);
 }
 
 // The newest warnings about a pod, or about manifests where there is no pod.
@@ -231,8 +257,24 @@ static int fail(const struct wait *w, int code, const char *prefix)
     return error_set(w->err, code, "%s%s", prefix, safe);
 }
 
+// ALL_REACHED once the goal was reached and kept, or what else ended the wait.
+static int run(struct wait *w, int64_t settle_usec, monotime deadline)
+{
+    int r = client_run(w->client, deadline, w->err);
+    while ((r == ALL_REACHED && settle_usec > 0) || r == LOST_AGAIN) {
+        w->settling = judge(w) == ALL_REACHED;
+        w->restarts = count_restarts(w);
+        monotime settled = monotime_add_usec(monotime_now(), settle_usec);
+        monotime until = w->settling ? monotime_min(settled, deadline) : deadline;
+        r = client_run(w->client, until, w->err);
+        if (w->settling && r == -ETIMEDOUT)
+            return ALL_REACHED;
+    }
+    return r;
+}
+
 int pods_wait(struct client *client, const struct pod_target *targets, size_t n, enum pod_goal goal,
-              monotime deadline, struct error *err)
+              int64_t settle_usec, monotime deadline, struct error *err)
 {
     struct wait w = {
         .client = client,
@@ -244,7 +286,7 @@ int pods_wait(struct client *client, const struct pod_target *targets, size_t n,
         .err = err,
     };
     client_add_lines(client, "/mainstay/v1/pods?watch=true", take_line, &w);
-    int r = client_run(client, deadline, err);
+    int r = run(&w, settle_usec, deadline);
     client_drop_streams(client);
     if (w.progress)
         fprintf(stderr, "\r\033[K");

@@ -17,7 +17,7 @@
 struct wait_options {
     struct common_options common;
     const char *namespace_, *for_;
-    int64_t timeout_nsec;
+    int64_t timeout_nsec, settle_nsec;
 };
 
 static const struct option wait_options[] = {
@@ -26,6 +26,8 @@ static const struct option wait_options[] = {
                    "ready (the default), gone or applied (what runs is what the manifest says)"),
     OPT_DURATION(wait_options, timeout_nsec, .name = "timeout", .argument = "DURATION",
                  .help = "Give up after this time (default 60s; 0s: look once)"),
+    OPT_DURATION(wait_options, settle_nsec, .name = "settle", .argument = "DURATION",
+                 .help = "They must stay so this long without a restart (default 0s)"),
     OPT_STRING(wait_options, namespace_, .letter = 'n', .name = "namespace",
                .argument = "NAMESPACE", .help = "The pods' namespace (default: any)"),
     COMMON_OPTIONS(wait_options),
@@ -53,13 +55,15 @@ static int wait_read(struct client *client, const struct pod_target *target, mon
 }
 
 static int wait_all(struct client *client, const struct pod_target *targets, size_t n,
-                    enum pod_goal goal, int64_t timeout_nsec, struct error *err)
+                    enum pod_goal goal, const struct wait_options *options, struct error *err)
 {
-    monotime deadline = monotime_add_usec(monotime_now(), timeout_nsec / NSEC_PER_USEC);
+    monotime deadline = monotime_add_usec(monotime_now(), options->timeout_nsec / NSEC_PER_USEC);
     int r = 0;
     for (size_t i = 0; i < n && r == 0 && goal == POD_GOAL_APPLIED; i++)
         r = wait_read(client, &targets[i], deadline, err);
-    return r == 0 ? pods_wait(client, targets, n, goal, deadline, err) : r;
+    return r == 0 ? pods_wait(client, targets, n, goal, options->settle_nsec / NSEC_PER_USEC,
+                              deadline, err)
+                  : r;
 }
 
 static int cmd_wait(int argc, char **argv)
@@ -84,7 +88,7 @@ static int cmd_wait(int argc, char **argv)
         targets[i].name = rest.arguments[i] + (prefixed ? strlen("pod/") : 0);
     }
     _cleanup_client_ struct client *client = client_new(options.common.socket);
-    int r = wait_all(client, targets, rest.n, goal, options.timeout_nsec, &err);
+    int r = wait_all(client, targets, rest.n, goal, &options, &err);
     for (size_t i = 0; i < rest.n && r == 0; i++)
         printf("pod/%s %s\n", targets[i].name,
                goal == POD_GOAL_READY  ? "is ready"

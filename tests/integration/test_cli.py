@@ -607,6 +607,22 @@ class Act(CliTest):
         self.fake.pod_watches.next().put({"type": "DELETED", "object": self.fake.etcd})
         self.assertEqual(process.wait(WAIT), 0)
 
+    def test_wait_until_settled(self):
+        """Ready for a moment only is not ready, also where death and restart come as one change."""
+        process = self.start("wait", "etcd", "--settle=200ms")
+        news = self.fake.pod_watches.next()
+        for restarts in range(3):
+            again = copy.deepcopy(self.fake.etcd)
+            again["status"]["containerStatuses"][0]["restartCount"] = restarts
+            news.put({"type": "MODIFIED", "object": again})
+        self.assertEqual(process.wait(WAIT), 0)
+        process = self.start("wait", "etcd", "--settle=1h")
+        news = self.fake.pod_watches.next()
+        news.put({"type": "MODIFIED", "object": pod("etcd", ready=False)})
+        held = pod("etcd", ready=False, held=True, file=self.fake.file("etcd.yaml"))
+        news.put({"type": "MODIFIED", "object": held})
+        self.assertEqual(process.wait(WAIT), 1)
+
     def test_wait_for_what_is_refused(self):
         self.fake.web["mainstay"]["manifest"] = {"state": "Refused", "findings": [{"text": "web.yaml:1:1: no"}]}
         self.assertIn("web.yaml:1:1: no", self.err("wait", "web", "--for=applied", status=1))
@@ -682,7 +698,7 @@ class Change(CliTest):
 
     def test_apply_wait(self):
         file = self.write("web.yaml", manifest_text("web", flag="--new"))
-        process = self.start("apply", file, "--wait")
+        process = self.start("apply", file, "--wait", "--settle=0s")
         news = self.fake.manifest_watches.next()
         digest = subprocess.run(["sha256sum", file], capture_output=True, text=True,
                                 check=True).stdout.split()[0]
@@ -698,7 +714,7 @@ class Change(CliTest):
 
     def test_apply_wait_is_refused(self):
         file = self.write("web.yaml", manifest_text("web", flag="--new"))
-        process = self.start("apply", file, "--wait")
+        process = self.start("apply", file, "--wait", "--settle=0s")
         news = self.fake.manifest_watches.next()
         digest = subprocess.run(["sha256sum", file], capture_output=True, text=True,
                                 check=True).stdout.split()[0]
