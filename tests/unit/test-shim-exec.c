@@ -123,7 +123,7 @@ static void commands_take_the_clients_descriptors(void **state)
     _cleanup_seen_ struct seen seen = {0};
     struct shim_received got = SHIM_RECEIVED_NONE;
     struct shim_link *link = start_shell(f, "exec sleep 1000", &seen);
-    int in[2], out[2], err[2];
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
     char text[64];
     await(f, &seen.changed);
     int fd = connect_raw(f, link);

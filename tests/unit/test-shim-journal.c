@@ -26,8 +26,7 @@ static void start_journald(struct fixture *f)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     f->journald = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_true(f->journald >= 0);
-    assert_true(strlen(f->path) < sizeof(address.sun_path));
-    strcpy(address.sun_path, f->path);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", f->path);
     assert_int_equal(bind(f->journald, (struct sockaddr *)&address, sizeof(address)), 0);
 }
 
@@ -187,11 +186,11 @@ static void a_full_journal_never_blocks(void **state)
 static void a_big_message_goes_as_a_file(void **state)
 {
     struct fixture *f = *state;
-    enum { SIZE = 1 << 20 };
+    const size_t size = 1 << 20;
     start_journald(f);
-    _cleanup_free_ char *big = xmalloc(SIZE);
-    memset(big, 'x', SIZE);
-    shim_journal_add(f->journal, big, SIZE, false, false);
+    _cleanup_free_ char *big = xmalloc(size);
+    memset(big, 'x', size);
+    shim_journal_add(f->journal, big, size, false, false);
     shim_journal_flush(f->journal);
     union {
         char space[CMSG_SPACE(sizeof(int))];
@@ -200,14 +199,15 @@ static void a_big_message_goes_as_a_file(void **state)
     struct msghdr header = {.msg_control = &control, .msg_controllen = sizeof(control)};
     assert_int_equal(recvmsg(f->journald, &header, MSG_CMSG_CLOEXEC), 0);
     struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-    assert_non_null(rights);
-    int fd;
-    memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
+    int fd = -1;
+    if (rights)
+        memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
+    assert_true(fd >= 0);
     assert_int_equal(fcntl(fd, F_GET_SEALS),
                      F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     assert_true(lseek(fd, 0, SEEK_SET) == 0);
-    assert_int_equal(fs_read_fd(fd, 2 * SIZE, &text), 0);
+    assert_int_equal(fs_read_fd(fd, 2 * size, &text), 0);
     assert_non_null(strstr(text.data, "\nPRIORITY=6\nMESSAGE=xxx"));
     close(fd);
     assert_int_equal(shim_journal_dropped(f->journal), 0);

@@ -137,14 +137,8 @@ static void the_end_of_a_stream_ends_its_line(void **state)
 // went in, in parts of the limit and one shorter or equal rest.
 static void long_lines_come_in_parts(void **state)
 {
-    static const size_t lengths[] = {0,
-                                     1,
-                                     SHIM_LOG_LINE_MAX - 1,
-                                     SHIM_LOG_LINE_MAX,
-                                     SHIM_LOG_LINE_MAX + 1,
-                                     2 * SHIM_LOG_LINE_MAX,
-                                     2 * SHIM_LOG_LINE_MAX + 1,
-                                     100000};
+    const size_t limit = SHIM_LOG_LINE_MAX;
+    const size_t lengths[] = {0, 1, limit - 1, limit, limit + 1, 2 * limit, 2 * limit + 1, 100000};
     static const size_t pieces[] = {1000, 4096, SHIM_LOG_LINE_MAX, SHIM_LOG_LINE_MAX + 1, 65536};
     struct fixture *f = *state;
     open_log(f, 0, 0);
