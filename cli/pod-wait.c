@@ -12,7 +12,7 @@
 #include "cli/term.h"
 
 enum { ALL_REACHED = 1, IN_VAIN = 2, LOST_AGAIN = 3 }; // what the line callback returns
-enum { EVENTS_TOLD = 3 };
+enum { EVENTS_TOLD = 3, LINES_TOLD = 3, LOG_WAIT_MS = 2000 };
 
 struct wait {
     struct client *client;
@@ -201,6 +201,36 @@ static void explain_events(const struct wait *w, const json_t *pod, struct buffe
     json_decref(list);
 }
 
+static int gather(void *userdata, const char *data, size_t len)
+{
+    buffer_add(userdata, data, len);
+    return 0;
+}
+
+// What a container that ended wrote last.
+static void explain_last_words(const struct wait *w, const json_t *pod, const json_t *status,
+                               struct buffer *out)
+{
+    bool runs = json_is_object(field_at(status, "state.running"));
+    bool ended = json_is_object(field_at(status, "lastState.terminated")) ||
+                 json_is_object(field_at(status, "state.terminated"));
+    if (!ended || field_true(status, "ready"))
+        return;
+    _cleanup_free_ char *ns = client_escape(field_text_or_empty(pod, "metadata.namespace"));
+    _cleanup_free_ char *name = client_escape(field_text_or_empty(pod, "metadata.name"));
+    _cleanup_free_ char *container = client_escape(field_text_or_empty(status, "name"));
+    _cleanup_free_ char *path = xasprintf("/containerLogs/%s/%s/%s?tailLines=%d%s", ns, name,
+                                          container, LINES_TOLD, runs ? "&previous=true" : "");
+    _cleanup_client_ struct client *client = client_new(client_socket(w->client));
+    _cleanup_buffer_ struct buffer log = BUFFER_EMPTY;
+    char *save = NULL;
+    client_add_data(client, path, gather, &log);
+    if (client_run(client, monotime_add_ms(monotime_now(), LOG_WAIT_MS), NULL) < 0 || !log.data)
+        return;
+    for (char *line = strtok_r(log.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        buffer_printf(out, "  log of %s: %s\n", field_text_or_empty(status, "name"), line);
+}
+
 static void explain_missing(const struct wait *w, struct buffer *out)
 {
     json_t *list = NULL;
@@ -239,6 +269,9 @@ static void explain(const struct wait *w, const struct pod_target *target, struc
         buffer_printf(out, "  its manifest is still there: %s\n",
                       field_text_or_empty(pod, "mainstay.file"));
     pod_explain_unready(pod, out);
+    const json_t *statuses = field_at(pod, "status.containerStatuses");
+    for (size_t i = 0; i < json_array_size(statuses); i++)
+        explain_last_words(w, pod, json_array_get(statuses, i), out);
     explain_events(w, pod, out);
     buffer_printf(out, "  see `mainstay describe pod %s` and `mainstay logs %s`\n",
                   field_text_or_empty(pod, "metadata.name"),

@@ -588,8 +588,10 @@ class Act(CliTest):
         text = self.err("wait", "nope", "--timeout=10ms", status=1)
         self.assertIn("there is no such pod", text)
         self.fake.pods[0] = pod("etcd", ready=False)
+        self.fake.logs[("kube-system", "etcd-n1", "main")] = b"open ca.crt: no such file\n"
         text = self.err("wait", "etcd", "--timeout=10ms", status=1)
-        for expected in ("timed out: pod/etcd-n1 is not ready (CrashLoopBackOff, 0/1 ready)",
+        for expected in ("log of main: open ca.crt: no such file",
+                         "timed out: pod/etcd-n1 is not ready (CrashLoopBackOff, 0/1 ready)",
                          "back-off 20s restarting main", "exit status 1", "event BackOff: back-off 20s",
                          "mainstay logs etcd-n1"):
             self.assertIn(expected, text)
