@@ -6,7 +6,36 @@
 
 #include "base/alloc.h"
 
-enum { QUOTED_MAX = 60 }; // bytes of a value that a finding shows
+enum {
+    QUOTED_MAX = 60, // bytes of a value that a finding shows
+    PATH_MAX_KEPT = 1000,
+};
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+// Keys and values of the input must not end a line of the log that shows them.
+static void blot_control_characters(char *text)
+{
+    for (; *text; text++)
+        if (is_control(*text))
+            *text = '?';
+}
+
+// Keys can be as long as the file, and there is a finding for each.
+static char *copy_path(const char *path)
+{
+    size_t n = strnlen(path, PATH_MAX_KEPT + 1);
+
+    if (n > PATH_MAX_KEPT)
+        for (n = PATH_MAX_KEPT; n > 0 && ((unsigned char)path[n] & 0xc0) == 0x80;)
+            n--;
+    char *copy = xstrndup(path, n);
+    blot_control_characters(copy);
+    return copy;
+}
 
 void diag_add(struct diag_list *list, enum diag_severity severity, struct diag_place place,
               const char *format, ...)
@@ -24,11 +53,12 @@ void diag_add(struct diag_list *list, enum diag_severity severity, struct diag_p
     d->file = xstrdup(place.file ? place.file : "");
     d->line = place.line;
     d->column = place.column;
-    d->path = xstrdup_or_null(place.path);
+    d->path = place.path ? copy_path(place.path) : NULL;
     va_list args;
     va_start(args, format);
     d->message = xvasprintf(format, args);
     va_end(args);
+    blot_control_characters(d->message);
 }
 
 void diag_format(const struct diag *d, struct buffer *out)
@@ -53,7 +83,7 @@ void diag_quote(const char *text, struct buffer *out)
         shown--;
     buffer_add_char(out, '"');
     for (size_t i = 0; i < shown; i++)
-        buffer_add(out, (unsigned char)text[i] < ' ' || text[i] == 0x7f ? "?" : &text[i], 1);
+        buffer_add(out, is_control(text[i]) ? "?" : &text[i], 1);
     buffer_add_str(out, shown < n ? "…\"" : "\"");
 }
 

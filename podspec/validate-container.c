@@ -67,8 +67,10 @@ void validate_resource_field_ref(struct validation *v, const struct resource_fie
 {
     if (in_volume && str_empty(ref->containerName))
         validation_error(v, ".containerName", "is required");
-    if (!str_empty(ref->containerName) && !validation_has_container(v, ref->containerName))
-        validation_error(v, ".containerName", "there is no container \"%s\"", ref->containerName);
+    if (!str_empty(ref->containerName) && !validation_has_container(v, ref->containerName)) {
+        _cleanup_free_ char *quoted = validation_quote(ref->containerName);
+        validation_error(v, ".containerName", "there is no container %s", quoted);
+    }
     if (ref->divisor && ref->divisor->nanos && !str_empty(ref->resource) &&
         !divisor_is_known(ref->resource, ref->divisor->text))
         validation_error(v, ".divisor",
@@ -133,7 +135,8 @@ static void validate_mount_volume(struct validation *v, const char *name)
     if (str_empty(name) || name_set_has(&v->volumes, name) || v->diags->dropped)
         return;
     const char *nearest = find_nearest_volume(v, name);
-    validation_error(v, ".name", "there is no volume \"%s\" in spec.volumes%s%s%s", name,
+    _cleanup_free_ char *quoted = validation_quote(name);
+    validation_error(v, ".name", "there is no volume %s in spec.volumes%s%s%s", quoted,
                      nearest ? "; did you mean \"" : "", nearest ? nearest : "",
                      nearest ? "\"?" : "");
 }

@@ -61,7 +61,7 @@ static void validate_files(struct validation *v, const struct downward_api_volum
         size_t mark = validation_enter(v, ".items[%zu]", i);
         validate_file(v, &files[i]);
         if (paths && !str_empty(files[i].path) && !name_set_add(paths, files[i].path))
-            validation_error(v, ".path", "\"%s\" is another file of this volume", files[i].path);
+            validation_error(v, ".path", "is another file of this volume, too");
         validation_leave(v, mark);
     }
 }

@@ -66,6 +66,14 @@ void validation_warning(struct validation *v, const char *field, const char *for
     va_end(args);
 }
 
+char *validation_quote(const char *text)
+{
+    struct buffer out = BUFFER_EMPTY;
+
+    diag_quote(text, &out);
+    return buffer_take(&out);
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(a, b);
@@ -131,8 +139,9 @@ static void validate_profile_annotation(struct validation *v, const char *key, c
         else if (!str_equal(value, "unconfined"))
             validation_warning(v, "", "system calls are not filtered by this release");
     } else if (str_starts_with(key, app_armor)) {
+        _cleanup_free_ char *quoted = validation_quote(container);
         if (!validation_has_container(v, container))
-            validation_error(v, "", "there is no container \"%s\"", container);
+            validation_error(v, "", "there is no container %s", quoted);
         if (*value && !str_equal(value, "runtime/default") && !str_equal(value, "unconfined") &&
             !str_starts_with(value, "localhost/"))
             validation_error(v, "", "must be runtime/default, unconfined or localhost/PROFILE");
@@ -163,10 +172,11 @@ void validate_metadata(struct validation *v)
 {
     const struct object_meta *meta = &v->pod->metadata;
     const char *wrong = str_empty(meta->name) ? NULL : check_dns_subdomain(meta->name);
+    _cleanup_free_ char *quoted = validation_quote(meta->name ? meta->name : "");
     bool controlled = false;
 
     if (wrong)
-        validation_error(v, ".name", "\"%s\" %s", meta->name, wrong);
+        validation_error(v, ".name", "%s %s", quoted, wrong);
     validate_labels(v, ".labels", &meta->labels);
     validate_annotations(v, &meta->annotations);
     LIST_EACH (owner, &meta->ownerReferences) {

@@ -37,6 +37,9 @@ void validation_error(struct validation *v, const char *field, const char *forma
 void validation_warning(struct validation *v, const char *field, const char *format, ...)
     _printf_(3, 4);
 
+// A value of the manifest for a message: within quotes, cut where it is long. The caller frees.
+char *validation_quote(const char *text);
+
 // True for the name of one of the pod's containers (init containers, too).
 bool validation_has_container(const struct validation *v, const char *name);
 

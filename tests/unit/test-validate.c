@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/string-list.h"
 #include "podspec/podspec.h"
 
 // Shorthands for a pod with one container, and with more in the spec or in the container.
@@ -400,6 +401,28 @@ static void what_follows_from_a_mistake_is_not_told(void **state)
     }
 }
 
+static void findings_keep_to_one_line(void **state)
+{
+    _cleanup_diag_list_ struct diag_list diags = {0};
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY, shown = BUFFER_EMPTY;
+
+    buffer_add_str(&text, "metadata:\n  name: web\n  labels:\n    \"a\\nb\": \"c\\td\"\n    ? ");
+    for (int i = 0; i < 3000; i++)
+        buffer_add_str(&text, "\xc3\xa4");
+    buffer_add_str(&text,
+                   "\n    : x\nspec:\n  hostNetwork: true\n  containers: [{name: c, image: i, "
+                   "volumeMounts: [{name: \"x\\ny\", mountPath: /a}]}]\n");
+    parse(buffer_str(&text), &diags);
+    assert_int_equal(diags.errors, 4);
+    for (size_t i = 0; i < diags.n; i++) {
+        buffer_truncate(&shown, 0);
+        diag_format(&diags.items[i], &shown);
+        assert_null(strpbrk(buffer_str(&shown), "\n\t"));
+        assert_true(shown.len < 2000);
+        assert_true(str_is_utf8(buffer_str(&shown), shown.len, NULL));
+    }
+}
+
 // As many of everything as a list may have.
 static void large_manifests_are_bounded(void **state)
 {
@@ -443,6 +466,7 @@ int main(void)
         cmocka_unit_test(what_is_not_honoured_is_said),
         cmocka_unit_test(mistakes_of_all_kinds_are_told_at_once),
         cmocka_unit_test(what_follows_from_a_mistake_is_not_told),
+        cmocka_unit_test(findings_keep_to_one_line),
         cmocka_unit_test(large_manifests_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
