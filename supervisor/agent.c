@@ -357,6 +357,8 @@ static void agent_clear(struct agent *agent)
     pods_free(agent->pods);
     notify_free(agent->notify);
     health_free(agent->health);
+    if (agent->cgroups)
+        cgroup_tree_remove(agent->cgroups); // what is empty; containers that run keep theirs
     cgroup_tree_free(agent->cgroups);
     event_log_free(agent->events);
     sd_event_unref(agent->loop);

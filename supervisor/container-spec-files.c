@@ -113,6 +113,27 @@ int container_spec_remove_logs(const struct container_spec_options *options, con
     return code < 0 ? error_errno(err, code, "cannot remove %s", logs) : 0;
 }
 
+int container_spec_remove_older_logs(const struct container_spec_options *options,
+                                     const struct pod *pod, struct error *err)
+{
+    _cleanup_free_ char *prefix = xasprintf("%s_%s_", pod->metadata.namespace, pod->metadata.name);
+    DIR *stream = opendir(options->log_dir);
+    int first = 0;
+    for (struct dirent *entry; stream && (entry = readdir(stream));) {
+        char *uid = entry->d_name + strlen(prefix);
+        if (!str_starts_with(entry->d_name, prefix) || strcmp(uid, pod->metadata.uid) == 0)
+            continue;
+        struct pod older = {.metadata = {.namespace = pod->metadata.namespace,
+                                         .name = pod->metadata.name,
+                                         .uid = uid}};
+        int code = container_spec_remove_logs(options, &older, first ? NULL : err);
+        first = first ? first : code;
+    }
+    if (stream)
+        closedir(stream);
+    return first;
+}
+
 static int make_log(const struct container_spec_options *options, const struct pod *pod,
                     const struct container *container, uint64_t restart_count,
                     struct shim_spec *spec, struct error *err)

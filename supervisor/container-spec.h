@@ -60,6 +60,12 @@ int container_spec_remove_instance(const struct container_spec_options *options,
                                    const struct pod *pod, const char *container,
                                    uint64_t restart_count, struct error *err);
 
-// Removes the pod's log directory and the links to its logs: for a pod that is gone for good.
+// Removes the pod's log directory and the links to its logs.
 int container_spec_remove_logs(const struct container_spec_options *options, const struct pod *pod,
                                struct error *err);
+
+// The same for earlier pods of this namespace and name. The kubelet removes a pod's logs with the
+// pod; here those of the newest one that is gone are kept, since an edit of the manifest is often
+// why somebody needs them.
+int container_spec_remove_older_logs(const struct container_spec_options *options,
+                                     const struct pod *pod, struct error *err);

@@ -225,6 +225,31 @@ void container_step(struct container_worker *c, enum container_event event, mono
 
 // ---- what the runtime reports ----
 
+static bool has_line(const char *text, const char *line, size_t len)
+{
+    while (text && *text) {
+        size_t n = strcspn(text, "\n");
+        if (n == len && strncmp(text, line, len) == 0)
+            return true;
+        text += n + (text[n] == '\n');
+    }
+    return false;
+}
+
+// One event for each line that is new: what this host could not give the container, and what its
+// log lost on the way.
+static void tell_warnings(struct container_worker *c, const char *lines)
+{
+    for (const char *line = lines; line && *line;) {
+        size_t len = strcspn(line, "\n");
+        if (len > 0 && !has_line(c->warnings, line, len))
+            pod_worker_event(c->pod, c, EVENT_WARNING, "Degraded", "%.*s", (int)len, line);
+        line += len + (line[len] == '\n');
+    }
+    free(c->warnings);
+    c->warnings = xstrdup_or_null(lines);
+}
+
 void pod_worker_container_started(struct container_worker *c, const struct shim_state *state,
                                   monotime now)
 {
@@ -236,8 +261,7 @@ void pod_worker_container_started(struct container_worker *c, const struct shim_
     if (!known && c->state == CONTAINER_STARTING)
         pod_worker_event(c->pod, c, EVENT_NORMAL, "Started", "started container %s, pid %d%s",
                          c->spec->name, (int)c->pid, c->restart_count > 0 ? " (restarted)" : "");
-    if (!known && !str_empty(state->message))
-        pod_worker_event(c->pod, c, EVENT_WARNING, "LimitNotEnforced", "%s", state->message);
+    tell_warnings(c, state->message);
     if (c->state == CONTAINER_STARTING || !known)
         container_step(c, CONTAINER_EV_STARTED, now);
     pod_worker_settle(c->pod, now);

@@ -67,6 +67,7 @@ struct pod_worker *pod_worker_new(struct pod *pod, const char *file, struct back
 static void container_worker_clear(struct container_worker *c)
 {
     free(c->command);
+    free(c->warnings);
     free(c->waiting_reason);
     free(c->waiting_message);
     container_exit_clear(&c->last);

@@ -43,6 +43,7 @@ struct container_worker {
     walltime started_at;    // of the current run
     pid_t pid;              // of the current run; 0 where there is none
     char *command;          // the file that was executed
+    char *warnings;         // of the current run, as its shim tells them, one a line
     char *waiting_reason;   // "ContainerCreating", "CrashLoopBackOff", "CreateContainerError", …
     char *waiting_message;
     struct container_exit last, previous; // the newest exit, and the one before it

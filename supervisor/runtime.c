@@ -358,6 +358,9 @@ static void op_bury(void *runtime, struct pod_worker *w)
     forget_all(w);
     if (volumes_remove(&volumes, w->pod->metadata.uid, &err) < 0)
         pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "%s", error_message(&err));
+    error_clear(&err);
+    if (container_spec_remove_older_logs(containers, w->pod, &err) < 0)
+        pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "%s", error_message(&err));
     if (containers->cgroups) {
         int r = cgroup_remove_pod(containers->cgroups, w->pod);
         if (r < 0)

@@ -70,6 +70,7 @@ static const struct row container_rows[] = {
     ROW(container_worker, started_at, KIND_WALLTIME),
     ROW(container_worker, pid, KIND_PID),
     ROW(container_worker, command, KIND_STRING),
+    ROW(container_worker, warnings, KIND_STRING),
     ROW(container_worker, waiting_reason, KIND_STRING),
     ROW(container_worker, waiting_message, KIND_STRING),
     ROW(container_worker, backoff.delay_usec, KIND_I64),

@@ -315,6 +315,25 @@ static void other_users_are_turned_away(void **state)
     assert_int_equal(world.agent.api->local.open, 0);
 }
 
+static void without_descriptors_connections_wait(void **state)
+{
+    struct rlimit before, tight;
+    struct client c;
+    int first_free = dup(0);
+    client_on(&c, connect_local(world.config.socket_path));
+    client_send(&c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    close(first_free);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = (struct rlimit){(rlim_t)first_free, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    while (world.agent.api->local.open == 0) {
+        turn(); // in vain
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    }
+    assert_int_equal(client_wait(&c, false), 200);
+    client_close(&c);
+}
+
 static void the_number_of_connections_is_bounded(void **state)
 {
     static int fds[API_CONNECTIONS_MOST];
@@ -353,6 +372,7 @@ int main(void)
         API_TEST(a_second_agent_is_kept_out),
         API_TEST(a_stale_socket_is_replaced_and_nothing_else),
         API_TEST(other_users_are_turned_away),
+        API_TEST(without_descriptors_connections_wait),
         API_TEST(the_number_of_connections_is_bounded),
     };
     log_set_level(LOG_LEVEL_ERROR);

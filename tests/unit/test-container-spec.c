@@ -260,7 +260,12 @@ static void logs_have_the_paths_that_shippers_expect(void **state)
     assert_int_equal(readlink(older_link, target, sizeof(target)), -1);
     assert_true(str_starts_with(path_base(link), "p-node_kube-system_c-"));
     assert_int_equal(strlen(path_base(link)), strlen("p-node_kube-system_c-") + 64 + 4);
-    assert_int_equal(container_spec_remove_logs(&f->options, pod, &f->err), 0);
+    struct pod later = {.metadata = {.name = pod->metadata.name,
+                                     .namespace = pod->metadata.namespace,
+                                     .uid = (char[]){"another"}}};
+    assert_int_equal(container_spec_remove_older_logs(&f->options, pod, &f->err), 0);
+    assert_int_equal(readlink(link, target, sizeof(target)) > 0, 1);
+    assert_int_equal(container_spec_remove_older_logs(&f->options, &later, &f->err), 0);
     _cleanup_free_ char *all = container_spec_log_dir(&f->options, pod);
     assert_int_equal(access(all, F_OK), -1);
     assert_int_equal(readlink(link, target, sizeof(target)), -1);

@@ -302,7 +302,7 @@ static void reasons_have_ids_of_their_own(void **state)
 {
     static const char *const reasons[] = {
         "BackOff",           "Completed",        "Exited",   "Failed",
-        "Killing",           "LimitNotEnforced", "Lost",     "OOMKilled",
+        "Killing",           "Degraded", "Lost",     "OOMKilled",
         "PodFailed",         "Removed",          "ShimDied", "Started",
         "StillAlive",        "Stopped",          "Prepared", "FailedPostStartHook",
         "FailedPreStopHook", "HostLimitation",   "NoSuch"};
