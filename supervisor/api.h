@@ -26,16 +26,20 @@
 // GET /mainstay/v1/pods[?watch=true]
 //     PodList; with watch one {"type":"ADDED|MODIFIED|DELETED","object":Pod} a line, beginning
 //     with ADDED for every pod, then {"type":"BOOKMARK"}: from here on it is news. It ends when the
-//     agent does. A watcher that reads too slowly gets {"type":"ERROR","object":Status} (code 410)
-//     as its last line.
+//     agent does. Whoever reads slowly sees fewer of the states in between; one who reads so slowly
+//     that deletions would have to be dropped gets {"type":"ERROR","object":Status} (code 410) as
+//     the last line.
 // GET /mainstay/v1/pods/{ns}/{name}
 //     one Pod
 // GET /mainstay/v1/events[?watch=true&after=ID&pod=NAME&namespace=NS]
 //     v1 EventList ("metadata":{"resourceVersion":"<newest id>"}), or with watch one Event a line
-//     (no wrapper; those with an id above `after` first, then the news). An Event's
-//     metadata.resourceVersion is its id; "mainstay":{"id","container","file"} stands beside it.
+//     (no wrapper; those with an id above `after` first, then the news; the last line may be the
+//     ERROR of a pod watch). An Event's metadata.resourceVersion is its id;
+//     "mainstay":{"id","container","file"} stands beside it. An `after` that is above the newest id
+//     counts as 0: the log has begun anew.
 // GET /mainstay/v1/manifests[?watch=true]
-//     With watch as pods: one {"type","object":ITEM} a line. Else {"items":[ITEM]}. ITEM is
+//     With watch as pods: one {"type","object":ITEM} a line (DELETED: {"file"} alone). Else
+//     {"items":[ITEM]}. ITEM is
 //     {"file","state":"Accepted|Refused|Conflict","sha256","changedAt",
 //       "findings":[{"severity":"error|warning","line","column","path","message","text"}],
 //       "conflictWith","lastGood":bool,"pods":[{"namespace","name","uid"}]}
@@ -57,6 +61,8 @@
 //    "containers":[{"name","init":bool,"state":"Waiting|Starting|PostStart|Running|PreStop|
 //       Terminating|Killing|Proving|BackOff|Exited","pid":N|null,"command","restartCount",
 //       "logPath","shimSocket"|null (while it lives),"nextStart":RFC3339|null,"cgroup"|null}]}
+// HEAD is answered where GET is. Unknown, repeated or malformed query parameters are a 400 that
+// names them, other methods a 405, a 65th watch or followed log a 503. Request bodies mean nothing.
 // Errors are {"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","message":…,
 // "code":404}.
 #pragma once
