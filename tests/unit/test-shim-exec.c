@@ -185,6 +185,36 @@ static void clients_are_bounded(void **state)
     forget(f, link);
 }
 
+// logrotate renames the file and asks for a new one.
+static void a_renamed_log_is_reopened_on_request(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_seen_ struct seen seen = {0};
+    _cleanup_buffer_ struct buffer log = BUFFER_EMPTY;
+    struct shim_received got = SHIM_RECEIVED_NONE;
+    make_fifo(f, "go");
+    _cleanup_free_ char *go = path_join(f->dir, "go");
+    _cleanup_free_ char *path = path_join(f->dir, "pods/etcd/0.log");
+    _cleanup_free_ char *renamed = path_join(f->dir, "renamed");
+    _cleanup_free_ char *script = xasprintf("read line < %s; echo after", go);
+    struct shim_link *link = start_shell(f, script, &seen);
+    await(f, &seen.changed);
+    assert_int_equal(rename(path, renamed), 0);
+    int fd = connect_raw(f, link);
+    struct shim_message rotate = {.type = SHIM_ROTATE}, hello = {.type = SHIM_HELLO};
+    assert_int_equal(shim_message_send(fd, &rotate, NULL, NULL, 0), 0);
+    assert_int_equal(shim_message_send(fd, &hello, NULL, NULL, 0), 0);
+    receive_raw(fd, &got); // so the file is open again
+    assert_int_equal(got.head.type, SHIM_STATE);
+    close(open(go, O_WRONLY | O_CLOEXEC));
+    await(f, &seen.over);
+    read_log(f, &log);
+    assert_non_null(strstr(buffer_str(&log), "stdout F after\n"));
+    shim_received_clear(&got);
+    close(fd);
+    forget(f, link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +224,7 @@ int main(void)
         shim_test(strangers_words_are_refused),
         shim_test(commands_take_the_clients_descriptors),
         shim_test(clients_are_bounded),
+        shim_test(a_renamed_log_is_reopened_on_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -275,6 +275,26 @@ static void an_agent_killed_at_any_moment_loses_nothing(void **state)
     prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+// A shim that answers nothing, as one that hangs would: adopted all the same, and killed.
+static void a_deaf_shim_is_adopted_and_killed(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_seen_ struct seen first = {0}, second = {0};
+    struct shim_link *link = start_shell(f, "exec sleep 1000", &first);
+    await(f, &first.changed);
+    pid_t shim = shim_link_state(link)->shim_pid, pid = shim_link_state(link)->pid;
+    assert_int_equal(kill(shim, SIGSTOP), 0);
+    shim_link_free(link);
+    link = adopt(f, &second);
+    assert_int_equal(shim_link_state(link)->pid, pid);
+    assert_int_equal(shim_link_signal(link, SIGTERM), 0); // on its way
+    assert_int_equal(shim_link_kill_shim(link), 0);
+    await(f, &second.over);
+    assert_false(second.had_exit);
+    forget(f, link);
+    waitpid(shim, NULL, 0);
+}
+
 // A cgroup of the test's own below the first of the hierarchies that can be written; NULL for none.
 static char *make_cgroup(const char *const *hierarchies, size_t n)
 {
@@ -376,6 +396,7 @@ int main(void)
         shim_test(lines_go_to_the_journal_too),
         shim_test(a_full_run_directory_does_not_hide_the_exit),
         shim_test(an_agent_killed_at_any_moment_loses_nothing),
+        shim_test(a_deaf_shim_is_adopted_and_killed),
         shim_test(kill_takes_the_whole_cgroup),
         shim_test(a_lack_of_memory_is_told),
     };
