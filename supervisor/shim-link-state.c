@@ -13,7 +13,11 @@
 #include "base/process.h"
 #include "supervisor/shim-link-internal.h"
 
-enum { LOCK_TEXT_MAX = 256, LOOK_AGAIN_USEC = 5000 };
+enum {
+    LOCK_TEXT_MAX = 256,
+    DYING_USEC = 5000,
+    BUSY_USEC = 200000,
+};
 
 int shim_link_read_state(int dir, const char *name, struct shim_state *ret)
 {
@@ -157,7 +161,18 @@ static int pidfd_ready(sd_event_source *source, int fd, uint32_t events, void *u
     return 0;
 }
 
-static int look_again_later(sd_event_source *source, uint64_t usec, void *userdata);
+static int look_again(sd_event_source *source, void *userdata);
+
+static int look_again_later(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    return look_again(source, userdata);
+}
+
+static void arm_look_again(struct shim_link *link, uint64_t usec)
+{
+    (void)sd_event_add_time_relative(link->event, &link->look_again, CLOCK_BOOTTIME, usec, 1,
+                                     look_again_later, link);
+}
 
 static int look_again(sd_event_source *source, void *userdata)
 {
@@ -168,23 +183,17 @@ static int look_again(sd_event_source *source, void *userdata)
         if (pidfd >= 0)
             (void)shim_link_watch(link, pidfd);
     }
-    if (link->pidfd >= 0) {
-        // Its death comes by the pidfd; else it had closed the connection only.
-        if (link->socket < 0)
-            (void)shim_link_converse(link);
-    } else if (shim_link_lock_is_free(link->dir)) {
+    if (link->pidfd < 0 && shim_link_lock_is_free(link->dir)) {
         end(link);
-    } else if (link->socket < 0 && shim_link_converse(link) < 0) {
-        // Unsigned, deaf, and the lock is held: it dies just now, and the lock goes last.
-        (void)sd_event_add_time_relative(link->event, &link->look_again, CLOCK_BOOTTIME,
-                                         LOOK_AGAIN_USEC, 1, look_again_later, link);
+        return 0;
     }
+    int code = link->socket < 0 ? shim_link_converse(link) : 0;
+    if (code == -EAGAIN)
+        arm_look_again(link, BUSY_USEC); // others are waiting for it to accept them
+    else if (code < 0 && link->pidfd < 0)
+        arm_look_again(link, DYING_USEC); // unsigned and deaf: its lock goes last
+    // Else its death comes by the pidfd.
     return 0;
-}
-
-static int look_again_later(sd_event_source *source, uint64_t usec, void *userdata)
-{
-    return look_again(source, userdata);
 }
 
 int shim_link_look_again(struct shim_link *link)

@@ -210,9 +210,11 @@ static int attach(struct shim_link *link, struct error *err)
         cleanup_close(&pidfd);
     if (code == 0 && !dead)
         code = shim_link_converse(link);
-    // One that ends just now is told from the loop, like one that is dead.
-    if (code == -ECONNREFUSED || code == -ENOENT || (code == 0 && dead))
-        code = link->pidfd >= 0 ? 0 : shim_link_look_again(link);
+    // One that is dead, dies just now, or has no room for another client is looked at again from
+    // the loop.
+    bool short_of_descriptors = code == -EMFILE || code == -ENFILE || code == -ENOMEM;
+    if ((code < 0 || dead) && !short_of_descriptors)
+        code = shim_link_look_again(link);
     return code < 0 ? error_errno(err, code, "cannot adopt shim %s", link->id) : 0;
 }
 
