@@ -78,6 +78,22 @@ static void a_client_that_leaves_frees_its_watch(void **state)
     assert_true(world.agent.api->watches.n == 0);
 }
 
+static void an_idle_watch_wakes_nobody(void **state)
+{
+    struct client c;
+    int enabled;
+    client_open(&c, "GET", "/mainstay/v1/pods?watch=true");
+    client_wait_for(&c, "BOOKMARK");
+    for (int i = 0; i < 50; i++)
+        sd_event_run(world.agent.loop, 0);
+    assert_int_equal(sd_event_run(world.agent.loop, 0), 0);
+    sd_event_source_get_enabled(world.agent.api->timeout, &enabled);
+    assert_int_equal(enabled, SD_EVENT_OFF);
+    sd_event_source_get_enabled(world.agent.api->kick, &enabled);
+    assert_int_equal(enabled, SD_EVENT_OFF);
+    client_close(&c);
+}
+
 static void watches_end_with_the_agent(void **state)
 {
     struct client pods, events;
@@ -300,6 +316,7 @@ int main(void)
         API_TEST(a_pod_watch_tells_what_changes),
         API_TEST(a_long_list_is_told_in_slices),
         API_TEST(a_client_that_leaves_frees_its_watch),
+        API_TEST(an_idle_watch_wakes_nobody),
         API_TEST(watches_end_with_the_agent),
         API_TEST(a_slow_reader_sees_the_newest_state),
         API_TEST(a_reader_that_misses_deletions_is_told),
