@@ -49,16 +49,26 @@ struct client {
     int stopped; // what a callback returned
 };
 
+// An ordinary user's own agent, by the daemon's own defaults (supervisor/config.h), if there is
+// one: the system's is for root only.
+static char *own_socket(void)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME");
+    char *path = NULL;
+    if (!str_empty(runtime))
+        path = xasprintf("%s/mainstay/mainstay.sock", runtime);
+    else if (!str_empty(home))
+        path = xasprintf("%s/.local/state/mainstay/run/mainstay.sock", home);
+    if (path && access(path, F_OK) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
 static char *default_socket(void)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    if (geteuid() != 0 && !str_empty(runtime) && access(DEFAULT_SOCKET, F_OK) < 0) {
-        char *own = xasprintf("%s/mainstay/mainstay.sock", runtime);
-        if (access(own, F_OK) == 0)
-            return own;
-        free(own);
-    }
-    return xstrdup(DEFAULT_SOCKET);
+    char *own = geteuid() != 0 ? own_socket() : NULL;
+    return own ? own : xstrdup(DEFAULT_SOCKET);
 }
 
 struct client *client_new(const char *socket)

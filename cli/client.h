@@ -12,8 +12,8 @@
 
 struct client;
 
-// `socket` NULL: MAINSTAY_SOCKET, else /run/mainstay/mainstay.sock (for an ordinary user also
-// $XDG_RUNTIME_DIR/mainstay/mainstay.sock). Nothing is connected yet.
+// `socket` NULL: MAINSTAY_SOCKET, else that of an ordinary user's own agent where there is one,
+// else /run/mainstay/mainstay.sock. Nothing is connected yet.
 struct client *client_new(const char *socket);
 void client_free(struct client *client);
 DEFINE_CLEANUP(struct client *, client_free)

@@ -344,6 +344,20 @@ class Usage(CliTest):
             self.run_cli(*words, "--socket", nowhere, status=3) if "--" not in words else \
                 self.run_cli("--socket", nowhere, *words, status=3)
 
+    @unittest.skipUnless(os.geteuid() == 0, "becomes another user")
+    def test_an_ordinary_users_own_agent_is_found(self):
+        os.chmod(self.dir, 0o755)
+        os.chmod(self.fake.socket, 0o777)
+        for variable, below in (("XDG_RUNTIME_DIR", "mainstay"), ("HOME", ".local/state/mainstay/run")):
+            base = os.path.join(self.dir, variable)
+            os.makedirs(os.path.join(base, below))
+            os.symlink(self.fake.socket, os.path.join(base, below, "mainstay.sock"))
+            program = shutil.copy(harness.MAINSTAY, self.dir)
+            done = subprocess.run([program, "get", "pods", "-o", "name"], user=65534, group=65534,
+                                  env={variable: base}, capture_output=True, text=True, timeout=WAIT,
+                                  cwd="/", extra_groups=[])
+            self.assertEqual(done.stdout, "pod/etcd-n1\npod/web-n1\n", done.stderr)
+
     def test_an_agent_that_is_not_ours(self):
         self.fake.answers["/mainstay/v1/pods"] = (200, b"<html>")
         self.assertIn("no JSON", self.err("get", "pods", status=1))
