@@ -21,6 +21,7 @@ enum { MANIFEST_MODE = 0600 }; // as kubeadm writes them
 
 struct apply_options {
     struct common_options common;
+    struct string_list files;
     bool wait;
     int64_t timeout_nsec, settle_nsec;
 };
@@ -33,6 +34,8 @@ static const struct option apply_options[] = {
     OPT_DURATION(apply_options, settle_nsec, .name = "settle", .argument = "DURATION",
                  .help =
                      "With --wait: ready is who stays so this long without a restart (default 2s)"),
+    OPT_LIST(apply_options, files, .letter = 'f', .name = "filename", .argument = "FILE",
+             .help = "As FILE alone: kubectl's way to name it"),
     COMMON_OPTIONS(apply_options),
 };
 
@@ -239,20 +242,12 @@ static int apply_all(struct apply *apply, const struct options_rest *rest)
     return r;
 }
 
-static int cmd_apply(int argc, char **argv)
+static int apply_files(const struct apply_options *options, const struct options_rest *rest)
 {
-    struct apply_options options = {.timeout_nsec = 120 * NSEC_PER_SEC,
-                                    .settle_nsec = 2 * NSEC_PER_SEC};
-    _cleanup_options_rest_ struct options_rest rest = {0};
     _cleanup_error_ struct error err = ERROR_NONE;
-    struct apply apply = {.options = &options, .err = &err};
-    int status;
-    if (!command_parse(&command_apply, argc, argv, &options, &rest, &status))
-        return status;
-    if (rest.n == 0)
-        return command_usage_error(&command_apply, "say what to apply: mainstay apply FILE");
-    apply.client = client_new(options.common.socket);
-    int r = apply_all(&apply, &rest);
+    struct apply apply = {
+        .options = options, .client = client_new(options->common.socket), .err = &err};
+    int r = apply_all(&apply, rest);
     LIST_EACH (file, &apply.files) {
         draft_free(&file->draft);
         free(file->target);
@@ -261,6 +256,22 @@ static int cmd_apply(int argc, char **argv)
     node_state_free(&apply.state);
     client_free(apply.client);
     return client_failed(r, &err);
+}
+
+static int cmd_apply(int argc, char **argv)
+{
+    struct apply_options options = {.timeout_nsec = 120 * NSEC_PER_SEC,
+                                    .settle_nsec = 2 * NSEC_PER_SEC};
+    _cleanup_options_rest_ struct options_rest rest = {0};
+    int status;
+    if (command_parse(&command_apply, argc, argv, &options, &rest, &status)) {
+        options_rest_add(&rest, &options.files);
+        status = rest.n > 0 ? apply_files(&options, &rest)
+                            : command_usage_error(&command_apply,
+                                                  "say what to apply: mainstay apply FILE");
+    }
+    options_free(apply_options, ARRAY_SIZE(apply_options), &options);
+    return status;
 }
 
 const struct command command_apply = {

@@ -15,9 +15,14 @@
 
 struct diff_options {
     struct common_options common;
+    struct string_list files;
 };
 
-static const struct option diff_options[] = {COMMON_OPTIONS(diff_options)};
+static const struct option diff_options[] = {
+    OPT_LIST(diff_options, files, .letter = 'f', .name = "filename", .argument = "FILE",
+             .help = "As FILE alone: kubectl's way to name it"),
+    COMMON_OPTIONS(diff_options),
+};
 
 static json_t *sorted(const json_t *value)
 {
@@ -139,23 +144,31 @@ static int diff_file(struct client *client, const struct node_state *state, cons
     return r;
 }
 
+static int diff_files(const struct diff_options *options, const struct options_rest *rest)
+{
+    _cleanup_client_ struct client *client = client_new(options->common.socket);
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_node_state_ struct node_state state = {0};
+    bool differs = false;
+    int r = node_state_fetch(client, &state, &err);
+    for (size_t i = 0; i < rest->n && r == 0; i++)
+        r = diff_file(client, &state, rest->arguments[i], &differs, &err);
+    return r < 0 ? client_failed(r, &err) : differs ? CLI_NO : CLI_DONE;
+}
+
 static int cmd_diff(int argc, char **argv)
 {
     struct diff_options options = {0};
     _cleanup_options_rest_ struct options_rest rest = {0};
-    _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_node_state_ struct node_state state = {0};
-    bool differs = false;
     int status;
-    if (!command_parse(&command_diff, argc, argv, &options, &rest, &status))
-        return status;
-    if (rest.n == 0)
-        return command_usage_error(&command_diff, "say what to compare: mainstay diff FILE");
-    _cleanup_client_ struct client *client = client_new(options.common.socket);
-    int r = node_state_fetch(client, &state, &err);
-    for (size_t i = 0; i < rest.n && r == 0; i++)
-        r = diff_file(client, &state, rest.arguments[i], &differs, &err);
-    return r < 0 ? client_failed(r, &err) : differs ? CLI_NO : CLI_DONE;
+    if (command_parse(&command_diff, argc, argv, &options, &rest, &status)) {
+        options_rest_add(&rest, &options.files);
+        status = rest.n > 0 ? diff_files(&options, &rest)
+                            : command_usage_error(&command_diff,
+                                                  "say what to compare: mainstay diff FILE");
+    }
+    options_free(diff_options, ARRAY_SIZE(diff_options), &options);
+    return status;
 }
 
 const struct command command_diff = {

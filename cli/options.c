@@ -25,6 +25,14 @@ void options_rest_free(struct options_rest *rest)
     *rest = (struct options_rest){0};
 }
 
+void options_rest_add(struct options_rest *rest, const struct string_list *more)
+{
+    rest->arguments =
+        xreallocarray(rest->arguments, rest->n + more->n + 1, sizeof(*rest->arguments));
+    for (size_t i = 0; i < more->n; i++)
+        rest->arguments[rest->n++] = more->items[i];
+}
+
 const struct option *options_find(const struct option *options, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++)

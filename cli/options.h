@@ -83,6 +83,8 @@ struct options_rest {
     bool has_dashes;
 };
 void options_rest_free(struct options_rest *rest);
+// Adds arguments that came as values of a flag (-f FILE); borrowed, so the list outlives `rest`.
+void options_rest_add(struct options_rest *rest, const struct string_list *more);
 #define _cleanup_options_rest_ _cleanup_(options_rest_free)
 
 // Reads argv[1…] into *opts. 0, or -EINVAL with a message that names the nearest known flag.

@@ -15,6 +15,7 @@
 struct validate_options {
     struct common_options common;
     const char *node, *output;
+    struct string_list files;
     bool quiet, strict;
 };
 
@@ -33,6 +34,8 @@ static const struct option validate_options[] = {
     OPT_BOOL(validate_options, strict, .name = "strict", .help = "Warnings count as errors"),
     OPT_STRING(validate_options, node, .name = "node", .argument = "NAME",
                .help = "The node's name, which pods get as suffix (default: this host's)"),
+    OPT_LIST(validate_options, files, .letter = 'f', .name = "filename", .argument = "FILE",
+             .help = "As FILE alone: kubectl's way to name it"),
     COMMON_OPTIONS(validate_options),
 };
 
@@ -187,22 +190,29 @@ static int run_validate(struct validate *v, const struct options_rest *rest)
     return bad + v->unreadable > 0 ? CLI_NO : CLI_DONE;
 }
 
+static int validate_files(const struct validate_options *options, const struct options_rest *rest)
+{
+    _cleanup_free_ char *host = draft_host_name();
+    struct validate v = {.options = options, .node = options->node ? options->node : host};
+    int status = run_validate(&v, rest);
+    LIST_EACH (draft, &v.drafts)
+        draft_free(draft);
+    free(v.drafts.items);
+    return status;
+}
+
 static int cmd_validate(int argc, char **argv)
 {
     struct validate_options options = {0};
     _cleanup_options_rest_ struct options_rest rest = {0};
-    _cleanup_free_ char *host = draft_host_name();
     int status;
-    if (!command_parse(&command_validate, argc, argv, &options, &rest, &status))
-        return status;
-    if (rest.n == 0)
-        return command_usage_error(&command_validate,
-                                   "say what to check: a file, a directory or -");
-    struct validate v = {.options = &options, .node = options.node ? options.node : host};
-    status = run_validate(&v, &rest);
-    LIST_EACH (draft, &v.drafts)
-        draft_free(draft);
-    free(v.drafts.items);
+    if (command_parse(&command_validate, argc, argv, &options, &rest, &status)) {
+        options_rest_add(&rest, &options.files);
+        status = rest.n > 0 ? validate_files(&options, &rest)
+                            : command_usage_error(&command_validate,
+                                                  "say what to check: a file, a directory or -");
+    }
+    options_free(validate_options, ARRAY_SIZE(validate_options), &options);
     return status;
 }
 

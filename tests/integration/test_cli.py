@@ -675,7 +675,7 @@ class Change(CliTest):
         self.assertIn("+    - --other", text)
         self.assertIn("# pod/web-n1: applying restarts it", text)
         self.assertNotIn("\033", text)
-        new = self.out("diff", "-", stdin=manifest_text("new"), status=1)
+        new = self.out("diff", "-f", "-", stdin=manifest_text("new"), status=1)
         self.assertIn("--- /dev/null", new)
         self.assertIn("# pod/new-n1: new; applying starts it", new)
         self.assertIn("would be refused", self.err("diff", "-", stdin="kind: Pod\n", status=1))
@@ -686,7 +686,7 @@ class Change(CliTest):
         with open(self.fake.file("new.yaml")) as f:
             self.assertEqual(f.read(), manifest_text("new"))
         self.assertEqual(os.stat(self.fake.file("new.yaml")).st_mode & 0o777, 0o600)
-        self.assertEqual(self.out("apply", file), "pod/new-n1 unchanged\n")
+        self.assertEqual(self.out("apply", "-f", file), "pod/new-n1 unchanged\n")
         self.write("new.yaml", manifest_text("new", flag="--other"))
         self.assertEqual(self.out("apply", file), "pod/new-n1 configured\n")
         self.assertIn("(in ", self.out("apply", "-", stdin=manifest_text("stdin")))
