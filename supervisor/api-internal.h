@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "base/buffer.h"
 #include "supervisor/agent.h"
 #include "supervisor/api.h"
@@ -56,6 +57,11 @@ POINTER_LIST(watch);
 POINTER_LIST(event_watch);
 POINTER_LIST(log_stream);
 
+#define POINTER_LIST_ADD(list, pointer)                                                            \
+    do {                                                                                           \
+        (list)->items = xreallocarray((list)->items, (list)->n + 1, sizeof(void *));               \
+        (list)->items[(list)->n++] = (pointer);                                                    \
+    } while (0)
 #define POINTER_LIST_REMOVE(list, pointer)                                                         \
     do {                                                                                           \
         for (size_t _i = 0; _i < (list)->n; _i++)                                                  \

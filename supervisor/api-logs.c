@@ -180,7 +180,7 @@ static api_result stream_log(struct api *api, struct request *r, struct containe
     s->uid = xstrdup(c->pod->pod->metadata.uid);
     s->container = xstrdup(c->spec->name);
     s->run = run;
-    *LIST_APPEND(&api->log_streams) = s;
+    POINTER_LIST_ADD(&api->log_streams, s);
     if (!run_is_on(c, run))
         log_reader_finish(reader);
     else if (options->follow)

@@ -115,9 +115,9 @@ api_result reply_stream(struct api *api, struct request *r, const char *content_
         free(s);
         return MHD_NO;
     }
-    *LIST_APPEND(&api->streams) = s;
-    // A reader may stop for as long as he likes (a pager): what waits for him is bounded anyway. The
-    // connection ends with the stream, so that it does not stay open for ever afterwards.
+    POINTER_LIST_ADD(&api->streams, s);
+    // A reader may stop for as long as he likes (a pager): what waits for him is bounded anyway.
+    // The connection ends with the stream, so that it does not stay open for ever afterwards.
     MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (ret)

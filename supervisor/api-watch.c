@@ -273,7 +273,7 @@ static struct watch *watch_new(struct api *api, const struct watch_kind *kind)
     struct watch *w = xcalloc(1, sizeof(*w));
     w->api = api;
     w->kind = kind;
-    *LIST_APPEND(&api->watches) = w;
+    POINTER_LIST_ADD(&api->watches, w);
     return w;
 }
 
@@ -450,7 +450,7 @@ api_result watch_events(struct api *api, struct request *r, uint64_t after, cons
     w->seen = after > event_log_newest(api->agent->events) ? 0 : after;
     w->pod = xstrdup_or_null(pod);
     w->namespace_ = xstrdup_or_null(namespace_);
-    *LIST_APPEND(&api->event_watches) = w;
+    POINTER_LIST_ADD(&api->event_watches, w);
     return reply_stream(api, r, "application/json", &event_watch_ops, w, &w->stream);
 }
 
