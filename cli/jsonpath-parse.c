@@ -235,8 +235,7 @@ static int parse_steps(struct parser *p, struct steps *steps)
             r = parse_brackets(p, steps);
         else if (accept(p, "..")) {
             LIST_APPEND(steps)->kind = STEP_RECURSE;
-            if (*p->at != '[')
-                r = parse_field(p, steps);
+            r = ends_name(*p->at) ? 0 : parse_field(p, steps);
         } else if (accept(p, "."))
             r = ends_name(*p->at) && steps->n == 0 ? 0 : parse_field(p, steps);
         else

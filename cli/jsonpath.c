@@ -155,7 +155,6 @@ static void add_filtered(const struct walk *walk, const struct step *step, const
 static int walk_step(const struct walk *walk, const struct step *step, const json_t *value,
                      struct values *ret)
 {
-    int r = 0;
     switch (step->kind) {
     case STEP_ROOT:
         add(ret, walk->root);
@@ -177,14 +176,23 @@ static int walk_step(const struct walk *walk, const struct step *step, const jso
         break;
     case STEP_INDEX:
         return add_index(walk, step, value, ret);
-    case STEP_UNION:
-        for (size_t i = 0; i < step->alternatives.n && r == 0; i++)
-            r = walk_steps(walk, &step->alternatives.items[i], value, ret);
-        break;
     case STEP_FILTER:
         add_filtered(walk, step, value, ret);
         break;
+    case STEP_UNION:
+        break; // walk_union()
     }
+    return 0;
+}
+
+// One alternative after the other, each over all values: as kubectl orders them.
+static int walk_union(const struct walk *walk, const struct step *step, const struct values *values,
+                      struct values *ret)
+{
+    int r = 0;
+    for (size_t i = 0; i < step->alternatives.n; i++)
+        for (size_t j = 0; j < values->n && r == 0; j++)
+            r = walk_steps(walk, &step->alternatives.items[i], values->items[j], ret);
     return r;
 }
 
@@ -196,6 +204,8 @@ static int walk_steps(const struct walk *walk, const struct steps *steps, const 
     add(&now, from);
     for (size_t i = 0; i < steps->n && r == 0; i++) {
         struct values next = {0};
+        if (steps->items[i].kind == STEP_UNION)
+            r = walk_union(walk, &steps->items[i], &now, &next);
         for (size_t j = 0; j < now.n && r == 0; j++)
             r = walk_step(walk, &steps->items[i], now.items[j], &next);
         values_free(&now);

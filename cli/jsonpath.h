@@ -18,8 +18,8 @@ enum { JSONPATH_DEPTH_MAX = 50 }; // nested ranges; depth of ".."
 
 // 0, or -EINVAL with a message that quotes the place.
 int jsonpath_parse(const char *template_, struct jsonpath **ret, struct error *err);
-// What kubectl accepts after -o jsonpath= and in custom columns: also without braces and without
-// the leading dot ("metadata.name", ".metadata.name").
+// What kubectl accepts in custom columns: also without braces and without the leading dot
+// ("metadata.name", ".metadata.name").
 int jsonpath_parse_relaxed(const char *template_, struct jsonpath **ret, struct error *err);
 void jsonpath_free(struct jsonpath *path);
 DEFINE_CLEANUP(struct jsonpath *, jsonpath_free)

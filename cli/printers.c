@@ -45,6 +45,13 @@ static int parse_columns(const char *text, struct output *output, struct error *
     return r;
 }
 
+// A path without braces is meant as one, though to kubectl it is plain text.
+static int parse_template(const char *text, struct jsonpath **ret, struct error *err)
+{
+    return *text && strchr(".[$@", *text) ? jsonpath_parse_relaxed(text, ret, err)
+                                          : jsonpath_parse(text, ret, err);
+}
+
 static int parse_format(const char *text, struct output *ret, struct error *err)
 {
     static const struct {
@@ -59,7 +66,7 @@ static int parse_format(const char *text, struct output *ret, struct error *err)
         }
     if (str_starts_with(text, "jsonpath=")) {
         ret->format = OUTPUT_JSONPATH;
-        return jsonpath_parse_relaxed(text + strlen("jsonpath="), &ret->path, err);
+        return parse_template(text + strlen("jsonpath="), &ret->path, err);
     }
     if (str_starts_with(text, "custom-columns=")) {
         ret->format = OUTPUT_COLUMNS;
