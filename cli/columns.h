@@ -18,6 +18,7 @@ struct resource {
     const char *path;         // of the API; NULL: made of the status (nodes)
     bool namespaced, watchable;
     bool wrapped; // a watch's lines are {"type","object"}
+    bool sorted;  // by namespace and name; else in the agent's order
     struct table *(*table)(struct columns columns);
     void (*row)(struct table *table, struct columns columns, const json_t *object, walltime now);
     const json_t *(*name)(const json_t *object); // a string

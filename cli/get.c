@@ -64,6 +64,8 @@ static bool is_table(const struct get *get)
 
 static void flush_table(struct get *get)
 {
+    if (get->resource->sorted)
+        table_sort(get->table, get->columns.namespaces ? 2 : 1);
     table_print(get->table, !get->headings_printed && !get->options->no_headers);
     get->headings_printed = true;
 }

@@ -395,6 +395,11 @@ class Get(CliTest):
         self.assertEqual(lines[0].split(), ["NAME", "READY", "STATUS", "RESTARTS", "AGE"])
         self.assertEqual(lines[1].split()[:4], ["etcd-n1", "1/1", "Running", "0"])
         self.assertNotIn("\033", "".join(lines))
+        self.fake.pods.reverse()
+        self.assertEqual([line.split()[0] for line in self.out("get", "pods").splitlines()],
+                         ["NAME", "etcd-n1", "web-n1"])
+        by_namespace = self.out("get", "pods", "-A").splitlines()
+        self.assertEqual([line.split()[0] for line in by_namespace[1:]], ["default", "kube-system"])
         wide = self.out("get", "po", "-A", "-o", "wide").splitlines()
         self.assertEqual(wide[0].split(), ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP",
                                            "NODE", "PID", "MANIFEST"])
