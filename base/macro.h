@@ -11,8 +11,16 @@
 #define _unused_             __attribute__((unused))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)     ((a) < (b) ? (a) : (b))
-#define MAX(a, b)     ((a) > (b) ? (a) : (b))
+// Each argument is evaluated once; the counter keeps the names of nested calls apart.
+#define MIN(a, b)                 PICK(a, b, <, __COUNTER__)
+#define MAX(a, b)                 PICK(a, b, >, __COUNTER__)
+#define PICK(a, b, than, counter) PICK_NAMED(a, b, than, counter)
+#define PICK_NAMED(a, b, than, n)                                                                  \
+    ({                                                                                             \
+        __typeof__(a) _a##n = (a);                                                                 \
+        __typeof__(b) _b##n = (b);                                                                 \
+        _a##n than _b##n ? _a##n : _b##n;                                                          \
+    })
 
 // Hands a pointer (or descriptor) on and leaves NULL (or -1) behind, so that a cleanup attribute
 // on the variable no longer frees it.

@@ -160,7 +160,7 @@ char *duration_format_human(int64_t seconds, char *buf)
         snprintf(buf, DURATION_SIZE, "%lldd%lldh", d, h % 24);
     else if (d < 730)
         snprintf(buf, DURATION_SIZE, "%lldd", d);
-    else if (d < 8 * 365 && d % 365)
+    else if (d < 8LL * 365 && d % 365)
         snprintf(buf, DURATION_SIZE, "%lldy%lldd", y, d % 365);
     else
         snprintf(buf, DURATION_SIZE, "%lldy", y);

@@ -150,6 +150,27 @@ static void validate_profile_annotation(struct validation *v, const char *key, c
     }
 }
 
+// Our own annotations belong to later releases; a pod that asks for them must not believe that it
+// got them.
+static void validate_own_annotation(struct validation *v, const char *key)
+{
+    static const char prefix[] = "mainstay.dev/";
+    static const char *const later[] = {"depends-on", "restart-on-change", "reload-signal",
+                                        "confirm", "backoff"};
+    if (!str_starts_with(key, prefix))
+        return;
+    const char *name = key + strlen(prefix);
+    for (size_t i = 0; i < ARRAY_SIZE(later); i++)
+        if (str_equal(name, later[i])) {
+            validation_warning(v, "", "is not honoured by this release");
+            return;
+        }
+    const char *nearest = str_nearest(name, later, ARRAY_SIZE(later));
+    validation_warning(v, "", "this program knows no such annotation%s%s%s",
+                       nearest ? "; did you mean \"mainstay.dev/" : "", nearest ? nearest : "",
+                       nearest ? "\"?" : "");
+}
+
 static void validate_annotations(struct validation *v, const struct string_map *annotations)
 {
     size_t size = 0;
@@ -160,6 +181,7 @@ static void validate_annotations(struct validation *v, const struct string_map *
         if (wrong)
             validation_error(v, "", "the annotation's name: %s", wrong);
         validate_profile_annotation(v, annotation->key, annotation->value);
+        validate_own_annotation(v, annotation->key);
         validation_leave(v, mark);
         size += strlen(annotation->key) + strlen(annotation->value);
     }

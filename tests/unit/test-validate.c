@@ -362,6 +362,10 @@ static void what_is_not_honoured_is_said(void **state)
         {"metadata:\n  name: web\n  annotations:\n"
          "    container.apparmor.security.beta.kubernetes.io/c: runtime/default\nspec:\n" PLAIN,
          "metadata.annotations[container.apparmor.security.beta.kubernetes.io/c]", "AppArmor"},
+        {"metadata: {name: web, annotations: {mainstay.dev/depends-on: etcd}}\nspec:\n" PLAIN,
+         "metadata.annotations[mainstay.dev/depends-on]", "not honoured"},
+        {"metadata: {name: web, annotations: {mainstay.dev/depend-on: etcd}}\nspec:\n" PLAIN,
+         "metadata.annotations[mainstay.dev/depend-on]", "mainstay.dev/depends-on"},
     };
 
     EXPECT_WARNINGS(examples);
