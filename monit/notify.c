@@ -181,6 +181,11 @@ void notify_free(struct notify *n)
     free(n);
 }
 
+bool notify_is_heard(const struct notify *n)
+{
+    return n && n->fd >= 0;
+}
+
 void notify_ready(struct notify *n)
 {
     send_state(n, "READY=1\nMAINPID=%d", (int)getpid());

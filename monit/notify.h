@@ -20,6 +20,9 @@ int notify_new(sd_event *loop, struct health *health, struct notify **ret, struc
 void notify_free(struct notify *notify);
 DEFINE_CLEANUP(struct notify *, notify_free)
 
+// Whether there is a service manager that hears what is told; `notify` may be NULL.
+bool notify_is_heard(const struct notify *notify);
+
 void notify_ready(struct notify *notify);     // READY=1 and MAINPID=; also ends a reload
 void notify_reloading(struct notify *notify); // RELOADING=1, MONOTONIC_USEC= (Type=notify-reload)
 void notify_stopping(struct notify *notify);  // STOPPING=1

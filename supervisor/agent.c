@@ -65,6 +65,7 @@ static void on_file_changed(void *userdata, const struct manifest_status *status
         event_add(agent->events, about, EVENT_NORMAL, "ManifestAccepted", "%s is in force (%zu %s)",
                   status->file, status->n_pods, status->n_pods == 1 ? "pod" : "pods");
     api_manifest_changed(agent->api, status->file);
+    agent_status_changed(agent);
 }
 
 static void on_file_removed(void *userdata, const char *file)
@@ -73,6 +74,7 @@ static void on_file_removed(void *userdata, const char *file)
     event_add(agent->events, (struct event_object){.file = file}, EVENT_NORMAL, "ManifestRemoved",
               "%s was removed", file);
     api_manifest_changed(agent->api, file);
+    agent_status_changed(agent);
 }
 
 static void on_synced(void *userdata, bool present)
@@ -88,6 +90,7 @@ static void on_synced(void *userdata, bool present)
                   agent->config->manifest_path, agent->config->manifest_path);
     agent->synced = true;
     health_set_ready(agent->health, agent->health_source, true);
+    agent_status_tell(agent);
     notify_ready(agent->notify);
 }
 
@@ -106,6 +109,7 @@ static void on_pod_changed(void *userdata, const struct pod_worker *w, bool dele
     struct agent *agent = userdata;
     if (agent->api)
         api_pod_changed(agent->api, w, deleted);
+    agent_status_changed(agent);
 }
 
 static void on_all_stopped(void *userdata)
@@ -122,6 +126,7 @@ void agent_stop_all(struct agent *agent, bool exit_after)
     }
     agent->stop_pods = true;
     pods_stop_for_exit(agent->pods);
+    agent_status_changed(agent);
 }
 
 // ---- signals ----
@@ -142,6 +147,9 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
     struct agent *agent = userdata;
+    notify_reloading(agent->notify);
+    agent->reloading = true;
+    agent->reload_asked = monotime_now();
     manifest_source_rescan(agent->source);
     return 0;
 }
@@ -153,13 +161,25 @@ static int on_reexec(sd_event_source *source, const struct signalfd_siginfo *si,
     return sd_event_exit(agent->loop, 0);
 }
 
+// The service manager waits for the end of what SIGHUP began.
+static void end_reload(struct agent *agent, monotime scanned)
+{
+    if (!agent->reloading || !monotime_reached(agent->reload_asked, scanned))
+        return;
+    agent->reloading = false;
+    notify_ready(agent->notify);
+}
+
 // Runs after every turn of the loop in which something happened: its own sign of life.
 static int on_turn(sd_event_source *source, void *userdata)
 {
     struct agent *agent = userdata;
     health_alive(agent->health, agent->health_loop, monotime_now());
-    if (agent->source)
-        health_alive(agent->health, agent->health_source, manifest_source_last_scan(agent->source));
+    if (!agent->source)
+        return 0;
+    monotime scanned = manifest_source_last_scan(agent->source);
+    health_alive(agent->health, agent->health_source, scanned);
+    end_reload(agent, scanned);
     return 0;
 }
 
@@ -355,6 +375,7 @@ static void agent_clear(struct agent *agent)
     api_free(agent->api);
     agent->api = NULL;
     pods_free(agent->pods);
+    sd_event_source_disable_unref(agent->status_timer);
     notify_free(agent->notify);
     health_free(agent->health);
     if (agent->cgroups)

@@ -28,12 +28,15 @@ struct agent {
     struct pods *pods;
     struct api *api;
     struct notify *notify;
+    sd_event_source *status_timer; // STATUS= is told when it is due; NULL before the first change
     walltime started_at;
-    int lock_fd;                    // RUN/lock: one agent per run directory
-    char *state_dir, *shims_dir;    // below the root and the run directory
-    bool unprivileged;              // an ordinary user
-    bool synced;                    // the directory was read once and what ran was adopted
-    bool stop_pods;                 // the pods are being stopped; the agent ends when they are gone
+    int lock_fd;                 // RUN/lock: one agent per run directory
+    char *state_dir, *shims_dir; // below the root and the run directory
+    bool unprivileged;           // an ordinary user
+    bool synced;                 // the directory was read once and what ran was adopted
+    bool stop_pods;              // the pods are being stopped; the agent ends when they are gone
+    bool reloading;              // the service manager waits for the end of a rescan
+    monotime reload_asked;
     bool reexec;                    // execute the program anew instead of ending
     uint64_t adopted;               // containers that were found running at start
     struct string_list limitations; // what this host or user cannot do, one sentence each
@@ -47,3 +50,8 @@ int agent_run(const struct config *config, char *const *argv, struct error *err)
 // Stops every pod; when all are gone the agent exits (where `exit_after`) or goes on with nothing
 // running.
 void agent_stop_all(struct agent *agent, bool exit_after);
+
+// Tells the service manager how pods and manifests are (STATUS=): now, or soon after a change. Do
+// nothing where nobody hears it. In agent-status.c.
+void agent_status_tell(struct agent *agent);
+void agent_status_changed(struct agent *agent);
