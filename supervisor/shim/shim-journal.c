@@ -12,11 +12,13 @@
 #include <sys/un.h>
 
 #include "base/alloc.h"
+#include "base/monotime.h"
 #include "base/string-list.h"
 
 enum {
     BATCH_MAX = 32,
     PARTS = 4, // of a message: the fields of the container, the priority, the line, its end
+    SAY_AGAIN_USEC = 1000000, // what is missing is told then, where no line follows earlier
 };
 
 struct shim_journal {
@@ -24,6 +26,7 @@ struct shim_journal {
     int fd; // connected, or -1
     struct buffer fields;
     uint64_t dropped, unsaid; // in all; since the last message that said so
+    monotime say_at;          // only where something is unsaid
     size_t n;                 // messages in the batch
     struct mmsghdr headers[BATCH_MAX];
     struct iovec parts[BATCH_MAX][PARTS];
@@ -179,6 +182,19 @@ static void drop(struct shim_journal *journal, size_t n)
 {
     journal->dropped += n;
     journal->unsaid += n;
+    journal->say_at = monotime_add_usec(monotime_now(), SAY_AGAIN_USEC);
+}
+
+monotime shim_journal_deadline(const struct shim_journal *journal)
+{
+    return journal->unsaid > 0 ? journal->say_at : MONOTIME_NEVER;
+}
+
+void shim_journal_retry(struct shim_journal *journal)
+{
+    if (journal->unsaid == 0 || (connected(journal) && say_what_is_missing(journal)))
+        return;
+    journal->say_at = monotime_add_usec(monotime_now(), SAY_AGAIN_USEC);
 }
 
 void shim_journal_flush(struct shim_journal *journal)

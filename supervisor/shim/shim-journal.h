@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/monotime.h"
 #include "supervisor/shim/shim-spec.h"
 
 struct shim_journal;
@@ -19,6 +20,11 @@ struct shim_journal *shim_journal_new(const struct shim_spec *spec);
 void shim_journal_add(struct shim_journal *journal, const char *line, size_t len, bool is_stderr,
                       bool partial);
 void shim_journal_flush(struct shim_journal *journal);
+
+// When shim_journal_retry() is due, which tells how many lines are missing without waiting for the
+// next one; never, where none is.
+monotime shim_journal_deadline(const struct shim_journal *journal);
+void shim_journal_retry(struct shim_journal *journal);
 
 // Lines that never reached the journal, in all.
 uint64_t shim_journal_dropped(const struct shim_journal *journal);

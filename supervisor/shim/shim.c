@@ -267,11 +267,19 @@ static void open_log(struct shim *shim)
 static int sleep_msec(struct shim *shim)
 {
     monotime deadline = shim_log_file_deadline(shim->log_file);
+    if (shim->journal)
+        deadline = monotime_min(deadline, shim_journal_deadline(shim->journal));
     int rest = shim_log_wants_rest(shim->log) ? REST_MSEC : -1;
     if (monotime_is_never(deadline))
         return rest;
     int64_t msec = monotime_since(deadline, monotime_now()) / USEC_PER_MSEC + 1;
     return (int)(rest < 0 ? msec : MIN(msec, rest));
+}
+
+static void look_after_journal(struct shim *shim)
+{
+    if (shim->journal && monotime_reached(shim_journal_deadline(shim->journal), monotime_now()))
+        shim_journal_retry(shim->journal);
 }
 
 // A log that cannot be written is told to the agent when that begins and when it ends.
@@ -299,6 +307,7 @@ static void loop_until_exited(struct shim *shim)
             shim_log_rest(shim->log);
         }
         look_after_log(shim);
+        look_after_journal(shim);
     }
 }
 
@@ -334,6 +343,8 @@ void shim_run(struct shim *shim)
         loop_until_exited(shim);
         drain_output(shim, &shim->outputs[SHIM_STDOUT]);
         drain_output(shim, &shim->outputs[SHIM_STDERR]);
+        if (shim->journal)
+            shim_journal_retry(shim->journal); // nobody says it later
     }
     if (shim->log_file)
         shim_log_file_close(shim->log_file);

@@ -144,6 +144,23 @@ static void what_an_absent_journal_missed_is_said(void **state)
     assert_int_equal(shim_journal_dropped(f->journal), 2);
 }
 
+static void what_is_missing_is_said_without_a_further_line(void **state)
+{
+    struct fixture *f = *state;
+    char buf[4096];
+    assert_true(monotime_is_never(shim_journal_deadline(f->journal)));
+    say(f, "one");
+    assert_false(monotime_is_never(shim_journal_deadline(f->journal)));
+    shim_journal_retry(f->journal); // nobody is there yet
+    assert_false(monotime_is_never(shim_journal_deadline(f->journal)));
+    start_journald(f);
+    shim_journal_retry(f->journal);
+    assert_non_null(strstr(receive(f, buf), "1 lines before"));
+    assert_true(monotime_is_never(shim_journal_deadline(f->journal)));
+    shim_journal_retry(f->journal);
+    assert_string_equal(receive(f, buf), "");
+}
+
 static void a_new_journal_is_found_again(void **state)
 {
     struct fixture *f = *state;
@@ -254,6 +271,7 @@ int main(void)
         journal_test(lines_carry_the_fields),
         journal_test(many_lines_go_in_several_batches),
         journal_test(what_an_absent_journal_missed_is_said),
+        journal_test(what_is_missing_is_said_without_a_further_line),
         journal_test(a_new_journal_is_found_again),
         journal_test(a_full_journal_never_blocks),
         journal_test(a_big_message_goes_as_a_file),
