@@ -1,4 +1,5 @@
 // `mainstay restart`, `retry`, `stop` and `start`: one request to the agent per pod.
+#include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -10,7 +11,7 @@
 struct lifecycle_options {
     struct common_options common;
     const char *namespace_, *container;
-    bool all;
+    bool all, exit;
 };
 
 #define NAMESPACE_OPTION                                                                           \
@@ -31,6 +32,8 @@ static const struct option restart_options[] = {
 
 static const struct option stop_options[] = {
     OPT_BOOL(lifecycle_options, all, .name = "all", .help = "Every pod of this node"),
+    OPT_BOOL(lifecycle_options, exit, .name = "exit",
+             .help = "With --all: hold none, end the agent too, and come back when it has ended"),
     NAMESPACE_OPTION,
     COMMON_OPTIONS(lifecycle_options),
 };
@@ -57,6 +60,36 @@ static int post_pod(struct client *client, const struct lifecycle_options *optio
     return post(client, path, fallback, err);
 }
 
+static int ignore_line(void *userdata, const char *line, size_t len)
+{
+    return 0;
+}
+
+// The agent ends when its pods have: its streams end with it.
+static int stop_all_and_exit(struct client *client, struct error *err)
+{
+    client_add_lines(client, "/mainstay/v1/events?watch=true", ignore_line, NULL);
+    int r = client_post(client, "/mainstay/v1/stop-all?exit=true", NULL, err);
+    if (r < 0)
+        return r;
+    r = client_run(client, MONOTIME_NEVER, err);
+    if (r == -ENOTCONN) { // it was faster
+        error_clear(err);
+        r = 0;
+    }
+    if (r == 0)
+        puts("the agent has ended");
+    return r;
+}
+
+static int stop_all(struct client *client, const struct lifecycle_options *options,
+                    struct error *err)
+{
+    if (options->exit)
+        return stop_all_and_exit(client, err);
+    return post(client, "/mainstay/v1/stop-all", "every pod is being stopped", err);
+}
+
 // The worst status of all pods: the others are still dealt with.
 static int run_lifecycle(const struct command *command, int argc, char **argv)
 {
@@ -67,15 +100,16 @@ static int run_lifecycle(const struct command *command, int argc, char **argv)
         return status;
     if (options.all && rest.n > 0)
         return command_usage_error(command, "--all and names do not go together");
+    if (options.exit && !options.all)
+        return command_usage_error(command, "--exit goes with --all");
     if (!options.all && rest.n == 0)
         return command_usage_error(command, "say which pod: mainstay %s NAME", command->name);
     _cleanup_client_ struct client *client = client_new(options.common.socket);
     status = CLI_DONE;
     for (size_t i = 0; i < (options.all ? 1 : rest.n) && status != CLI_UNREACHABLE; i++) {
         _cleanup_error_ struct error err = ERROR_NONE;
-        int r = options.all
-                    ? post(client, "/mainstay/v1/stop-all", "every pod is being stopped", &err)
-                    : post_pod(client, &options, command->name, rest.arguments[i], &err);
+        int r = options.all ? stop_all(client, &options, &err)
+                            : post_pod(client, &options, command->name, rest.arguments[i], &err);
         int one = client_failed(r, &err);
         status = MAX(status, one);
     }
@@ -133,11 +167,13 @@ const struct command command_stop = {
     .name = "stop",
     .group = "Act",
     .summary = "Stop a pod and hold it until it is started again",
-    .usage = "NAME…|--all",
+    .usage = "NAME…|--all [--exit]",
     .description =
         "The manifest stays where it is; the pod shows as Held, also after the agent was\n"
         "restarted, until `mainstay start NAME`. To take it away for good, see `mainstay "
-        "delete`.",
+        "delete`.\n"
+        "With --all --exit no pod is held: the agent stops them all in order and ends, and the "
+        "next\nagent starts them again. That is what a machine that goes down wants.",
     .examples = "  mainstay stop kube-scheduler\n  mainstay stop --all",
     .options = stop_options,
     .n_options = ARRAY_SIZE(stop_options),
