@@ -142,6 +142,8 @@ static void end(struct shim_link *link)
     link->over = true;
     drop_socket(link);
     link->pidfd_source = sd_event_source_disable_unref(link->pidfd_source);
+    // A zombie's lock file still names it: looked at again, it would be watched for good.
+    link->look_again = sd_event_source_disable_unref(link->look_again);
     if (link->child > 0)
         waitid(P_PID, (id_t)link->child, &(siginfo_t){0}, WEXITED | WNOHANG);
     link->child = 0;
