@@ -60,7 +60,7 @@ class Mainstay(Peer):
 
     def keepers(self):
         """The processes that stand beside a service for its sake alone."""
-        return harness.processes_with("mainstay-shim\0")
+        return children(self.agent.process.pid)
 
     def close(self):
         self.agent.close()
@@ -96,7 +96,7 @@ class Runit(Peer):
             self.stop(name)
 
     def pids(self):
-        return [self.process.pid] + self.keepers()
+        return [self.process.pid]
 
     def keepers(self):
         return children(self.process.pid)
@@ -141,7 +141,7 @@ class S6(Peer):
         subprocess.run(["s6-svscanctl", "-an", self.path("service")], check=True)
 
     def pids(self):
-        return [self.process.pid] + self.keepers()
+        return [self.process.pid]
 
     def keepers(self):
         return [p for p in children(self.process.pid) if command_of(p).startswith("s6-supervise")]

@@ -2,7 +2,7 @@
 """Measures Mainstay beside runit, s6 and supervisord (for logs: svlogd, s6-log, conmon) on this
 machine in one run, and prints a table: the first rows of the budgets, and the row of log lines.
 
-A benchmark measures; it has no opinion. Run as root: tests/run bench, or tests/bench/run.py [ROW…]
+A benchmark measures; it has no opinion. Run as root: tests/run bench, or tests/bench/run.py
 """
 
 import fcntl
@@ -27,6 +27,10 @@ LOTS = int(os.environ.get("BENCH_LOTS", "1000"))
 LOG_BYTES = int(os.environ.get("BENCH_LOG_BYTES", str(400 << 20)))
 IDLE_SECONDS = int(os.environ.get("BENCH_IDLE_SECONDS", "30"))
 
+AT_ONCE = 12           # services that stand there while one of them is killed
+SETTLE_SECONDS = 0.05  # before each measurement: what the one before left behind is done with
+REST_SECONDS = 2       # before memory and idleness are looked at
+
 
 class Stamps:
     """A FIFO that components write "<pid> <CLOCK_MONOTONIC ns>" into when they reach main()."""
@@ -41,6 +45,12 @@ class Stamps:
         except OSError:
             pass
         self.buffer = b""
+
+    def alias(self, name):
+        """A path of its own for a component: by it, its command line tells it from all others."""
+        path = f"{self.path}-{name}"
+        os.symlink(self.path, path)
+        return path
 
     def next(self, seconds=60):
         """(pid, ns) of the next component."""
@@ -59,12 +69,12 @@ def ms(ns_list):
     return f"{statistics.median(ordered) / 1e6:.2f} ms (p99 {p99 / 1e6:.1f})"
 
 
-def real_pid(pid, path):
-    """A component in a PID namespace stamps its own number: the one that the host sees is found."""
-    if path not in peers.command_of(pid):
-        candidates = [p for p in harness.processes_with(path) if peers.command_of(p).startswith(COMPONENT)]
-        return candidates[0] if candidates else pid
-    return pid
+def pid_with(alias):
+    """The component's number on the host: in a PID namespace it knows another one itself."""
+    for pid in harness.processes_with(alias + "\0"):
+        if peers.command_of(pid).startswith(COMPONENT):
+            return pid
+    raise RuntimeError(f"no process of {alias}")
 
 
 # ---- rows: each returns a cell for one peer ----
@@ -72,10 +82,11 @@ def real_pid(pid, path):
 def row_start(peer, stamps, directory):
     """From the rename into the directory (and what it takes to have it noticed) to main()."""
     times = []
-    runs = STARTS if not isinstance(peer, peers.Runit) else min(STARTS, 12)  # it looks every 5 s
+    runs = STARTS if not isinstance(peer, peers.Runit) else min(STARTS, AT_ONCE)  # it looks every 5 s
     for i in range(runs):
         name = f"start{i}"
         peer.prepare(name, ["stamp", stamps.path])
+        time.sleep(SETTLE_SECONDS)
         begin = time.monotonic_ns()
         peer.start(name)
         times.append(stamps.next()[1] - begin)
@@ -83,20 +94,39 @@ def row_start(peer, stamps, directory):
     return ms(times)
 
 
-def row_restart(peer, stamps, directory):
-    """kill -9 of a component to main() of the next: the first restart of each."""
+def start_all(peer, names):
+    if hasattr(peer, "start_all"):
+        peer.start_all(names)
+    else:
+        for name in names:
+            peer.start(name)
+
+
+def restart_each(peer, stamps, names):
+    """Nanoseconds from the death of each to the first instruction of the next."""
     times = []
-    runs = STARTS if isinstance(peer, Mainstay) else min(STARTS, 12)
-    for i in range(runs):
-        name = f"restart{i}"
-        peer.prepare(name, ["stamp", stamps.path])
-        peer.start(name)
-        pid = real_pid(stamps.next()[0], stamps.path)
-        time.sleep(0.02)  # it has been running for a moment
+    aliases = [stamps.alias(name) for name in names]
+    for name, alias in zip(names, aliases):
+        peer.prepare(name, ["stamp", alias])
+    start_all(peer, names)
+    for _ in names:
+        stamps.next()
+    for alias in aliases:
+        pid = pid_with(alias)
+        time.sleep(SETTLE_SECONDS)
         begin = time.monotonic_ns()
         os.kill(pid, signal.SIGKILL)
         times.append(stamps.next()[1] - begin)
-        peer.stop(name)
+    peer.stop_all(names)
+    return times
+
+
+def row_restart(peer, stamps, directory):
+    """kill -9 of a component to main() of the next: the first restart of each."""
+    times = []
+    for i in range(STARTS if isinstance(peer, Mainstay) else AT_ONCE):
+        if i % AT_ONCE == 0:
+            times += restart_each(peer, stamps, [f"restart{i + k}" for k in range(AT_ONCE)])
     return ms(times)
 
 
@@ -104,12 +134,9 @@ def many(peer, stamps, n):
     names = [f"many{i}" for i in range(n)]
     for name in names:
         peer.prepare(name, ["stamp", stamps.path])
+    time.sleep(SETTLE_SECONDS)
     begin = time.monotonic_ns()
-    if hasattr(peer, "start_all"):
-        peer.start_all(names)
-    else:
-        for name in names:
-            peer.start(name)
+    start_all(peer, names)
     last = 0
     for _ in names:
         last = max(last, stamps.next(120)[1])
@@ -136,9 +163,10 @@ def row_memory(peer, stamps, directory):
     names = [f"mem{i}" for i in range(10)]
     for name in names:
         peer.prepare(name, ["stamp", stamps.path])
-        peer.start(name)
+    start_all(peer, names)
     for _ in names:
         stamps.next()
+    time.sleep(REST_SECONDS)
     main = pss_kb(peer.pids()[0])
     keepers = [pss_kb(pid)[0] for pid in peer.keepers()]
     each = f"{statistics.median(keepers) / 1000:.3f} MB" if keepers else "none"
@@ -156,10 +184,11 @@ def ticks(pid):
 
 
 def idle_cpu(peer):
-    """Of one core, all processes of the supervisor; and how often it woke up."""
-    before = [ticks(pid) for pid in peer.pids() + ([] if not isinstance(peer, Mainstay) else peer.keepers())]
+    """Of one core, all processes of the supervisor; and how often they woke up."""
+    pids = peer.pids() + peer.keepers()
+    before = [ticks(pid) for pid in pids]
     time.sleep(IDLE_SECONDS)
-    after = [ticks(pid) for pid in peer.pids() + ([] if not isinstance(peer, Mainstay) else peer.keepers())]
+    after = [ticks(pid) for pid in pids]
     used = sum(a[0] - b[0] for a, b in zip(after, before)) / os.sysconf("SC_CLK_TCK")
     woken = sum(a[1] - b[1] for a, b in zip(after, before))
     return f"{used / IDLE_SECONDS * 100:.3f} %, {woken / IDLE_SECONDS:.2f} wake-ups/s"
@@ -216,6 +245,8 @@ def log_conmon(stamps, directory):
         return "not installed"
     runtime = os.path.join(directory, "runtime")
     pidfile = os.path.join(directory, "conmon-pid")
+    sockets = os.path.join(directory, "sockets")
+    os.mkdir(sockets)
     words = " ".join([COMPONENT, "stamp", stamps.path] + FLOOD + ["stamp", stamps.path, "exit", "0"])
     with open(runtime, "w") as f:
         f.write(f"#!/bin/sh\n{words} </dev/null &\necho $! > {pidfile}\n")
@@ -223,7 +254,8 @@ def log_conmon(stamps, directory):
     log = os.path.join(directory, "conmon.log")
     process = subprocess.Popen(["conmon", "-c", "bench", "-u", "bench", "-n", "bench", "-r", runtime, "-b", directory,
                                 "-p", pidfile, "-l", "k8s-file:" + log, "--log-size-max", "50000000",
-                                "--exit-dir", directory, "--sync"], stdout=subprocess.DEVNULL,
+                                "--exit-dir", directory, "--socket-dir-path", sockets, "--sync"],
+                               stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     rate = log_rate(stamps)
     process.wait(30)
@@ -235,7 +267,8 @@ def log_conmon(stamps, directory):
 def machine():
     with open("/proc/cpuinfo") as f:
         model = next((l.split(":")[1].strip() for l in f if l.startswith("model name")), platform.machine())
-    return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}"
+    load = " ".join(f"{n:.1f}" for n in os.getloadavg())
+    return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, load average before: {load}"
 
 
 def print_table(head, rows):
@@ -253,7 +286,7 @@ def measure(row, peer_class, directory):
         peer = peer_class(own)
         try:
             return row(peer, stamps, directory)
-        except (RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+        except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as error:
             return f"failed: {str(error).splitlines()[0]}"
         finally:
             peer.close()
@@ -293,13 +326,14 @@ def log_rows(directory):
 def main():
     if os.geteuid() != 0:
         sys.exit("bench: run it as root, so that everybody does the same work")
+    here = machine()
     with tempfile.TemporaryDirectory(prefix="mainstay-bench-") as directory:
         os.chmod(directory, 0o755)
         supervise = supervise_rows(directory)
         logs = log_rows(directory)
     versions = [f"{peer.name} " + ("–" if peer.missing else
                 peers.debian_version({"supervisord": "supervisor"}.get(peer.name, peer.name))) for peer in PEERS[1:]]
-    print(f"\nMachine: {machine()}\n")
+    print(f"\nMachine: {here}\n")
     print_table(["what", "mainstay"] + versions, supervise)
     print()
     print_table(["log throughput", "mainstay-shim", "svlogd (runit)", "s6-log",
