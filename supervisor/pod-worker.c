@@ -165,7 +165,7 @@ static void do_rest(struct pod_worker *w, monotime now)
         backoff_reset(&c->backoff);
     }
     w->started_at = w->initialized_since = (walltime){0};
-    if (w->held)
+    if (w->held && !w->held_for_exit)
         pod_worker_set_waiting(w, "Stopped",
                                "stopped by an operator; `mainstay start` starts it again");
 }
@@ -340,11 +340,22 @@ void pod_worker_hold(struct pod_worker *w, monotime now)
     pod_worker_settle(w, now);
 }
 
+void pod_worker_hold_for_exit(struct pod_worker *w, monotime now)
+{
+    if (w->held || w->removing)
+        return;
+    w->held = w->held_for_exit = true;
+    pod_worker_event(w, NULL, EVENT_NORMAL, "Stopped",
+                     "stopped because the agent ends; the next one starts it again");
+    pod_step(w, POD_EV_HOLD, now);
+    pod_worker_settle(w, now);
+}
+
 void pod_worker_release(struct pod_worker *w, monotime now)
 {
     if (w->removing)
         return;
-    w->held = false;
+    w->held = w->held_for_exit = false;
     if (w->state == POD_HELD || w->state == POD_FINISHED)
         pod_worker_set_waiting(w, NULL, NULL);
     if (w->state == POD_FINISHED) {
@@ -357,7 +368,7 @@ void pod_worker_release(struct pod_worker *w, monotime now)
 
 void pod_worker_forget_hold(struct pod_worker *w)
 {
-    w->held = false;
+    w->held = w->held_for_exit = false;
     pod_worker_set_waiting(w, NULL, NULL);
     w->ops->save(w->runtime, w);
 }

@@ -83,6 +83,7 @@ struct pod_worker {
     char hash[33];
     enum pod_state state;
     bool removing, held;
+    bool held_for_exit;                     // held only because the agent ends; not on disk
     bool gone_told;                         // the owner knows that the pod is POD_GONE
     bool admitted;                          // was admitted once: mainstay start need not ask again
     char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
@@ -114,7 +115,8 @@ void pod_worker_set_waiting(struct pod_worker *w, const char *reason, const char
 void pod_worker_remove(struct pod_worker *w, monotime now);
 void pod_worker_hold(struct pod_worker *w, monotime now);
 void pod_worker_release(struct pod_worker *w, monotime now);
-// A pod that was held only because the agent ends: the next one is to start it.
+// For the agent's end: whatever becomes of this agent on the way, the next one is to start the pod.
+void pod_worker_hold_for_exit(struct pod_worker *w, monotime now);
 void pod_worker_forget_hold(struct pod_worker *w);
 // NULL container: all of them.
 void pod_worker_restart(struct pod_worker *w, const char *container, monotime now);

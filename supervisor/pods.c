@@ -19,7 +19,6 @@ struct slot {
     struct pod_worker *worker; // NULL between two instances
     bool gone;                 // the worker is POD_GONE and waits to be freed
     bool restored;             // from disk; the source has not asked for it yet
-    bool held_for_exit;        // pods_stop_for_exit() stopped it, no operator
     struct pod *next;          // waits until the worker is gone
     char *next_file;
 };
@@ -131,14 +130,6 @@ static void admit(struct pod_worker *w)
                            "spec.hostNetwork: true");
 }
 
-static void hold_for_exit(struct slot *slot)
-{
-    if (slot->worker->held || slot->worker->removing)
-        return;
-    slot->held_for_exit = true;
-    pod_worker_hold(slot->worker, monotime_now());
-}
-
 static void start_instance(struct slot *slot, struct pod *pod, const char *file, bool held)
 {
     struct pod_worker *w = slot_new_worker(slot, pod, file);
@@ -148,7 +139,7 @@ static void start_instance(struct slot *slot, struct pod *pod, const char *file,
         return;
     }
     if (slot->pods->stopping_all)
-        hold_for_exit(slot);
+        pod_worker_hold_for_exit(w, now);
     else if (held)
         pod_worker_hold(w, now);
     else
@@ -281,10 +272,9 @@ static void reap_slot(struct slot *slot)
 static void finish_stop_for_exit(struct pods *pods)
 {
     for (size_t i = 0; i < pods->n; i++) {
-        struct slot *slot = pods->slots[i];
-        if (slot->worker && slot->held_for_exit)
-            pod_worker_forget_hold(slot->worker);
-        slot->held_for_exit = false;
+        struct pod_worker *w = pods->slots[i]->worker;
+        if (w && w->held_for_exit)
+            pod_worker_forget_hold(w);
     }
     pods->options.all_stopped(pods->options.userdata);
 }
@@ -488,7 +478,7 @@ void pods_stop_for_exit(struct pods *pods)
     pods->stopping_all = true;
     for (size_t i = 0; i < pods->n; i++)
         if (pods->slots[i]->worker && !pods->slots[i]->gone)
-            hold_for_exit(pods->slots[i]);
+            pod_worker_hold_for_exit(pods->slots[i]->worker, monotime_now());
     sd_event_source_set_enabled(pods->reap, SD_EVENT_ONESHOT);
 }
 

@@ -238,6 +238,8 @@ int state_save_worker(const char *dir, const struct pod_worker *w, struct error 
 {
     char boot_id[37];
     json_t *json = rows_to_json(pod_rows, ARRAY_SIZE(pod_rows), w);
+    if (w->held_for_exit)
+        json_object_set_new(json, "held", json_false());
     json_object_set_new(json, "bootId", json_string(process_boot_id(boot_id)));
     json_object_set_new(json, "state", json_string(pod_state_name(w->state)));
     json_t *containers = json_object();

@@ -422,6 +422,23 @@ static void test_hold_and_release(void **state)
     fake_clear(&f);
 }
 
+static void test_a_hold_for_the_agents_end_is_no_operators(void **state)
+{
+    struct fake f;
+    start_one(&f, "Always");
+    pod_worker_hold_for_exit(f.w, f.now);
+    report_exit(&f, "c0", 143);
+    assert_int_equal(f.w->state, POD_HELD);
+    assert_int_equal(f.starts, 1);
+    assert_null(f.w->waiting_reason);
+    pod_worker_forget_hold(f.w);
+    assert_false(f.w->held);
+    assert_int_equal(f.starts, 1); // it is the next agent that starts it
+    pod_worker_resume(f.w, f.now);
+    assert_int_equal(f.starts, 2);
+    fake_clear(&f);
+}
+
 static void test_release_while_stopping_starts_again(void **state)
 {
     struct fake f;
@@ -710,6 +727,7 @@ int main(void)
         cmocka_unit_test(test_policy_never_fails_with_its_init_container),
         cmocka_unit_test(test_policy_on_failure),
         cmocka_unit_test(test_hold_and_release),
+        cmocka_unit_test(test_a_hold_for_the_agents_end_is_no_operators),
         cmocka_unit_test(test_release_while_stopping_starts_again),
         cmocka_unit_test(test_an_operators_restart_has_no_back_off),
         cmocka_unit_test(test_a_stop_before_the_process_is_there),

@@ -91,6 +91,18 @@ static struct pod_worker *load(struct fixture *f, bool *rebooted)
     return w;
 }
 
+// An agent that dies while it stops its pods: the next one starts them.
+static void test_a_hold_for_the_agents_end_does_not_last(void **state)
+{
+    struct fixture *f = *state;
+    bool rebooted;
+    f->w->held = f->w->held_for_exit = true;
+    save(f);
+    struct pod_worker *w = load(f, &rebooted);
+    assert_false(w->held);
+    pod_worker_free(w);
+}
+
 static void test_what_is_saved_is_loaded(void **state)
 {
     struct fixture *f = *state;
@@ -203,10 +215,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_is_saved_is_loaded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_hold_for_the_agents_end_does_not_last, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_lists_and_removes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_damaged_byte_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_damaged_file_is_moved_aside, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_written_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_written_is_told, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
