@@ -134,20 +134,14 @@ int container_spec_remove_older_logs(const struct container_spec_options *option
     return first;
 }
 
-static int make_log(const struct container_spec_options *options, const struct pod *pod,
-                    const struct container *container, uint64_t restart_count,
-                    struct shim_spec *spec, struct error *err)
+void container_spec_tidy_logs(const struct container_spec_options *options, const struct pod *pod,
+                              const char *container, uint64_t restart_count)
 {
-    spec->log_path = container_spec_log_path(options, pod, container->name, restart_count);
-    _cleanup_free_ char *dir =
-        xstrndup(spec->log_path, (size_t)(path_base(spec->log_path) - spec->log_path - 1));
-    int code = fs_mkdir_parents(AT_FDCWD, dir, 0755);
-    if (code < 0)
-        return error_errno(err, code, "cannot make the log directory %s", dir);
+    _cleanup_free_ char *log = container_spec_log_path(options, pod, container, restart_count);
+    _cleanup_free_ char *dir = xstrndup(log, (size_t)(path_base(log) - log - 1));
     if (restart_count >= 2) // the kubelet, too, keeps one dead container
-        remove_logs(options, pod, container->name, dir, restart_count - 1);
-    link_log(options, pod, container->name, restart_count, spec->log_path);
-    return 0;
+        remove_logs(options, pod, container, dir, restart_count - 1);
+    link_log(options, pod, container, restart_count, log);
 }
 
 static int make_termination_file(const struct container_spec_options *options,
@@ -185,8 +179,9 @@ int container_spec_make_files(const struct container_spec_options *options, cons
                               const struct container *container, uint64_t restart_count,
                               struct shim_spec *spec, struct error *err)
 {
-    int code = make_log(options, pod, container, restart_count, spec, err);
-    if (code == 0 && !str_empty(container->terminationMessagePath))
+    int code = 0;
+    spec->log_path = container_spec_log_path(options, pod, container->name, restart_count);
+    if (!str_empty(container->terminationMessagePath))
         code = make_termination_file(options, container, spec,
                                      termination_file(options, pod, container->name, restart_count),
                                      err);

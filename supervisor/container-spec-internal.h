@@ -27,8 +27,8 @@ char *container_spec_instance_dir(const struct container_spec_options *options,
                                   const struct pod *pod, const char *container,
                                   uint64_t restart_count);
 
-// Makes log directory and link, termination file and overlay layers, and removes the logs of
-// instances before the last one.
+// Makes the termination file and the overlay layers. The log and its directory are made by the
+// shim.
 int container_spec_make_files(const struct container_spec_options *options, const struct pod *pod,
                               const struct container *container, uint64_t restart_count,
                               struct shim_spec *spec, struct error *err);

@@ -1,6 +1,6 @@
 // From a pod spec to the shim_spec of one container: image, command, environment, volumes,
-// credentials, namespaces, cgroups, log paths. What is needed on disk (volume directories, log
-// directory, termination file, overlay layers, cgroups) is made on the way.
+// credentials, namespaces, cgroups, log paths. What is needed on disk (volume directories,
+// termination file, overlay layers, cgroups) is made on the way.
 #pragma once
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@ struct container_spec_options {      // all borrowed
 // cannot enforce. On failure *ret_reason is a literal in the kubelet's words: "ErrImagePull",
 // "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "FailedMount",
 // "CreateContainerError"; "NetworkNotReady" for a pod that does not set hostNetwork (this release
-// knows no CNI). Logs of the instance before the last one and older are removed.
+// knows no CNI).
 int container_spec_build(const struct container_spec_options *options, const struct pod *pod,
                          const struct container *container, bool init, uint64_t restart_count,
                          struct shim_spec *ret, struct string_list *notes, const char **ret_reason,
@@ -46,6 +46,11 @@ char *container_spec_log_path(const struct container_spec_options *options, cons
 // The link "<links>/<pod>_<namespace>_<container>-<id>.log" that log shippers follow
 // (K/kuberuntime/legacy.go); NULL where no links are made. The caller frees.
 char *container_spec_log_link(const struct container_spec_options *options, const struct pod *pod,
+                              const char *container, uint64_t restart_count);
+
+// Makes the link to an instance's log, and removes the logs of the instances before the last one.
+// For when the instance has been started, which is not to wait for a disk.
+void container_spec_tidy_logs(const struct container_spec_options *options, const struct pod *pod,
                               const char *container, uint64_t restart_count);
 
 // The termination message of an instance, at most 4096 bytes of its end

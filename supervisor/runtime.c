@@ -179,6 +179,7 @@ static int op_start(void *runtime, struct container_worker *c, const char **ret_
     run->c = c;
     run->oom_kills = cgroup_oom_kills(&run->spec.cgroup_dirs);
     c->run = run;
+    container_spec_tidy_logs(&rt->options.containers, c->pod->pod, c->spec->name, c->restart_count);
     return 0;
 }
 

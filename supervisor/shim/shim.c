@@ -332,8 +332,8 @@ void shim_run(struct shim *shim)
         error_errno(&err, code, "the shim cannot make its loop");
         start_failed(shim, "CreateContainerError", &err);
     } else {
-        open_log(shim);
         code = start_container(shim);
+        open_log(shim); // what the container writes waits in the pipe; its start waits for no disk
     }
     if (code == 0) {
         shim_report_state(shim);

@@ -33,7 +33,7 @@ class Mainstay(Peer):
 
     def __init__(self, directory):
         super().__init__(directory)
-        self.agent = harness.Agent()
+        self.agent = harness.Agent("--run-dir", self.path("run"))
 
     def version(self):
         return subprocess.run([harness.MAINSTAYD, "--version"], capture_output=True, text=True).stdout.split()[-1]

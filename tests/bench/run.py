@@ -5,6 +5,7 @@ machine in one run, and prints a table: the first rows of the budgets, and the r
 A benchmark measures; it has no opinion. Run as root: tests/run bench, or tests/bench/run.py
 """
 
+import contextlib
 import fcntl
 import os
 import platform
@@ -264,6 +265,18 @@ def log_conmon(stamps, directory):
 
 # ---- the table ----
 
+@contextlib.contextmanager
+def memory_directory():
+    """A tmpfs, which /run is on a real machine: the supervisors' own directories are there, as
+    their manuals advise; Mainstay's state and all logs are on disk."""
+    with tempfile.TemporaryDirectory(prefix="mainstay-bench-") as directory:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "mainstay-bench", directory], check=True)
+        try:
+            yield directory
+        finally:
+            subprocess.run(["umount", "-l", directory], check=True)
+
+
 def machine():
     with open("/proc/cpuinfo") as f:
         model = next((l.split(":")[1].strip() for l in f if l.startswith("model name")), platform.machine())
@@ -282,6 +295,7 @@ def measure(row, peer_class, directory):
     if peer_class.missing:
         return peer_class.missing
     with tempfile.TemporaryDirectory(dir=directory) as own:
+        os.chmod(own, 0o755)
         stamps = Stamps(own)
         peer = peer_class(own)
         try:
@@ -314,6 +328,7 @@ def log_rows(directory):
     cells = []
     for log in (log_mainstay, log_svlogd, log_s6, log_conmon):
         with tempfile.TemporaryDirectory(dir=directory) as own:
+            os.chmod(own, 0o755)
             stamps = Stamps(own)
             try:
                 cells.append(log(stamps, own))
@@ -327,9 +342,10 @@ def main():
     if os.geteuid() != 0:
         sys.exit("bench: run it as root, so that everybody does the same work")
     here = machine()
+    with memory_directory() as directory:
+        supervise = supervise_rows(directory)
     with tempfile.TemporaryDirectory(prefix="mainstay-bench-") as directory:
         os.chmod(directory, 0o755)
-        supervise = supervise_rows(directory)
         logs = log_rows(directory)
     versions = [f"{peer.name} " + ("–" if peer.missing else
                 peers.debian_version({"supervisord": "supervisor"}.get(peer.name, peer.name))) for peer in PEERS[1:]]
