@@ -236,9 +236,7 @@ static bool has_line(const char *text, const char *line, size_t len)
     return false;
 }
 
-// One event for each line that is new: what this host could not give the container, and what its
-// log lost on the way.
-static void tell_warnings(struct container_worker *c, const char *lines)
+void pod_worker_container_warned(struct container_worker *c, const char *lines)
 {
     for (const char *line = lines; line && *line;) {
         size_t len = strcspn(line, "\n");
@@ -261,7 +259,7 @@ void pod_worker_container_started(struct container_worker *c, const struct shim_
     if (!known && c->state == CONTAINER_STARTING)
         pod_worker_event(c->pod, c, EVENT_NORMAL, "Started", "started container %s, pid %d%s",
                          c->spec->name, (int)c->pid, c->restart_count > 0 ? " (restarted)" : "");
-    tell_warnings(c, state->message);
+    pod_worker_container_warned(c, state->message);
     if (c->state == CONTAINER_STARTING || !known)
         container_step(c, CONTAINER_EV_STARTED, now);
     pod_worker_settle(c->pod, now);

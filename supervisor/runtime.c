@@ -78,8 +78,8 @@ static void on_changed(void *userdata, struct shim_link *link, const struct shim
         pod_worker_container_started(run->c, state, monotime_now());
 }
 
-// The end of a run as the worker is to record it: the warnings of the start make way for the
-// termination message.
+// The end of a run as the worker is to record it: the shim's warnings make way for the termination
+// message.
 static void deliver_exit(struct run *run, const struct shim_state *state)
 {
     struct container_worker *c = run->c;
@@ -92,6 +92,8 @@ static void deliver_exit(struct run *run, const struct shim_state *state)
     if (state->phase == SHIM_PHASE_EXITED) {
         bool killed = state->signaled && state->exit_code == SIGKILL;
         exit.oom_killed |= killed && cgroup_oom_kills(&run->spec.cgroup_dirs) > run->oom_kills;
+        if (run->role == RUN_CURRENT)
+            pod_worker_container_warned(c, state->message);
         message = run_termination_message(run, state->signaled || state->exit_code != 0);
         exit.message = message;
     }

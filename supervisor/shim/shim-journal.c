@@ -255,6 +255,11 @@ uint64_t shim_journal_dropped(const struct shim_journal *journal)
     return journal->dropped;
 }
 
+uint64_t shim_journal_unsaid(const struct shim_journal *journal)
+{
+    return journal->unsaid;
+}
+
 void shim_journal_free(struct shim_journal *journal)
 {
     if (!journal)

@@ -28,6 +28,8 @@ void shim_journal_retry(struct shim_journal *journal);
 
 // Lines that never reached the journal, in all.
 uint64_t shim_journal_dropped(const struct shim_journal *journal);
+// Those of them that the journal does not know about either.
+uint64_t shim_journal_unsaid(const struct shim_journal *journal);
 void shim_journal_free(struct shim_journal *journal);
 
 // The syslog priority of a line: what a klog prefix ("E1121 07:00:00.…") or zap's JSON

@@ -44,6 +44,12 @@ static void add_messages(struct shim *shim, struct buffer *out)
     if (losses->lines > 0)
         buffer_printf(out, "%s%" PRIu64 " lines (%" PRIu64 " bytes) of the log were lost: %s",
                       separator, losses->lines, losses->bytes, strerror(-losses->code));
+    // As long as the container runs it is the journal itself that is told, as soon as it listens.
+    uint64_t unsaid = shim->journal ? shim_journal_unsaid(shim->journal) : 0;
+    separator = out->len > 0 ? "\n" : "";
+    if (unsaid > 0 && shim->state.phase == SHIM_PHASE_EXITED)
+        buffer_printf(out, "%sthe last %" PRIu64 " lines of run %" PRIu64 " did not reach the journal",
+                      separator, unsaid, shim->spec.restart_count);
 }
 
 void shim_report_format(struct shim *shim, struct buffer *out)

@@ -7,6 +7,7 @@ import unittest
 import harness
 from harness import COMPONENT, pid_of, pod_yaml
 
+BURSTS = int(os.environ.get("MAINSTAY_BURSTS", "60"))
 GOOD = pod_yaml("etcd", [COMPONENT, "say", "good"])
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(20))
@@ -173,7 +174,7 @@ class Bursts(harness.AgentTest):
         agent = self.agent()
         files = {}
         with self.subTest(f"MAINSTAY_SEED={seed}"):
-            for burst in range(12):
+            for burst in range(BURSTS):
                 for _ in range(rng.randrange(1, 60)):
                     self.step(agent, rng, files)
                 # The end of a burst is a good version of every file that is there: what a bad one
