@@ -35,13 +35,15 @@ static void set_places(const struct config_host *host, struct config *config)
                                         : path_join(home, ".local/state/mainstay/run");
 }
 
+// In the build it is beside the agent; installed, it is where it is from there, whatever the prefix.
 static char *default_shim(const struct config_host *host)
 {
-    if (host->exe_dir) {
-        char *beside = path_join(host->exe_dir, "mainstay-shim");
-        if (access(beside, X_OK) == 0)
-            return beside;
-        free(beside);
+    static const char *const places[] = {"mainstay-shim", "../libexec/mainstay/mainstay-shim"};
+    for (size_t i = 0; host->exe_dir && i < ARRAY_SIZE(places); i++) {
+        char *path = path_join(host->exe_dir, places[i]);
+        if (access(path, X_OK) == 0)
+            return path;
+        free(path);
     }
     return xstrdup(MAINSTAY_SHIM_PATH);
 }
