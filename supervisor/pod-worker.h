@@ -127,6 +127,9 @@ void pod_worker_tick(struct pod_worker *w, monotime now);  // a deadline may hav
 void pod_worker_container_started(struct container_worker *c, const struct shim_state *state,
                                   monotime now);
 // exit: NULL where the shim died without saying how.
+// One event for each line that is new: what this host could not give the container, and what its
+// log lost on the way. NULL: nothing.
+void pod_worker_container_warned(struct container_worker *c, const char *lines);
 void pod_worker_container_over(struct container_worker *c, const struct shim_state *exit,
                                monotime now);
 void pod_worker_container_proven(struct container_worker *c, monotime now);

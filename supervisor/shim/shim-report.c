@@ -48,7 +48,8 @@ static void add_messages(struct shim *shim, struct buffer *out)
     uint64_t unsaid = shim->journal ? shim_journal_unsaid(shim->journal) : 0;
     separator = out->len > 0 ? "\n" : "";
     if (unsaid > 0 && shim->state.phase == SHIM_PHASE_EXITED)
-        buffer_printf(out, "%sthe last %" PRIu64 " lines of run %" PRIu64 " did not reach the journal",
+        buffer_printf(out,
+                      "%sthe last %" PRIu64 " lines of run %" PRIu64 " did not reach the journal",
                       separator, unsaid, shim->spec.restart_count);
 }
 
