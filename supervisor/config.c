@@ -35,7 +35,7 @@ static void set_places(const struct config_host *host, struct config *config)
                                         : path_join(home, ".local/state/mainstay/run");
 }
 
-// In the build it is beside the agent; installed, it is where it is from there, whatever the prefix.
+// Beside the agent in the build; installed under whatever prefix, where it is from there.
 static char *default_shim(const struct config_host *host)
 {
     static const char *const places[] = {"mainstay-shim", "../libexec/mainstay/mainstay-shim"};
