@@ -14,16 +14,22 @@
 #include "base/alloc.h"
 #include "base/monotime.h"
 #include "base/string-list.h"
+#include "base/wait-budget.h"
 
 enum {
     BATCH_MAX = 32,
     PARTS = 4, // of a message: the fields of the container, the priority, the line, its end
+    // A burst is more than fits at once: the container's output may wait for a journal that is
+    // busy.
+    WAIT_USEC_PER_SECOND = 500000,
+    SEND_BUFFER = 256 << 10,  // bytes; the kernel takes it twice, a few hundred lines
     SAY_AGAIN_USEC = 1000000, // what is missing is told then, where no line follows earlier
 };
 
 struct shim_journal {
     struct sockaddr_un address;
     int fd; // connected, or -1
+    struct wait_budget budget;
     struct buffer fields;
     uint64_t dropped, unsaid; // in all; since the last message that said so
     monotime say_at;          // only where something is unsaid
@@ -46,6 +52,7 @@ struct shim_journal *shim_journal_new(const struct shim_spec *spec)
 {
     struct shim_journal *journal = xcalloc(1, sizeof(*journal));
     journal->fd = -1;
+    journal->budget.usec_per_second = WAIT_USEC_PER_SECOND;
     journal->address.sun_family = AF_UNIX;
     // A path that is cut is not found, like one that is not there.
     snprintf(journal->address.sun_path, sizeof(journal->address.sun_path), "%s",
@@ -120,6 +127,8 @@ static bool connected(struct shim_journal *journal)
         connect(fd, (const struct sockaddr *)&journal->address, sizeof(journal->address)) < 0)
         return false;
     journal->fd = TAKE_FD(fd);
+    (void)setsockopt(journal->fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER}, sizeof(int));
+    wait_budget_progress(&journal->budget);
     return true;
 }
 
@@ -148,8 +157,10 @@ static int send_alone(struct shim_journal *journal, const struct msghdr *message
 {
     if (!connected(journal))
         return -ENOTCONN;
-    if (sendmsg(journal->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+    if (sendmsg(journal->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+        wait_budget_progress(&journal->budget);
         return 0;
+    }
     int code = -errno;
     if (code == -EMSGSIZE || code == -ENOBUFS)
         return send_as_file(journal->fd, message);
@@ -158,6 +169,15 @@ static int send_alone(struct shim_journal *journal, const struct msghdr *message
         close(journal->fd);
         journal->fd = -1;
     }
+    return code;
+}
+
+// As send_alone(), for as long as it may wait.
+static int send_patiently(struct shim_journal *journal, const struct msghdr *message)
+{
+    int code = send_alone(journal, message);
+    while (code == -EAGAIN && wait_budget_poll(&journal->budget, journal->fd))
+        code = send_alone(journal, message);
     return code;
 }
 
@@ -172,7 +192,7 @@ static bool say_what_is_missing(struct shim_journal *journal)
                      journal->unsaid);
     struct iovec parts[2] = {{journal->fields.data, journal->fields.len}, {text, (size_t)n}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    if (send_alone(journal, &message) < 0)
+    if (send_patiently(journal, &message) < 0)
         return false;
     journal->unsaid = 0;
     return true;
@@ -216,13 +236,13 @@ void shim_journal_flush(struct shim_journal *journal)
             done += (size_t)sent;
             continue;
         }
-        int code = send_alone(journal, &journal->headers[done].msg_hdr);
+        int code = send_patiently(journal, &journal->headers[done].msg_hdr);
         if (code == 0) {
             done++;
         } else if (journal->fd < 0 && again) {
             again = false;
         } else {
-            drop(journal, n - done); // it is full or gone: never wait for it
+            drop(journal, n - done); // it hangs, lags behind or is gone
             return;
         }
     }

@@ -1,6 +1,6 @@
 // A container's lines into the journal, in journald's native protocol (systemd.io, JOURNAL_NATIVE_
-// PROTOCOL): one datagram a line, never blocking. What journald does not take is counted, and once
-// it takes messages again the first one says how many are missing.
+// PROTOCOL): one datagram a line, waiting for room within bounds only. What journald does not take
+// is counted, and once it takes messages again the first one says how many are missing.
 #pragma once
 
 #include <stdbool.h>

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -180,7 +181,7 @@ static void a_new_journal_is_found_again(void **state)
     assert_int_equal(shim_journal_dropped(f->journal), 1);
 }
 
-static void a_full_journal_never_blocks(void **state)
+static void a_hung_journal_is_not_waited_for_long(void **state)
 {
     struct fixture *f = *state;
     char buf[4096];
@@ -197,6 +198,30 @@ static void a_full_journal_never_blocks(void **state)
     say(f, "after");
     assert_non_null(strstr(receive(f, buf), "1 lines before"));
     assert_non_null(strstr(receive(f, buf), "MESSAGE=after\n"));
+}
+
+// One that reads, though slower than lines come, gets them all.
+static void a_busy_journal_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    const int lines = 3000;
+    char buf[4096];
+    start_journald(f);
+    pid_t reader = fork();
+    assert_true(reader >= 0);
+    if (reader == 0) {
+        int got = 0;
+        fcntl(f->journald, F_SETFL, 0);
+        while (got < lines && strstr(receive(f, buf), "MESSAGE=line\n"))
+            got++;
+        _exit(got == lines ? 0 : 1);
+    }
+    for (int i = 0; i < lines; i++)
+        say(f, "line");
+    assert_int_equal(shim_journal_dropped(f->journal), 0);
+    int status;
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    assert_int_equal(status, 0);
 }
 
 // More than a datagram of the kernel's default size: it comes as a descriptor.
@@ -273,7 +298,8 @@ int main(void)
         journal_test(what_an_absent_journal_missed_is_said),
         journal_test(what_is_missing_is_said_without_a_further_line),
         journal_test(a_new_journal_is_found_again),
-        journal_test(a_full_journal_never_blocks),
+        journal_test(a_hung_journal_is_not_waited_for_long),
+        journal_test(a_busy_journal_is_waited_for),
         journal_test(a_big_message_goes_as_a_file),
         cmocka_unit_test(priorities_are_read_from_the_line),
     };
