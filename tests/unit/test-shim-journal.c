@@ -204,7 +204,7 @@ static void a_hung_journal_is_not_waited_for_long(void **state)
 static void a_busy_journal_is_waited_for(void **state)
 {
     struct fixture *f = *state;
-    const int lines = 3000;
+    const int lines = 600;
     char buf[4096];
     start_journald(f);
     pid_t reader = fork();
