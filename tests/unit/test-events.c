@@ -301,11 +301,11 @@ static void an_event_without_a_pod_is_about_the_node(void **state)
 static void reasons_have_ids_of_their_own(void **state)
 {
     static const char *const reasons[] = {
-        "BackOff",           "Completed",        "Exited",   "Failed",
-        "Killing",           "Degraded", "Lost",     "OOMKilled",
-        "PodFailed",         "Removed",          "ShimDied", "Started",
-        "StillAlive",        "Stopped",          "Prepared", "FailedPostStartHook",
-        "FailedPreStopHook", "HostLimitation",   "NoSuch"};
+        "BackOff",           "Completed",      "Exited",   "Failed",
+        "Killing",           "Degraded",       "Lost",     "OOMKilled",
+        "PodFailed",         "Removed",        "ShimDied", "Started",
+        "StillAlive",        "Stopped",        "Prepared", "FailedPostStartHook",
+        "FailedPreStopHook", "HostLimitation", "NoSuch"};
     for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
         assert_int_equal(strlen(event_message_id(reasons[i])), 32);
         for (size_t k = 0; k < i; k++)
