@@ -317,11 +317,11 @@ static void op_prove(void *runtime, struct container_worker *c)
             pod_worker_container_proven(c, monotime_now());
         return;
     }
-    cgroup_kill(&run->spec.cgroup_dirs);
     if (cgroup_populated(&run->spec.cgroup_dirs) == 0) {
         pod_worker_container_proven(c, monotime_now());
         return;
     }
+    cgroup_kill(&run->spec.cgroup_dirs);
     // Where it cannot be watched, the deadline of this state kills and looks again.
     if (cgroup_watch_empty(rt->options.event, &run->spec.cgroup_dirs, on_empty, run,
                            &run->empty_watch, &err) < 0)

@@ -96,7 +96,8 @@ void shim_report_exit(struct shim *shim)
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     shim_report_format(shim, &text);
     int code = publish_reserved(shim, &text);
-    shim_control_tell(shim);
+    if (code < 0)
+        shim_control_tell(shim); // else it is read once the shim is gone, and one wake-up is enough
     // A shim that ends without this file says that it was killed, so it tries for as long as the
     // directory is there.
     while (code < 0) {

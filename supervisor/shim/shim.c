@@ -324,7 +324,6 @@ static void forget_start(void)
 void shim_run(struct shim *shim)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    shim_report_begin(shim);
     int code = open_loop(shim);
     if (code == 0)
         code = shim_control_listen(shim, SHIM_FD_SOCKET);
@@ -333,7 +332,9 @@ void shim_run(struct shim *shim)
         start_failed(shim, "CreateContainerError", &err);
     } else {
         code = start_container(shim);
-        open_log(shim); // what the container writes waits in the pipe; its start waits for no disk
+        // What the container writes meanwhile waits in the pipes; its start waits for no disk.
+        shim_report_begin(shim);
+        open_log(shim);
     }
     if (code == 0) {
         shim_report_state(shim);

@@ -67,7 +67,7 @@ void shim_run(struct shim *shim);
 // shim-report.c: what the agent gets to know.
 void shim_report_begin(struct shim *shim); // reserves room for `exit`
 void shim_report_state(struct shim *shim); // writes `state` and tells every client
-void shim_report_exit(struct shim *shim);  // writes `exit` and tells every client
+void shim_report_exit(struct shim *shim);  // writes `exit`; where that fails, tells every client
 // The text of the state as it is now.
 void shim_report_format(struct shim *shim, struct buffer *out);
 
