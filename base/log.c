@@ -1,25 +1,40 @@
-// See log.h. The identifier and level are the only state; they are set once, before any thread or
-// loop exists, and a program without log_open() logs everything to stderr.
+// See log.h. Identifier, level and the journal's socket are the only state; they are set once,
+// before any thread or loop exists, and a program without log_open() logs everything to stderr.
+// sd_journal_send() is not used: it waits for as long as the journal hangs, and a loop must not.
 #include "base/log.h"
 
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-// The place would be this file's own, whoever logs.
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
+#include <sys/un.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/monotime.h"
 #include "base/time-format.h"
+#include "base/wait-budget.h"
+
+enum {
+    WAIT_USEC_PER_SECOND = 100000,
+    MESSAGE_MAX = 64 << 10, // bytes; a longer one is cut, so that it always fits into a datagram
+};
 
 static struct {
     const char *identifier;
     enum log_level level;
     bool journal;
-} state = {.identifier = "mainstay", .level = LOG_LEVEL_INFO};
+    int fd;        // connected to the journal, or -1
+    uint64_t lost; // messages that the journal did not take, and does not know about
+    struct wait_budget budget;
+} state = {.identifier = "mainstay",
+           .level = LOG_LEVEL_INFO,
+           .fd = -1,
+           .budget.usec_per_second = WAIT_USEC_PER_SECOND};
 
 // systemd sets JOURNAL_STREAM=DEVICE:INODE of the stream it connected; a redirected stderr differs.
 static bool stderr_is_journal(void)
@@ -51,28 +66,102 @@ static void write_stderr(enum log_level level, const char *message)
             state.identifier, message);
 }
 
-static int write_journal(enum log_level level, const char *message, const char *const *fields)
+// ---- the journal's native protocol ----
+
+static bool connect_journal(void)
 {
-    enum { MOST_FIELDS = 24 };
-    struct iovec iov[MOST_FIELDS + 3];
-    _cleanup_free_ char *text = xasprintf("MESSAGE=%s", message);
-    _cleanup_free_ char *identifier = xasprintf("SYSLOG_IDENTIFIER=%s", state.identifier);
-    char priority[16];
-    snprintf(priority, sizeof(priority), "PRIORITY=%d", level);
-    const char *own[] = {text, identifier, priority};
-    int n = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-        iov[n++] = (struct iovec){(void *)own[i], strlen(own[i])};
-    for (; fields && *fields && n < MOST_FIELDS; fields++)
-        iov[n++] = (struct iovec){(void *)*fields, strlen(*fields)};
-    return sd_journal_sendv(iov, n);
+    static const struct sockaddr_un address = {.sun_family = AF_UNIX,
+                                               .sun_path = "/run/systemd/journal/socket"};
+    if (state.fd < 0)
+        state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    // Also anew, where the journal's socket is another one now.
+    return state.fd >= 0 &&
+           connect(state.fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+static int send_now(const struct buffer *text)
+{
+    return send(state.fd, text->data, text->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static bool send_text(const struct buffer *text, bool patiently)
+{
+    if (state.fd < 0 && !connect_journal())
+        return false;
+    int code = send_now(text);
+    if (code < 0 && code != -EAGAIN && code != -EINTR && connect_journal())
+        code = send_now(text);
+    while (patiently && code == -EAGAIN && wait_budget_poll(&state.budget, state.fd))
+        code = send_now(text);
+    if (code == 0)
+        wait_budget_progress(&state.budget);
+    return code == 0;
+}
+
+// A value of several lines goes with its length.
+static void add_field(struct buffer *out, const char *name, size_t name_len, const char *value,
+                      size_t len)
+{
+    buffer_add(out, name, name_len);
+    if (memchr(value, '\n', len)) {
+        uint64_t size = htole64(len);
+        buffer_add_char(out, '\n');
+        buffer_add(out, &size, sizeof(size));
+    } else {
+        buffer_add_char(out, '=');
+    }
+    buffer_add(out, value, len);
+    buffer_add_char(out, '\n');
+}
+
+static void add_message(struct buffer *out, enum log_level level, const char *message)
+{
+    buffer_printf(out, "SYSLOG_IDENTIFIER=%s\nPRIORITY=%d\n", state.identifier, (int)level);
+    add_field(out, "MESSAGE", strlen("MESSAGE"), message, strnlen(message, MESSAGE_MAX));
+}
+
+static bool say_what_is_lost(bool patiently)
+{
+    if (state.lost == 0)
+        return true;
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    _cleanup_free_ char *message =
+        xasprintf("%" PRIu64 " messages before this one did not reach the journal", state.lost);
+    add_message(&text, LOG_LEVEL_WARNING, message);
+    if (!send_text(&text, patiently))
+        return false;
+    state.lost = 0;
+    return true;
+}
+
+static void write_journal(enum log_level level, const char *message, const char *const *fields)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    add_message(&text, level, message);
+    for (; fields && *fields; fields++) {
+        const char *value = strchr(*fields, '=');
+        if (value)
+            add_field(&text, *fields, (size_t)(value - *fields), value + 1,
+                      strnlen(value + 1, MESSAGE_MAX));
+    }
+    if (!say_what_is_lost(true) || !send_text(&text, true))
+        state.lost++;
+}
+
+// ---- public ----
+
+void log_flush(void)
+{
+    say_what_is_lost(false);
 }
 
 void log_write_fields(enum log_level level, const char *message, const char *const *fields)
 {
     if (level > state.level)
         return;
-    if (!state.journal || write_journal(level, message, fields) < 0)
+    if (state.journal)
+        write_journal(level, message, fields);
+    else
         write_stderr(level, message);
 }
 

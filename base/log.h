@@ -24,6 +24,10 @@ void log_write(enum log_level level, const char *format, ...) _printf_(2, 3);
 // A message with journal fields: "KEY=value" strings, NULL-terminated, shown in the journal only.
 void log_write_fields(enum log_level level, const char *message, const char *const *fields);
 
+// A journal that hangs is not waited for: tells how many messages it missed, if any, once it
+// listens again. For loops to call when they are awake; the next message tells it too.
+void log_flush(void);
+
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_notice(...)  log_write(LOG_LEVEL_NOTICE, __VA_ARGS__)

@@ -174,6 +174,7 @@ static void end_reload(struct agent *agent, monotime scanned)
 static int on_turn(sd_event_source *source, void *userdata)
 {
     struct agent *agent = userdata;
+    log_flush();
     health_alive(agent->health, agent->health_loop, monotime_now());
     if (!agent->source)
         return 0;

@@ -263,6 +263,18 @@ class Machine:
         self.run("mainstay", "wait", name, "--for=ready", f"--timeout={int(WAIT_SECONDS)}s")
         return self.pods()[name]
 
+    def wait_logged(self, pod, line):
+        """Until the line is in the pod's log file; a pod that is not there yet is asked for again."""
+        end = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < end:
+            with subprocess.Popen(self.command(["timeout", str(WAIT_SECONDS), "mainstay", "logs", "-f",
+                                                pod]), text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as logs:
+                found = any(text.rstrip("\n") == line for text in logs.stdout)
+                logs.kill()
+            if found:
+                return
+        raise AssertionError(f"{pod} did not log \"{line}\"\n" + self.agent_log())
+
     # ---- the journal ----
 
     def journal(self, *matches):
@@ -460,26 +472,26 @@ class Systemd(unittest.TestCase):
         self.assertEqual(missing, numbers[-1] - len(numbers))
         self.assertEqual(pid_of(machine.pods()["w"]), pid)
 
-    def test_a_journald_that_hangs_is_not_waited_for(self):
+    def test_a_journald_that_hangs_holds_nobody_up(self):
         """What did not fit into its queue is counted, and told without a further line."""
-        lines = 20000
+        lines, writers = 5000, [f"w{i}" for i in range(6)]
         machine = self.machine()
         machine.run("systemctl", "start", "mainstayd")
         machine.run("systemctl", "kill", "-s", "STOP", "systemd-journald")
-        machine.drop("w.yaml", pod_yaml("w", [COMPONENT, "lines", str(lines), "0"]))
-        last = ""
-        while last != f"line {lines}":
-            logs = subprocess.Popen(machine.command(["mainstay", "logs", "-f", "w"]), text=True,
-                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            with logs:
-                for line in logs.stdout:
-                    last = line.rstrip("\n")
-                    if last == f"line {lines}":
-                        break
-                logs.kill()
+        for name in writers:
+            machine.drop(name + ".yaml", pod_yaml(name, [COMPONENT, "lines", str(lines), "0"]))
+        for name in writers:
+            machine.wait_logged(name, f"line {lines}")
+        machine.drop("v.yaml", pod_yaml("v", [COMPONENT]))
+        machine.wait_pod("v")
         machine.run("systemctl", "kill", "-s", "CONT", "systemd-journald")
+        for name in writers:
+            self.check_account(machine, name, lines)
+        self.check_agents_account(machine)
+
+    def check_account(self, machine, name, lines):
         entries = []
-        for entry in machine.follow("MAINSTAY_POD=w-n1", "SYSLOG_IDENTIFIER=main"):
+        for entry in machine.follow(f"MAINSTAY_POD={name}-{NODE}", "SYSLOG_IDENTIFIER=main"):
             entries.append(entry)
             numbers, missing = account(entries)
             if len(numbers) + missing >= lines:
@@ -487,6 +499,32 @@ class Systemd(unittest.TestCase):
         self.assertGreater(missing, 0)
         self.assertEqual(len(numbers) + missing, lines)
         self.assertEqual(numbers, sorted(set(numbers)))
+
+    def check_agents_account(self, machine):
+        """The agent's own messages: the numbers of its events, and what it says it could not say."""
+        events = json.loads(machine.run("mainstay", "get", "events", "-o", "json"))["items"]
+        wanted = max(e["mainstay"]["id"] for e in events)
+        told = set()
+        missing = 0
+        for entry in machine.follow("SYSLOG_IDENTIFIER=mainstayd"):
+            marker = re.fullmatch(r"(\d+) messages before this one did not reach the journal",
+                                  entry["MESSAGE"])
+            if marker:
+                missing += int(marker.group(1))
+            elif "MAINSTAY_EVENT_ID" in entry:
+                told.add(int(entry["MAINSTAY_EVENT_ID"]))
+            if len(told) + missing >= wanted:
+                break
+        self.assertGreater(missing, 0)
+        self.assertEqual(len(told) + missing, wanted)
+
+    def test_a_burst_of_lines_is_all_in_the_journal(self):
+        machine = self.machine()
+        machine.run("systemctl", "start", "mainstayd")
+        machine.drop("w.yaml", pod_yaml("w", [COMPONENT, "lines", "1000", "0"]))
+        machine.wait_pod("w")
+        machine.wait_logged("w", "line 1000")
+        self.check_lines(machine)
 
     # ---- the agent's end ----
 
