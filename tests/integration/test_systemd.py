@@ -165,6 +165,10 @@ class Machine:
             with open(os.path.join(path, "cgroup.procs"), "w") as f:
                 f.write("0")
 
+    def environment(self, address):
+        """The cgroups are those that Debian boots with, whatever the host has (if it can)."""
+        return {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", **os.environ, "NOTIFY_SOCKET": address}
+
     def boot(self):
         """Until systemd says that the machine is up; False where nspawn cannot boot it."""
         for path in self.cgroups:
@@ -182,7 +186,7 @@ class Machine:
                 open(os.path.join(self.dir, "console"), "ab") as console:
             notify.bind(address)
             self.nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                                           env=dict(os.environ, NOTIFY_SOCKET=address),
+                                           env=self.environment(address),
                                            preexec_fn=self.enter_cgroups)
             return self.wait_booted(notify)
 
@@ -267,8 +271,9 @@ class Machine:
         """Until the line is in the pod's log file; a pod that is not there yet is asked for again."""
         end = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < end:
-            with subprocess.Popen(self.command(["timeout", str(WAIT_SECONDS), "mainstay", "logs", "-f",
-                                                pod]), text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as logs:
+            follow = self.command(["timeout", str(WAIT_SECONDS), "mainstay", "logs", "-f", pod])
+            with subprocess.Popen(follow, text=True, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL) as logs:
                 found = any(text.rstrip("\n") == line for text in logs.stdout)
                 logs.kill()
             if found:
