@@ -70,7 +70,7 @@ struct manifest {
     bool wanted;
     char *path;
     struct buffer text;
-    bool exists, same;
+    bool exists, unreadable, same;
 };
 
 struct init {
@@ -150,6 +150,7 @@ static int prepare_manifest(struct init *init, enum control_plane_component comp
         return code;
     code = fs_read_file(AT_FDCWD, file->path, MANIFEST_MAX, &old);
     file->exists = code != -ENOENT;
+    file->unreadable = code == -EACCES;
     file->same = code == 0 && old.len == file->text.len &&
                  memcmp(buffer_str(&old), buffer_str(&file->text), old.len) == 0;
     return 0;
@@ -173,6 +174,10 @@ static bool manifests_conflict(const struct init *init)
         const struct manifest *file = &init->files[i];
         if (!file->wanted || !file->exists || file->same)
             continue;
+        if (file->unreadable) {
+            fprintf(stderr, "error: %s cannot be read: run this as root\n", file->path);
+            return true;
+        }
         fprintf(stderr, "error: %s is there and differs from what would be written\n", file->path);
         conflict = true;
     }

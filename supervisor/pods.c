@@ -440,7 +440,7 @@ static int not_found(const struct pods *pods, const char *name, struct error *er
     const char *nearest = str_nearest(name, names, n);
     if (nearest)
         return error_set(err, ENOENT, "pods \"%s\" not found; did you mean \"%s\"?", name, nearest);
-    return error_set(err, ENOENT, "pods \"%s\" not found", name);
+    return error_set(err, ENOENT, "pods \"%s\" not found; `mainstay get pods` lists them", name);
 }
 
 int pods_find(const struct pods *pods, const char *namespace_, const char *name,
