@@ -158,11 +158,22 @@ static int take_key(struct yaml_builder *b, struct frame *frame, const struct ya
     return 0;
 }
 
+// Doubling: a hostile file may have as many documents as nodes.
+static void add_document(struct yaml_tree *tree, const struct yaml_value *root)
+{
+    if (tree->documents.n == tree->max_documents) {
+        tree->max_documents = MAX(2 * tree->max_documents, (size_t)8);
+        tree->documents.items = xreallocarray(tree->documents.items, tree->max_documents,
+                                              sizeof(tree->documents.items[0]));
+    }
+    tree->documents.items[tree->documents.n++] = (struct yaml_document){.root = root};
+}
+
 // A finished node goes to where it belongs: the document, the list, the key or its value.
 static int place_value(struct yaml_builder *b, const struct yaml_value *value, bool merge)
 {
     if (b->depth == 0) {
-        LIST_APPEND(&b->tree->documents)->root = value;
+        add_document(b->tree, value);
         return 0;
     }
     struct frame *frame = &b->frames[b->depth - 1];

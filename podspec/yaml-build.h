@@ -14,6 +14,7 @@ struct yaml_document {
 struct yaml_tree {
     struct arena arena;
     LIST_OF(struct yaml_document) documents;
+    size_t max_documents;
 };
 
 struct yaml_builder;
