@@ -4,6 +4,7 @@ Each test boots a machine of its own: a copy of a small Debian that mmdebstrap m
 below ~/.cache/mainstay), run by systemd-nspawn with the build bind-mounted into it.
 """
 
+import atexit
 import contextlib
 import fcntl
 import json
@@ -14,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -61,6 +63,10 @@ def codename():
         return dict(line.rstrip("\n").split("=", 1) for line in f if "=" in line)["VERSION_CODENAME"]
 
 
+def last_line(text):
+    return (text.strip().splitlines() or ["without a word"])[-1]
+
+
 def make_root(wanted):
     new = f"{ROOT}.{os.getpid()}"
     slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
@@ -68,8 +74,7 @@ def make_root(wanted):
         made = subprocess.run(["mmdebstrap", "--variant=minbase", "--include=" + ",".join(wanted), *slim,
                                codename(), new], capture_output=True, text=True)
         if made.returncode != 0:
-            last = (made.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise unittest.SkipTest("mmdebstrap made no root file system: " + last)
+            raise unittest.SkipTest("mmdebstrap made no root file system: " + last_line(made.stderr))
         for timer in ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all"):
             os.symlink("/dev/null", os.path.join(new, "etc/systemd/system", timer + ".timer"))
         with open(os.path.join(new, STAMP), "w") as f:
@@ -82,6 +87,11 @@ def make_root(wanted):
 
 def have_root():
     """Makes the root file system where there is none yet, or one for another build."""
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("a machine is booted by root only")
+    for program in ("mmdebstrap", "systemd-nspawn", "nsenter", "dpkg-query"):
+        if not shutil.which(program):
+            raise unittest.SkipTest(f"{program} is not installed")
     wanted = packages()
     os.makedirs(CACHE, exist_ok=True)
     with open(ROOT + ".lock", "w") as lock:
@@ -129,7 +139,8 @@ class Machine:
         self.dir = tempfile.mkdtemp(prefix="mainstay-systemd-")
         self.root = os.path.join(self.dir, "root")
         self.cgroups = own_cgroups(self.name)
-        self.nspawn = None
+        self.nspawn = self.leader = None
+        atexit.register(self.close)
         self.make_files()
         shutil.copy(UNIT, self.path("etc/systemd/system/mainstayd.service"))
         os.makedirs(self.path("etc/kubernetes/manifests"))
@@ -221,13 +232,14 @@ class Machine:
     def close(self):
         try:
             if self.nspawn and self.nspawn.poll() is None:
-                if hasattr(self, "leader"):
+                if self.leader:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(self.leader, signal.SIGKILL)
                 else:
                     self.nspawn.kill()
                 self.nspawn.wait(WAIT_SECONDS)
         finally:
+            atexit.unregister(self.close)
             for path in self.cgroups:
                 remove_cgroup(path)
             shutil.rmtree(os.path.join("/run/systemd/nspawn/propagate", self.name), ignore_errors=True)
@@ -347,21 +359,25 @@ def account(entries):
 class Systemd(unittest.TestCase):
     maxDiff = None
 
+    why_not = None
+
     @classmethod
     def setUpClass(cls):
-        if os.geteuid() != 0:
-            raise unittest.SkipTest("a machine is booted by root only")
-        for program in ("mmdebstrap", "systemd-nspawn", "nsenter"):
-            if not shutil.which(program):
-                raise unittest.SkipTest(f"{program} is not installed")
-        have_root()
-        machine = Machine()
+        """Tries once whether machines can be made and booted here."""
         try:
-            if not machine.boot():
-                last = (machine.console().strip().splitlines() or ["without a word"])[-1]
-                raise unittest.SkipTest("systemd-nspawn cannot boot here: " + last)
-        finally:
-            machine.close()
+            have_root()
+            machine = Machine()
+            try:
+                if not machine.boot():
+                    raise unittest.SkipTest("systemd-nspawn cannot boot here: " + last_line(machine.console()))
+            finally:
+                machine.close()
+        except unittest.SkipTest as reason:
+            cls.why_not = str(reason)
+
+    def setUp(self):
+        if self.why_not:
+            self.skipTest(self.why_not)
 
     def machine(self):
         machine = Machine()
@@ -626,4 +642,5 @@ class Systemd(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what atexit cleans up is cleaned up
     harness.main()
