@@ -67,7 +67,10 @@ const struct command command_explain = {
     .group = "Help",
     .summary = "Say what a field of a manifest means here",
     .usage = "pod.spec.FIELD…|differences [--recursive]",
-    .description = "`mainstay explain differences` says where this agent departs from the kubelet.",
+    .description =
+        "`mainstay explain differences` says where this agent departs from the kubelet.\n"
+        "--recursive marks what is not honoured: \"-warned-\" is accepted with a warning,\n"
+        "\"-refused-\" is an error, \"-ignored-\" means nothing to a static pod.",
     .examples = "  mainstay explain pod.spec.containers.livenessProbe\n"
                 "  mainstay explain pod.spec.volumes --recursive",
     .options = explain_options,

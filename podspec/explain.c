@@ -132,28 +132,45 @@ static void add_facts(struct buffer *out, size_t columns, const struct field_sch
         add_text(out, columns, buffer_str(&text) + 1);
 }
 
-static void add_field_line(struct buffer *out, size_t columns, const struct field_schema *field)
+static void add_field_line(struct buffer *out, size_t columns, const struct field_schema *field,
+                           const char *mark)
 {
     indent(out, columns);
-    buffer_printf(out, "%s\t<%s>%s\n", field->name, scalar_type_name(field->type),
-                  field->required ? " -required-" : "");
+    buffer_printf(out, "%s\t<%s>%s%s\n", field->name, scalar_type_name(field->type),
+                  field->required ? " -required-" : "", mark);
 }
 
 static void add_fields(struct buffer *out, const struct type_schema *type)
 {
     for (size_t i = 0; i < type->n_fields; i++) {
         const struct field_schema *field = &type->fields[i];
-        add_field_line(out, FIELD_INDENT, field);
+        add_field_line(out, FIELD_INDENT, field, "");
         add_text(out, TEXT_INDENT, field->doc);
         add_facts(out, TEXT_INDENT, field);
         buffer_add_char(out, '\n');
     }
 }
 
+// In a listing of names there is room for one word on how far a field is honoured.
+static const char *support_mark(const struct field_schema *field)
+{
+    switch (field->support) {
+    case SUPPORT_IGNORED:
+        return " -ignored-";
+    case SUPPORT_REPORTED:
+        return " -warned-";
+    case SUPPORT_REFUSED:
+        return " -refused-";
+    case SUPPORT_FULL:
+        break;
+    }
+    return "";
+}
+
 static void add_fields_recursive(struct buffer *out, const struct type_schema *type, size_t columns)
 {
     for (size_t i = 0; i < type->n_fields; i++) {
-        add_field_line(out, columns, &type->fields[i]);
+        add_field_line(out, columns, &type->fields[i], support_mark(&type->fields[i]));
         if (type->fields[i].sub)
             add_fields_recursive(out, type->fields[i].sub, columns + FIELD_INDENT);
     }
