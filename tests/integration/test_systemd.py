@@ -63,8 +63,10 @@ def codename():
         return dict(line.rstrip("\n").split("=", 1) for line in f if "=" in line)["VERSION_CODENAME"]
 
 
-def last_line(text):
-    return (text.strip().splitlines() or ["without a word"])[-1]
+def reason_in(text):
+    """The first line that tells of a failure, else the last one."""
+    lines = text.strip().splitlines() or ["without a word"]
+    return next((line for line in lines if re.search(r"fail|cannot|denied|error", line, re.I)), lines[-1])
 
 
 def make_root(wanted):
@@ -74,7 +76,7 @@ def make_root(wanted):
         made = subprocess.run(["mmdebstrap", "--variant=minbase", "--include=" + ",".join(wanted), *slim,
                                codename(), new], capture_output=True, text=True)
         if made.returncode != 0:
-            raise unittest.SkipTest("mmdebstrap made no root file system: " + last_line(made.stderr))
+            raise unittest.SkipTest("mmdebstrap made no root file system: " + reason_in(made.stderr))
         for timer in ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all"):
             os.symlink("/dev/null", os.path.join(new, "etc/systemd/system", timer + ".timer"))
         with open(os.path.join(new, STAMP), "w") as f:
@@ -364,12 +366,15 @@ class Systemd(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         """Tries once whether machines can be made and booted here."""
+        for program in PROGRAMS:
+            if not os.path.exists(os.path.join(BUILD, program)):
+                raise FileNotFoundError(f"{BUILD} has no {program}: build it first")
         try:
             have_root()
             machine = Machine()
             try:
                 if not machine.boot():
-                    raise unittest.SkipTest("systemd-nspawn cannot boot here: " + last_line(machine.console()))
+                    raise unittest.SkipTest("systemd-nspawn cannot boot here: " + reason_in(machine.console()))
             finally:
                 machine.close()
         except unittest.SkipTest as reason:
