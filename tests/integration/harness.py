@@ -290,7 +290,9 @@ class Agent:
         try:
             if self.process and self.process.poll() is None:
                 self.post("/mainstay/v1/stop-all?exit=true")
-                self.process.wait(WAIT_SECONDS)
+                status = self.process.wait(WAIT_SECONDS)
+                if status != 0:  # a sanitizer's finding, for one
+                    raise AssertionError(f"the agent exited with {status}:\n" + self.agent_log())
         finally:
             if self.process and self.process.poll() is None:
                 self.process.kill()

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import unittest
@@ -165,13 +166,12 @@ class Faults(harness.AgentTest):
         agent = self.agent()
         image = agent.path("root", "images", "localhost", "box", "1")
         os.makedirs(os.path.join(image, "rootfs", "bin"))
-        static = harness.SHIM  # a static program that needs nothing of the host
-        subprocess.run(["cp", static, os.path.join(image, "rootfs", "bin", "program")], check=True)
-        agent.drop("r.yaml", pod_yaml("r", ["/bin/program", "--version"], "  restartPolicy: Never\n",
+        shutil.copy(COMPONENT, os.path.join(image, "rootfs", "bin", "program"))  # a static program
+        agent.drop("r.yaml", pod_yaml("r", ["program", "say", "inside", "exit", "0"], "  restartPolicy: Never\n",
                                       image="localhost/box:1"))
         agent.wait(lambda pods: pods.get("r-node1", {}).get("status", {}).get("phase")
-                   in ("Succeeded", "Failed") or None, "r ended")
-        self.assertTrue(agent.events("Exited", "r"))
+                   == "Succeeded" or None, "r ended")
+        self.assertEqual(agent.log_text("r"), ["inside"])
         self.assertEqual(os.listdir(os.path.join(image, "rootfs")), ["bin"])
 
 
