@@ -16,6 +16,7 @@ class Peer:
 
     name = ""
     missing = None  # why it cannot be measured here
+    slow = False    # starts take so long that a few have to do
 
     def __init__(self, directory):
         self.dir = os.path.join(directory, self.name)
@@ -69,11 +70,13 @@ class Mainstay(Peer):
 class Runit(Peer):
     name = "runit"
     missing = None if shutil.which("runsvdir") else "runit is not installed"
+    slow = True
 
     def __init__(self, directory):
         super().__init__(directory)
         os.mkdir(self.path("service"))
         os.mkdir(self.path("available"))
+        os.mkdir(self.path("gone"))
         self.process = subprocess.Popen(["runsvdir", self.path("service")], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
 
@@ -88,12 +91,13 @@ class Runit(Peer):
         os.rename(self.path("available", name), self.path("service", name))
 
     def stop(self, name):
-        subprocess.run(["sv", "-w", "20", "force-shutdown", self.path("service", name)], capture_output=True)
-        shutil.rmtree(self.path("service", name), ignore_errors=True)
+        self.stop_all([name])
 
     def stop_all(self, names):
-        for name in names:
-            self.stop(name)
+        for name in names:  # first out of its sight: it would start again what it still sees
+            os.rename(self.path("service", name), self.path("gone", name))
+        subprocess.run(["sv", "-w", "20", "force-shutdown"] + [self.path("gone", name) for name in names],
+                       capture_output=True)
 
     def pids(self):
         return [self.process.pid]
@@ -114,6 +118,7 @@ class S6(Peer):
         super().__init__(directory)
         os.mkdir(self.path("service"))
         os.mkdir(self.path("available"))
+        os.mkdir(self.path("gone"))
         self.process = subprocess.Popen(["s6-svscan", "-c", "2000", self.path("service")],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while subprocess.run(["s6-svscanctl", "-a", self.path("service")], capture_output=True).returncode:
@@ -135,10 +140,10 @@ class S6(Peer):
 
     def stop_all(self, names):
         for name in names:
-            subprocess.run(["s6-svc", "-wD", "-T", "20000", "-d", self.path("service", name)], capture_output=True)
-        for name in names:
-            os.rename(self.path("service", name), self.path("available", name))
+            os.rename(self.path("service", name), self.path("gone", name))
         subprocess.run(["s6-svscanctl", "-an", self.path("service")], check=True)
+        subprocess.run(["s6-svwait", "-D", "-t", "20000"] + [self.path("gone", name) for name in names],
+                       capture_output=True)
 
     def pids(self):
         return [self.process.pid]
@@ -154,6 +159,7 @@ class S6(Peer):
 class Supervisord(Peer):
     name = "supervisord"
     missing = None if shutil.which("supervisord") else "supervisor is not installed"
+    slow = True
 
     def __init__(self, directory):
         super().__init__(directory)
@@ -193,6 +199,7 @@ class Supervisord(Peer):
         self.stop_all([name])
 
     def stop_all(self, names):
+        self.ctl("stop", "all")  # all at once, which an update does not do
         for name in names:
             os.unlink(self.path("conf", name + ".conf"))
         self.ctl("update")

@@ -26,7 +26,7 @@ STARTS = int(os.environ.get("BENCH_STARTS", "100"))
 MANY = int(os.environ.get("BENCH_MANY", "60"))
 LOTS = int(os.environ.get("BENCH_LOTS", "1000"))
 LOG_BYTES = int(os.environ.get("BENCH_LOG_BYTES", str(400 << 20)))
-IDLE_SECONDS = int(os.environ.get("BENCH_IDLE_SECONDS", "30"))
+IDLE_SECONDS = int(os.environ.get("BENCH_IDLE_SECONDS", "20"))
 
 AT_ONCE = 12           # services that stand there while one of them is killed
 SETTLE_SECONDS = 0.05  # before each measurement: what the one before left behind is done with
@@ -83,8 +83,7 @@ def pid_with(alias):
 def row_start(peer, stamps, directory):
     """From the rename into the directory (and what it takes to have it noticed) to main()."""
     times = []
-    runs = STARTS if not isinstance(peer, peers.Runit) else min(STARTS, AT_ONCE)  # it looks every 5 s
-    for i in range(runs):
+    for i in range(min(STARTS, AT_ONCE) if peer.slow else STARTS):
         name = f"start{i}"
         peer.prepare(name, ["stamp", stamps.path])
         time.sleep(SETTLE_SECONDS)
@@ -339,6 +338,7 @@ def log_rows(directory):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # what was made is removed
     if os.geteuid() != 0:
         sys.exit("bench: run it as root, so that everybody does the same work")
     here = machine()
