@@ -175,23 +175,24 @@ def row_memory(peer, stamps, directory):
     return cell
 
 
-def ticks(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
+def run_time(pid):
+    """Nanoseconds on a CPU, and how often it went to sleep again."""
+    with open(f"/proc/{pid}/schedstat") as f:
+        ns = int(f.read().split()[0])
     with open(f"/proc/{pid}/status") as f:
         switches = next(int(line.split()[1]) for line in f if line.startswith("voluntary"))
-    return int(fields[11]) + int(fields[12]), switches
+    return ns, switches
 
 
 def idle_cpu(peer):
     """Of one core, all processes of the supervisor; and how often they woke up."""
     pids = peer.pids() + peer.keepers()
-    before = [ticks(pid) for pid in pids]
+    before = [run_time(pid) for pid in pids]
     time.sleep(IDLE_SECONDS)
-    after = [ticks(pid) for pid in pids]
-    used = sum(a[0] - b[0] for a, b in zip(after, before)) / os.sysconf("SC_CLK_TCK")
+    after = [run_time(pid) for pid in pids]
+    used = sum(a[0] - b[0] for a, b in zip(after, before)) / 1e9
     woken = sum(a[1] - b[1] for a, b in zip(after, before))
-    return f"{used / IDLE_SECONDS * 100:.3f} %, {woken / IDLE_SECONDS:.2f} wake-ups/s"
+    return f"{used / IDLE_SECONDS * 100:.4f} %, {woken / IDLE_SECONDS:.2f} wake-ups/s"
 
 
 # ---- logs: the writer's own clock, from main() to the last write ----
@@ -307,7 +308,7 @@ def measure(row, peer_class, directory):
 
 
 def supervise_rows(directory):
-    table = [(f"manifest in → main(), median of {STARTS}", row_start),
+    table = [(f"manifest in → main(), median of {STARTS} (runit, supervisord: {AT_ONCE})", row_start),
              ("kill -9 → main() of the next, first restart, median", row_restart),
              (f"{MANY} at once → all running", row_many),
              (f"{LOTS} at once → all running", row_lots)]
