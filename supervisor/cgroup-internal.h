@@ -14,6 +14,7 @@ struct cgroup_tree {
     bool v2_kill, v2_freeze;
     char *mount_v2; // where v2 is mounted, for messages
     char *description;
+    int lock_fd; // the base directory, flock()ed: two agents in one would kill each other's pods
 };
 
 // The kernel's name ("cpu").

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -208,6 +209,7 @@ int cgroup_tree_open_from(const char *mountinfo, const char *membership, const c
     if (!*name || *name == '/' || str_ends_with(name, "/") || !path_is_clean_absolute(guarded))
         return error_set(err, EINVAL, "\"%s\" cannot be the name of a cgroup", name);
     struct cgroup_tree *tree = xcalloc(1, sizeof(*tree));
+    tree->lock_fd = -1;
     _cleanup_free_ char *copy = xstrdup(mountinfo);
     char *rest = copy;
     for (char *line; (line = strsep(&rest, "\n"));) {
@@ -228,13 +230,37 @@ int cgroup_tree_open_from(const char *mountinfo, const char *membership, const c
     return 0;
 }
 
+static int lock_base(struct cgroup_tree *tree, struct error *err)
+{
+    const char *base = tree->v2 ? tree->v2 : tree->v1[CGROUP_FREEZER];
+    if (!base)
+        return 0;
+    tree->lock_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (tree->lock_fd >= 0 && flock(tree->lock_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        return error_set(err, EBUSY,
+                         "another agent keeps its pods in the cgroup %s: give this one its own "
+                         "--cgroup-name",
+                         base);
+    return 0;
+}
+
 int cgroup_tree_open(const char *name, struct cgroup_tree **ret, struct error *err)
 {
     _cleanup_buffer_ struct buffer mountinfo = BUFFER_EMPTY, membership = BUFFER_EMPTY;
     // Without these files there are no cgroups, which is no error.
     (void)fs_read_file(AT_FDCWD, "/proc/self/mountinfo", PROC_FILE_MAX, &mountinfo);
     (void)fs_read_file(AT_FDCWD, "/proc/self/cgroup", PROC_FILE_MAX, &membership);
-    return cgroup_tree_open_from(buffer_str(&mountinfo), buffer_str(&membership), name, ret, err);
+    struct cgroup_tree *tree = NULL;
+    int code =
+        cgroup_tree_open_from(buffer_str(&mountinfo), buffer_str(&membership), name, &tree, err);
+    if (code == 0)
+        code = lock_base(tree, err);
+    if (code < 0) {
+        cgroup_tree_free(tree);
+        return code;
+    }
+    *ret = tree;
+    return 0;
 }
 
 void cgroup_tree_free(struct cgroup_tree *tree)
@@ -246,6 +272,8 @@ void cgroup_tree_free(struct cgroup_tree *tree)
     free(tree->v2);
     free(tree->mount_v2);
     free(tree->description);
+    if (tree->lock_fd >= 0)
+        close(tree->lock_fd);
     free(tree);
 }
 

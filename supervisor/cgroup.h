@@ -21,7 +21,9 @@ struct cgroup_tree; // what this host has and where the agent's subtree is
 
 // Finds the hierarchies and makes <own cgroup or root>/<name>.slice-less base directory `name`
 // ("mainstay" by default, so that several agents live side by side; may have parts, "a/b"). Never
-// fails for want of cgroups: cgroup_tree_describe() says what is there. 0 or a negative errno.
+// fails for want of cgroups: cgroup_tree_describe() says what is there. The base directory is
+// locked as long as the tree is open: -EBUSY where another agent has it. 0 or another negative
+// errno.
 int cgroup_tree_open(const char *name, struct cgroup_tree **ret, struct error *err);
 void cgroup_tree_free(struct cgroup_tree *tree);
 

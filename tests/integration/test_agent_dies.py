@@ -171,6 +171,17 @@ class AgentDies(harness.AgentTest):
         self.assertEqual(second.wait(harness.WAIT_SECONDS), 1)
         self.assertIn("another agent", agent.agent_log())
 
+    def test_two_agents_do_not_share_a_cgroup(self):
+        agent = self.agent()
+        other = harness.Agent(start=False)
+        self.addCleanup(other.close)
+        other.cgroup = agent.cgroup
+        if "none" in agent.get("/mainstay/v1/status")["cgroups"]:
+            self.skipTest("no cgroups here")
+        other.start(wait=False)
+        self.assertEqual(other.process.wait(harness.WAIT_SECONDS), 1)
+        self.assertIn("--cgroup-name", other.agent_log())
+
     def test_stop_pods_on_exit(self):
         agent = self.agent("--stop-pods-on-exit")
         agent.drop("e.yaml", pod_yaml("e", [COMPONENT]))
