@@ -140,7 +140,7 @@ int commands_run(int argc, char **argv)
             commands_print_overview();
             return CLI_DONE;
         }
-        fprintf(stderr, "error: no command is given\nSee `mainstay help`.\n");
+        fprintf(stderr, "error: no command follows %s\nSee `mainstay help`.\n", argv[1]);
         return CLI_USAGE;
     }
     const struct command *command = command_find(argv[at]);
