@@ -302,6 +302,17 @@ class Agent:
             shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def free_ports(n):
+    """TCP ports that nobody listens on at the moment."""
+    sockets = [socket.socket() for _ in range(n)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
 def log_order(name):
     """0.log.20261121-070000 before 0.log before 1.log"""
     number = int(name.split(".", 1)[0])

@@ -10,22 +10,12 @@ import tempfile
 import time
 import unittest
 
-from harness import BUILD, MAINSTAY, WAIT_SECONDS, main
+from harness import BUILD, MAINSTAY, WAIT_SECONDS, free_ports, main
 
 PODMASTER = os.path.join(BUILD, "podmaster")
 PUT = "put the manifest there"
 TAKEN = "took the manifest away"
 TTL = 4
-
-
-def free_ports(n):
-    sockets = [socket.socket() for _ in range(n)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 class Process:
