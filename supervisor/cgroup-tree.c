@@ -253,8 +253,9 @@ int cgroup_tree_open(const char *name, struct cgroup_tree **ret, struct error *e
     struct cgroup_tree *tree = NULL;
     int code =
         cgroup_tree_open_from(buffer_str(&mountinfo), buffer_str(&membership), name, &tree, err);
-    if (code == 0)
-        code = lock_base(tree, err);
+    if (code < 0 || !tree)
+        return code;
+    code = lock_base(tree, err);
     if (code < 0) {
         cgroup_tree_free(tree);
         return code;
