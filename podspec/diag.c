@@ -116,18 +116,6 @@ void diag_list_sort(struct diag_list *list, size_t from)
     free(ordered);
 }
 
-void diag_list_copy(struct diag_list *to, const struct diag_list *from)
-{
-    *to = *from;
-    to->items = from->n ? xcalloc(from->n, sizeof(from->items[0])) : NULL;
-    for (size_t i = 0; i < from->n; i++) {
-        to->items[i] = from->items[i];
-        to->items[i].file = xstrdup(from->items[i].file);
-        to->items[i].path = xstrdup_or_null(from->items[i].path);
-        to->items[i].message = xstrdup(from->items[i].message);
-    }
-}
-
 void diag_list_free(struct diag_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {

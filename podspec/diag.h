@@ -51,7 +51,6 @@ void diag_quote(const char *text, struct buffer *out);
 // their order.
 void diag_list_sort(struct diag_list *list, size_t from);
 
-void diag_list_copy(struct diag_list *to, const struct diag_list *from);
 void diag_list_free(struct diag_list *list);
 
 #define _cleanup_diag_list_ _cleanup_(diag_list_free)

@@ -281,7 +281,6 @@ static int make_health(struct agent *agent, struct error *err)
     agent->health_source = health_register(
         agent->health, "source", SOURCE_SILENCE_SCANS * agent->config->file_check_usec, now);
     health_set_ready(agent->health, agent->health_source, false);
-    agent->health_pods = health_register(agent->health, "pods", 0, now);
     return notify_new(agent->loop, agent->health, &agent->notify, err);
 }
 

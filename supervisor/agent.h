@@ -21,7 +21,7 @@ struct agent {
     sd_event *loop;
     const struct config *config;
     struct health *health;
-    size_t health_loop, health_source, health_pods;
+    size_t health_loop, health_source;
     struct event_log *events;
     struct cgroup_tree *cgroups;
     struct manifest_source *source;
