@@ -429,6 +429,8 @@ class Systemd(unittest.TestCase):
         self.wait_status(machine, "1 pod, 1 ready")
         machine.drop("bad.yaml", "kind: Pot\n")
         machine.wait_journal("MESSAGE_ID=" + MANIFEST_REFUSED)
+        refused = machine.journal("MESSAGE_ID=" + MANIFEST_REFUSED)[0]
+        self.assertRegex(refused["MESSAGE"], r"\.yaml:\d+:\d+: ")
         self.wait_status(machine, "1 pod, 1 ready; 1 manifest is not in force: "
                                   "/etc/kubernetes/manifests/bad.yaml")
         self.assertRegex(machine.run("systemctl", "status", "mainstayd"),
