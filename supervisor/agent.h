@@ -55,3 +55,10 @@ void agent_stop_all(struct agent *agent, bool exit_after);
 // nothing where nobody hears it. In agent-status.c.
 void agent_status_tell(struct agent *agent);
 void agent_status_changed(struct agent *agent);
+
+// ---- between agent.c and agent-signals.c ----
+
+// Makes the loop, which takes the signals of agent_run().
+int agent_make_loop(struct agent *agent, struct error *err);
+// Before another program is executed in place: it would inherit the signals that the loop blocks.
+void agent_unblock_signals(void);
