@@ -10,32 +10,81 @@
 
 enum { TTL_MIN_SEC = 2, TTL_MAX_SEC = 3600, EXIT_USAGE = 2, HOST_NAME_SIZE = 254 };
 
-static const char help[] =
-    "podmaster --source FILE --destination FILE --key-name KEY --etcd-endpoints URL,… [flags]\n"
-    "\n"
-    "Of several nodes, keeps the manifest in the directory of the one that holds KEY in etcd.\n"
-    "\n"
-    "  --source FILE          the manifest; changes to it are passed on\n"
-    "  --destination FILE     where it goes while this node holds the lease, such as\n"
-    "                         /etc/kubernetes/manifests/X.yaml\n"
-    "  --key-name KEY         the same on all nodes, such as /mainstay/podmaster/X\n"
-    "  --name NAME            this node (default: the host's name)\n"
-    "  --lease-ttl SECONDS    after this time without a sign of life another node takes over\n"
-    "                         (default: 10)\n"
-    "  --stop-time SECONDS    what the pod needs to stop: the manifest is taken away that much\n"
-    "                         before another node can have the lease (default: a third of\n"
-    "                         --lease-ttl)\n"
-    "  --etcd-endpoints URLS  etcd's client URLS, with commas between (default:\n"
-    "                         https://127.0.0.1:2379)\n"
-    "  --cacert, --cert, --key FILE\n"
-    "                         etcd's CA, and the client certificate with its key\n"
-    "  --state-dir DIR        where the lease's deadline is noted (default: "
-    "/run/mainstay/podmaster)\n"
-    "  --verbose              say more\n"
-    "  --version, --help\n"
-    "\n"
-    "SIGTERM takes the manifest away, waits for --stop-time and releases the lease. Under\n"
-    "systemd use KillMode=process, so that the watch over the deadline outlives a crash.\n";
+enum flag {
+    FLAG_ENDPOINTS = 256,
+    FLAG_CACERT,
+    FLAG_CERT,
+    FLAG_KEY,
+    FLAG_NAME,
+    FLAG_LEASE_TTL,
+    FLAG_STOP_TIME,
+    FLAG_KEY_NAME,
+    FLAG_SOURCE,
+    FLAG_DESTINATION,
+    FLAG_STATE_DIR,
+    FLAG_VERBOSE,
+    FLAG_VERSION,
+    FLAG_HELP,
+};
+
+const struct podmaster_flag podmaster_flags[] = {
+    {FLAG_SOURCE, "source", "FILE", "the manifest; changes to it are passed on"},
+    {FLAG_DESTINATION, "destination", "FILE",
+     "where it goes while this node holds the lease, such as /etc/kubernetes/manifests/X.yaml"},
+    {FLAG_KEY_NAME, "key-name", "KEY", "the same on all nodes, such as /mainstay/podmaster/X"},
+    {FLAG_NAME, "name", "NAME", "this node (default: the host's name)"},
+    {FLAG_LEASE_TTL, "lease-ttl", "SECONDS",
+     "after this time without a sign of life another node takes over (default: 10)"},
+    {FLAG_STOP_TIME, "stop-time", "SECONDS",
+     "what the pod needs to stop: the manifest is taken away that much before another node can "
+     "have the lease (default: a third of --lease-ttl)"},
+    {FLAG_ENDPOINTS, "etcd-endpoints", "URLS",
+     "etcd's client URLs, with commas between (default: https://127.0.0.1:2379)"},
+    {FLAG_CACERT, "cacert", "FILE", "the CA of etcd's certificate"},
+    {FLAG_CERT, "cert", "FILE", "the client certificate"},
+    {FLAG_KEY, "key", "FILE", "the client certificate's key"},
+    {FLAG_STATE_DIR, "state-dir", "DIR",
+     "where the lease's deadline is noted (default: /run/mainstay/podmaster)"},
+    {FLAG_VERBOSE, "verbose", NULL, "say more"},
+    {FLAG_VERSION, "version", NULL, "show the version"},
+    {FLAG_HELP, "help", NULL, "show this"},
+};
+const size_t podmaster_n_flags = ARRAY_SIZE(podmaster_flags);
+
+// Words from `column` on, wrapped.
+static void print_text(const char *text, int column)
+{
+    enum { WIDTH = 90 };
+    int at = column;
+    for (size_t n; *text; text += n + strspn(text + n, " ")) {
+        n = strcspn(text, " ");
+        if (at > column && at + 1 + (int)n > WIDTH) {
+            printf("\n%*s", column, "");
+            at = column;
+        }
+        at += printf("%s%.*s", at > column ? " " : "", (int)n, text);
+    }
+    putchar('\n');
+}
+
+static void print_help(void)
+{
+    enum { TEXT_COLUMN = 25 };
+    puts(
+        "podmaster --source FILE --destination FILE --key-name KEY --etcd-endpoints URL,… [flags]\n"
+        "\n"
+        "Of several nodes, keeps the manifest in the directory of the one that holds KEY in "
+        "etcd.\n");
+    for (size_t i = 0; i < podmaster_n_flags; i++) {
+        const struct podmaster_flag *flag = &podmaster_flags[i];
+        int n = printf("  --%s%s%s", flag->name, flag->argument ? " " : "",
+                       flag->argument ? flag->argument : "");
+        printf("%*s", TEXT_COLUMN - n, "");
+        print_text(flag->help, TEXT_COLUMN);
+    }
+    puts("\nSIGTERM takes the manifest away, waits for --stop-time and releases the lease. Under\n"
+         "systemd use KillMode=process, so that the watch over the deadline outlives a crash.");
+}
 
 static int usage(const char *message)
 {
@@ -73,41 +122,6 @@ static const char *complete(struct podmaster_options *options)
         string_list_add(&options->endpoints, "https://127.0.0.1:2379");
     return NULL;
 }
-
-enum flag {
-    FLAG_ENDPOINTS = 256,
-    FLAG_CACERT,
-    FLAG_CERT,
-    FLAG_KEY,
-    FLAG_NAME,
-    FLAG_LEASE_TTL,
-    FLAG_STOP_TIME,
-    FLAG_KEY_NAME,
-    FLAG_SOURCE,
-    FLAG_DESTINATION,
-    FLAG_STATE_DIR,
-    FLAG_VERBOSE,
-    FLAG_VERSION,
-    FLAG_HELP,
-};
-
-static const struct option flags[] = {
-    {"etcd-endpoints", required_argument, NULL, FLAG_ENDPOINTS},
-    {"cacert", required_argument, NULL, FLAG_CACERT},
-    {"cert", required_argument, NULL, FLAG_CERT},
-    {"key", required_argument, NULL, FLAG_KEY},
-    {"name", required_argument, NULL, FLAG_NAME},
-    {"lease-ttl", required_argument, NULL, FLAG_LEASE_TTL},
-    {"stop-time", required_argument, NULL, FLAG_STOP_TIME},
-    {"key-name", required_argument, NULL, FLAG_KEY_NAME},
-    {"source", required_argument, NULL, FLAG_SOURCE},
-    {"destination", required_argument, NULL, FLAG_DESTINATION},
-    {"state-dir", required_argument, NULL, FLAG_STATE_DIR},
-    {"verbose", no_argument, NULL, FLAG_VERBOSE},
-    {"version", no_argument, NULL, FLAG_VERSION},
-    {"help", no_argument, NULL, FLAG_HELP},
-    {0},
-};
 
 static const char **string_of(struct podmaster_options *options, int flag)
 {
@@ -157,16 +171,24 @@ static int take_flag(struct podmaster_options *options, int flag, const char *va
                    : -1;
     else if (flag == FLAG_VERBOSE)
         log_set_level(LOG_LEVEL_DEBUG);
-    else if (flag == FLAG_VERSION || flag == FLAG_HELP)
-        return fputs(flag == FLAG_HELP ? help : "podmaster " MAINSTAY_VERSION "\n", stdout) < 0;
-    else
+    else if (flag == FLAG_VERSION)
+        return puts("podmaster " MAINSTAY_VERSION) < 0;
+    else if (flag == FLAG_HELP) {
+        print_help();
+        return EXIT_SUCCESS;
+    } else
         return usage("wrong usage");
     return -1;
 }
 
 int podmaster_options_parse(struct podmaster_options *options, int argc, char **argv)
 {
+    struct option flags[ARRAY_SIZE(podmaster_flags) + 1] = {0};
     int status = -1;
+    for (size_t i = 0; i < podmaster_n_flags; i++)
+        flags[i] = (struct option){podmaster_flags[i].name,
+                                   podmaster_flags[i].argument ? required_argument : no_argument,
+                                   NULL, podmaster_flags[i].id};
     options->lease_ttl = 10;
     options->stop_time = -1;
     options->state_dir = "/run/mainstay/podmaster";

@@ -3,6 +3,16 @@
 
 #include "base/string-list.h"
 
+// A flag as --help and the manual page show it.
+struct podmaster_flag {
+    int id;
+    const char *name;     // without the dashes
+    const char *argument; // NULL: it takes none
+    const char *help;
+};
+extern const struct podmaster_flag podmaster_flags[];
+extern const size_t podmaster_n_flags;
+
 struct podmaster_options {
     struct string_list endpoints;
     const char *cacert, *cert, *key;

@@ -14,7 +14,7 @@ enum {
     FIELDS_MAX = 96, // of one struct; the largest has 46
 };
 
-static const char *scalar_type_name(enum field_type type)
+const char *podspec_type_name(enum field_type type)
 {
     switch (type) {
     case FIELD_STRING:
@@ -107,27 +107,31 @@ static void add_range(struct buffer *text, const struct field_schema *field)
         buffer_printf(text, " At least %lld.", (long long)field->min);
 }
 
-// What the row knows beside the description: the default, what is allowed, whether it is honoured.
+void podspec_field_facts(const struct field_schema *field, struct buffer *out)
+{
+    for (size_t i = 0; field->values && field->values[i]; i++)
+        buffer_printf(out, "%s%s", i == 0 ? " One of: " : ", ", field->values[i]);
+    if (field->values)
+        buffer_add_char(out, '.');
+    if (field->type == FIELD_INT || field->type == FIELD_INT_PTR)
+        add_range(out, field);
+    if (field->default_value)
+        add_default(out, field);
+    if (field->patch_key)
+        buffer_printf(out, " Each with a %s of its own.", field->patch_key);
+    if (field->support == SUPPORT_IGNORED)
+        buffer_add_str(out, " Means nothing to a static pod on this node.");
+    const char *note = field->note ? field->note : "not supported by this release";
+    if (field->support == SUPPORT_REPORTED)
+        buffer_printf(out, " Accepted with a warning: %s.", note);
+    if (field->support == SUPPORT_REFUSED)
+        buffer_printf(out, " Refused: %s.", note);
+}
+
 static void add_facts(struct buffer *out, size_t columns, const struct field_schema *field)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    for (size_t i = 0; field->values && field->values[i]; i++)
-        buffer_printf(&text, "%s%s", i == 0 ? " One of: " : ", ", field->values[i]);
-    if (field->values)
-        buffer_add_char(&text, '.');
-    if (field->type == FIELD_INT || field->type == FIELD_INT_PTR)
-        add_range(&text, field);
-    if (field->default_value)
-        add_default(&text, field);
-    if (field->patch_key)
-        buffer_printf(&text, " Each with a %s of its own.", field->patch_key);
-    if (field->support == SUPPORT_IGNORED)
-        buffer_add_str(&text, " Means nothing to a static pod on this node.");
-    const char *note = field->note ? field->note : "not supported by this release";
-    if (field->support == SUPPORT_REPORTED)
-        buffer_printf(&text, " Accepted with a warning: %s.", note);
-    if (field->support == SUPPORT_REFUSED)
-        buffer_printf(&text, " Refused: %s.", note);
+    podspec_field_facts(field, &text);
     if (text.len > 0)
         add_text(out, columns, buffer_str(&text) + 1);
 }
@@ -136,7 +140,7 @@ static void add_field_line(struct buffer *out, size_t columns, const struct fiel
                            const char *mark)
 {
     indent(out, columns);
-    buffer_printf(out, "%s\t<%s>%s%s\n", field->name, scalar_type_name(field->type),
+    buffer_printf(out, "%s\t<%s>%s%s\n", field->name, podspec_type_name(field->type),
                   field->required ? " -required-" : "", mark);
 }
 
@@ -258,7 +262,7 @@ int podspec_explain(const char *path, bool recursive, struct buffer *out, struct
     buffer_add_str(out, "KIND:     Pod\nVERSION:  v1\n\n");
     if (at.field)
         buffer_printf(out, "%s%s <%s>\n\n", at.type ? "RESOURCE: " : "FIELD:    ", at.field->name,
-                      scalar_type_name(at.field->type));
+                      podspec_type_name(at.field->type));
     add_description(out, &at);
     if (!at.type)
         return 0;

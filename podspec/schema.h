@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/macro.h"
 #include "base/string-list.h"
 
@@ -109,6 +110,12 @@ extern const struct type_schema pod_schema; // the root: struct pod
 
 // The row for "livenessProbe" in a type, or NULL.
 const struct field_schema *schema_field(const struct type_schema *type, const char *name);
+
+// For documentation (explain.c): "integer", "[]string"; and what the row knows beside its
+// description (what is allowed, the default, how far it is honoured) as sentences, each after a
+// blank.
+const char *podspec_type_name(enum field_type type);
+void podspec_field_facts(const struct field_schema *field, struct buffer *out);
 
 // Frees what a struct of this type owns (not the struct itself) and zeroes it.
 void schema_clear(const struct type_schema *type, void *object);

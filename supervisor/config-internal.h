@@ -1,4 +1,5 @@
-// What the files of the daemon's configuration share.
+// What the files of the daemon's configuration share; the manual pages are made from the same
+// table.
 //
 //   config.c        defaults, the order of things (flags over file over defaults)
 //   config-flags.c  the command line
@@ -113,6 +114,13 @@ int config_file_apply(const char *path, struct config *config, struct error *err
 // The same for its content; `path` names it and its directory.
 int config_text_apply(const char *path, const void *data, size_t size, struct config *config,
                       struct error *err);
+
+// ---- config-show.c
+
+// The value of the member that an honoured row is for, as it would be given. The caller frees.
+char *setting_show(const struct setting *row, const struct config *config);
+// The defaults as --help shows them: with the names that otherwise are made from others.
+void config_shown_defaults(const struct config_host *host, struct config *config);
 
 // ---- config.c
 

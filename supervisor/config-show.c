@@ -26,8 +26,7 @@ static char *show_size(int64_t bytes)
     return xasprintf("%lld", (long long)bytes);
 }
 
-// The value of a member as it would be given. The caller frees.
-static char *show_member(const struct setting *row, const struct config *config)
+char *setting_show(const struct setting *row, const struct config *config)
 {
     const void *member = (const char *)config + row->offset;
     if (row->set == setting_set_log_size)
@@ -55,19 +54,24 @@ static void usage_row(const struct setting *row, const struct config *defaults, 
         buffer_printf(out, " %s", row->metavar);
     buffer_printf(out, "%*s %s", (int)(TEXT_COLUMN - MIN(out->len - start, (size_t)TEXT_COLUMN)),
                   "", row->why);
-    _cleanup_free_ char *value = show_member(row, defaults);
+    _cleanup_free_ char *value = setting_show(row, defaults);
     if (*value && row->kind != SETTING_BOOL)
         buffer_printf(out, " (default %s)", value);
     buffer_add_char(out, '\n');
 }
 
+void config_shown_defaults(const struct config_host *host, struct config *config)
+{
+    config_set_defaults(host, config);
+    if (host->host_name)
+        config_replace(&config->node_name, xstrdup(host->host_name));
+    config_replace(&config->socket_path, path_join(config->run_dir, "mainstay.sock"));
+}
+
 void config_usage(const struct config_host *host, struct buffer *out)
 {
     _cleanup_config_ struct config defaults;
-    config_set_defaults(host, &defaults);
-    if (host->host_name)
-        config_replace(&defaults.node_name, xstrdup(host->host_name));
-    config_replace(&defaults.socket_path, path_join(defaults.run_dir, "mainstay.sock"));
+    config_shown_defaults(host, &defaults);
     buffer_add_str(out, "Usage: mainstayd [flags]\n\n"
                         "Runs the pods of a manifest directory as supervised processes.\n\n"
                         "Flags:\n"
@@ -100,7 +104,7 @@ static void describe_string(const char *s, struct buffer *out)
 static void describe_value(const struct setting *row, const struct config *config,
                            struct buffer *out)
 {
-    _cleanup_free_ char *value = show_member(row, config);
+    _cleanup_free_ char *value = setting_show(row, config);
     bool plain = row->kind == SETTING_INT || row->kind == SETTING_BOOL;
     if (plain)
         buffer_add_str(out, value);

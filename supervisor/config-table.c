@@ -79,7 +79,8 @@ const struct setting config_settings[] = {
     HONOUR("v", "logging.verbosity", INT, "LEVEL", setting_set_verbosity, verbosity,
            "verbosity as in klog: 0 normal, 2 informative, 4 debug"),
     HONOUR(NULL, "crashLoopBackOff.maxContainerRestartPeriod", DURATION, NULL,
-           setting_set_max_restart_period, backoff, NULL),
+           setting_set_max_restart_period, backoff,
+           "the longest back-off between two restarts of a container, 1s to 300s"),
 
     // The API server.
     REFUSE("kubeconfig", NULL, STRING, "",
