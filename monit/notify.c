@@ -3,6 +3,7 @@
 #include "monit/notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +23,12 @@
 
 enum { PENDING_MAX = 16 << 10 };
 
+struct fd_message { // FDNAME= would be mixed up with others: a datagram of its own
+    struct fd_message *next;
+    char *text;
+    int fd; // goes with it; -1: none
+};
+
 struct notify {
     sd_event *loop;
     struct health *health;
@@ -30,20 +37,56 @@ struct notify {
     sd_event_source *watchdog; // NULL where no watchdog is asked for
     uint64_t watchdog_usec;
     struct buffer pending;  // lines that did not get through yet
+    struct fd_message *fds; // what is to be said about descriptors, oldest first
     char *status, *trouble; // the line for people; what was sent in its place, or NULL
 };
 
 // ---- sending ----
 
+// False: there is no room now.
+static bool send_datagram(const struct notify *n, const char *text, int fd)
+{
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec content = {.iov_base = (char *)text, .iov_len = strlen(text)};
+    struct msghdr message = {.msg_iov = &content, .msg_iovlen = 1};
+    if (fd >= 0) {
+        control.header = (struct cmsghdr){
+            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+        message.msg_control = &control;
+        message.msg_controllen = sizeof(control.space);
+    }
+    if (sendmsg(n->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return true;
+    if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+        return false;
+    log_debug("the service manager was not told: %s", strerror(errno));
+    return true;
+}
+
+static void drop_fd_message(struct notify *n)
+{
+    struct fd_message *message = n->fds;
+    n->fds = message->next;
+    if (message->fd >= 0)
+        close(message->fd);
+    free(message->text);
+    free(message);
+}
+
 static bool try_send(struct notify *n)
 {
-    ssize_t sent =
-        send(n->fd, buffer_str(&n->pending), n->pending.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS))
+    if (n->pending.len > 0 && !send_datagram(n, buffer_str(&n->pending), -1))
         return false;
-    if (sent < 0)
-        log_debug("the service manager was not told: %s", strerror(errno));
     buffer_truncate(&n->pending, 0);
+    while (n->fds) {
+        if (!send_datagram(n, n->fds->text, n->fds->fd))
+            return false;
+        drop_fd_message(n);
+    }
     return true;
 }
 
@@ -53,6 +96,15 @@ static int on_writable(sd_event_source *source, int fd, uint32_t revents, void *
     if (try_send(n))
         n->writable = sd_event_source_disable_unref(n->writable);
     return 0;
+}
+
+// Now, or as soon as there is room.
+static void send_all(struct notify *n)
+{
+    if (n->writable || try_send(n))
+        return;
+    if (sd_event_add_io(n->loop, &n->writable, n->fd, EPOLLOUT, on_writable, n) < 0)
+        n->writable = NULL; // it is tried again together with the next message
 }
 
 static void send_state(struct notify *n, const char *format, ...) _printf_(2, 3);
@@ -68,10 +120,18 @@ static void send_state(struct notify *n, const char *format, ...)
     va_start(args, format);
     buffer_vprintf(&n->pending, format, args);
     va_end(args);
-    if (n->writable || try_send(n))
-        return;
-    if (sd_event_add_io(n->loop, &n->writable, n->fd, EPOLLOUT, on_writable, n) < 0)
-        n->writable = NULL; // it is tried again together with the next message
+    send_all(n);
+}
+
+// Takes `text` and `fd`.
+static void send_fd_message(struct notify *n, char *text, int fd)
+{
+    struct fd_message **end = &n->fds;
+    while (*end)
+        end = &(*end)->next;
+    *end = xcalloc(1, sizeof(**end));
+    **end = (struct fd_message){.text = text, .fd = fd};
+    send_all(n);
 }
 
 static int connect_manager(const char *path, struct error *err)
@@ -175,6 +235,8 @@ void notify_free(struct notify *n)
     sd_event_unref(n->loop);
     if (n->fd >= 0)
         close(n->fd);
+    while (n->fds)
+        drop_fd_message(n);
     buffer_free(&n->pending);
     free(n->status);
     free(n->trouble);
@@ -202,6 +264,24 @@ void notify_reloading(struct notify *n)
 void notify_stopping(struct notify *n)
 {
     send_state(n, "STOPPING=1");
+}
+
+void notify_extend(struct notify *n, int64_t usec)
+{
+    send_state(n, "EXTEND_TIMEOUT_USEC=%" PRId64, usec);
+}
+
+void notify_store_fd(struct notify *n, const char *name, int fd)
+{
+    int copy = n->fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    if (copy >= 0)
+        send_fd_message(n, xasprintf("FDSTORE=1\nFDNAME=%s", name), copy);
+}
+
+void notify_forget_fd(struct notify *n, const char *name)
+{
+    if (n->fd >= 0)
+        send_fd_message(n, xasprintf("FDSTOREREMOVE=1\nFDNAME=%s", name), -1);
 }
 
 void notify_status(struct notify *n, const char *format, ...)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 #include "base/buffer.h"
@@ -26,6 +27,16 @@ bool notify_is_heard(const struct notify *notify);
 void notify_ready(struct notify *notify);     // READY=1 and MAINPID=; also ends a reload
 void notify_reloading(struct notify *notify); // RELOADING=1, MONOTONIC_USEC= (Type=notify-reload)
 void notify_stopping(struct notify *notify);  // STOPPING=1
+// EXTEND_TIMEOUT_USEC=: starting, reloading or stopping may go on for as long from now, whatever
+// the unit's time-outs are. To be repeated while there is progress.
+void notify_extend(struct notify *notify, int64_t usec);
+
+// The manager keeps (FDSTORE=1) a copy of the descriptor and gives it to the next process of this
+// service, however this one ends (monit/handover.h receives it); one that it has already is not
+// kept twice. FDSTOREREMOVE=1: it closes what it keeps by this name. They reach it in order.
+void notify_store_fd(struct notify *notify, const char *name, int fd);
+void notify_forget_fd(struct notify *notify, const char *name);
+
 // The line that `systemctl status` shows. Sent when it differs from the last one.
 void notify_status(struct notify *notify, const char *format, ...) _printf_(2, 3);
 
