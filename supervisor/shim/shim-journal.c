@@ -1,7 +1,6 @@
 // See shim-journal.h.
 #include "supervisor/shim/shim-journal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +14,7 @@
 #include "base/monotime.h"
 #include "base/string-list.h"
 #include "base/wait-budget.h"
+#include "supervisor/shim/shim-priority.h"
 
 enum {
     BATCH_MAX = 32,
@@ -31,9 +31,10 @@ struct shim_journal {
     int fd; // connected, or -1
     struct wait_budget budget;
     struct buffer fields;
-    uint64_t dropped, unsaid; // in all; since the last message that said so
-    monotime say_at;          // only where something is unsaid
-    size_t n;                 // messages in the batch
+    struct shim_priority streams[2]; // stdout, stderr
+    uint64_t dropped, unsaid;        // in all; since the last message that said so
+    monotime say_at;                 // only where something is unsaid
+    size_t n;                        // messages in the batch
     struct mmsghdr headers[BATCH_MAX];
     struct iovec parts[BATCH_MAX][PARTS];
 };
@@ -66,56 +67,6 @@ struct shim_journal *shim_journal_new(const struct shim_spec *spec)
     add_field(fields, "MAINSTAY_POD_UID", spec->pod_uid);
     buffer_printf(fields, "MAINSTAY_RESTART_COUNT=%" PRIu64 "\n", spec->restart_count);
     return journal;
-}
-
-static bool all_digits(const char *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isdigit((unsigned char)p[i]))
-            return false;
-    return true;
-}
-
-static int zap_priority(const char *level, size_t len)
-{
-    static const struct {
-        const char *name;
-        int priority;
-    } levels[] = {
-        {"debug\"", 7}, {"info\"", 6},   {"warn\"", 4},  {"error\"", 3},
-        {"fatal\"", 2}, {"dpanic\"", 2}, {"panic\"", 2},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
-        size_t n = strlen(levels[i].name);
-        if (len >= n && memcmp(level, levels[i].name, n) == 0)
-            return levels[i].priority;
-    }
-    return -1;
-}
-
-int shim_journal_priority(const char *line, size_t len, bool is_stderr)
-{
-    static const char zap[] = "{\"level\":\"";
-    const size_t zap_length = sizeof(zap) - 1;
-    int otherwise = is_stderr ? 3 : 6;
-    if (len >= 8 && all_digits(line + 1, 4) && line[5] == ' ' && all_digits(line + 6, 2))
-        switch (line[0]) {
-        case 'I':
-            return 6;
-        case 'W':
-            return 4;
-        case 'E':
-            return 3;
-        case 'F':
-            return 2;
-        default:
-            return otherwise;
-        }
-    if (len > zap_length && memcmp(line, zap, zap_length) == 0) {
-        int priority = zap_priority(line + zap_length, len - zap_length);
-        return priority < 0 ? otherwise : priority;
-    }
-    return otherwise;
 }
 
 static bool connected(struct shim_journal *journal)
@@ -258,7 +209,8 @@ void shim_journal_add(struct shim_journal *journal, const char *line, size_t len
     };
     if (journal->n == BATCH_MAX)
         shim_journal_flush(journal);
-    const char *priority = priorities[shim_journal_priority(line, len, is_stderr)];
+    int level = shim_priority_next(&journal->streams[is_stderr], line, len, is_stderr, partial);
+    const char *priority = priorities[level & 7];
     const char *end = partial ? end_of_part : end_of_line;
     struct iovec *parts = journal->parts[journal->n];
     parts[0] = (struct iovec){journal->fields.data, journal->fields.len};

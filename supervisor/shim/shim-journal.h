@@ -31,7 +31,3 @@ uint64_t shim_journal_dropped(const struct shim_journal *journal);
 // Those of them that the journal does not know about either.
 uint64_t shim_journal_unsaid(const struct shim_journal *journal);
 void shim_journal_free(struct shim_journal *journal);
-
-// The syslog priority of a line: what a klog prefix ("E1121 07:00:00.…") or zap's JSON
-// ({"level":"warn",…) says, else 3 for stderr and 6 for stdout.
-int shim_journal_priority(const char *line, size_t len, bool is_stderr);

@@ -255,39 +255,6 @@ static void a_big_message_goes_as_a_file(void **state)
     assert_int_equal(shim_journal_dropped(f->journal), 0);
 }
 
-static void priorities_are_read_from_the_line(void **state)
-{
-    static const struct {
-        const char *line;
-        bool is_stderr;
-        int priority;
-    } cases[] = {
-        {"I1121 07:00:00.000001       1 server.go:1] up", true, 6},
-        {"W1121 07:00:00.000001       1 server.go:1] hm", true, 4},
-        {"E1121 07:00:00.000001       1 server.go:1] no", false, 3},
-        {"F1121 07:00:00.000001       1 server.go:1] gone", true, 2},
-        {"I1121 07", true, 6},
-        {"I1121 0", true, 3},
-        {"X1121 07:00:00.0", true, 3},
-        {"I112x 07:00:00.0", false, 6},
-        {"{\"level\":\"warn\",\"ts\":1}", true, 4},
-        {"{\"level\":\"info\",\"ts\":1}", true, 6},
-        {"{\"level\":\"panic\"", true, 2},
-        {"{\"level\":\"odd\"", true, 3},
-        {"{\"level\":\"", true, 3},
-        {"plain", false, 6},
-        {"plain", true, 3},
-        {"", true, 3},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        // In a block of its own, so that a sanitizer sees a read behind the end.
-        size_t len = strlen(cases[i].line);
-        _cleanup_free_ char *line = xmalloc(len);
-        memcpy(line, cases[i].line, len);
-        assert_int_equal(shim_journal_priority(line, len, cases[i].is_stderr), cases[i].priority);
-    }
-}
-
 #define journal_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -301,7 +268,6 @@ int main(void)
         journal_test(a_hung_journal_is_not_waited_for_long),
         journal_test(a_busy_journal_is_waited_for),
         journal_test(a_big_message_goes_as_a_file),
-        cmocka_unit_test(priorities_are_read_from_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
