@@ -18,6 +18,16 @@ function(install_completion shell target)
     message(STATUS "Installing: ${top}/${target}")
 endfunction()
 
+function(install_manual target)
+    execute_process(COMMAND "${mainstay_man}" "${CMAKE_INSTALL_PREFIX}" "${packaging}/man" "${top}/${target}"
+        RESULT_VARIABLE status)
+    if(NOT status EQUAL 0)
+        message(FATAL_ERROR "${mainstay_man} failed")
+    endif()
+    message(STATUS "Installing: ${top}/${target}")
+endfunction()
+
+install_manual(share/man)
 install_unit(systemd/mainstayd.service lib/systemd/system/mainstayd.service)
 install_unit(monit/mainstayd share/mainstay/monit/mainstayd)
 install_completion(bash share/bash-completion/completions/mainstay)
