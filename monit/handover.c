@@ -88,6 +88,8 @@ void handover_free(struct handover *handover)
 
 int handover_claim(struct handover *handover, const char *name)
 {
+    if (!handover)
+        return -1;
     LIST_EACH (item, &handover->items)
         if (item->fd >= 0 && str_equal(item->name, name))
             return TAKE_FD(item->fd);

@@ -17,6 +17,7 @@ void handover_free(struct handover *handover); // closes what is left
 DEFINE_CLEANUP(struct handover *, handover_free)
 
 // The next descriptor of that name, now the caller's; -1 where there is none.
+// `handover` may be NULL.
 int handover_claim(struct handover *handover, const char *name);
 // For the program to come; takes `fd`. A name has no space, '=' or ','.
 void handover_add(struct handover *handover, const char *name, int fd);

@@ -273,14 +273,14 @@ void notify_extend(struct notify *n, int64_t usec)
 
 void notify_store_fd(struct notify *n, const char *name, int fd)
 {
-    int copy = n->fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    int copy = notify_is_heard(n) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy >= 0)
         send_fd_message(n, xasprintf("FDSTORE=1\nFDNAME=%s", name), copy);
 }
 
 void notify_forget_fd(struct notify *n, const char *name)
 {
-    if (n->fd >= 0)
+    if (notify_is_heard(n))
         send_fd_message(n, xasprintf("FDSTOREREMOVE=1\nFDNAME=%s", name), -1);
 }
 

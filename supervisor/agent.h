@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/monotime.h"
 #include "manifests/source.h"
+#include "monit/handover.h"
 #include "monit/health.h"
 #include "monit/notify.h"
 #include "supervisor/cgroup.h"
@@ -28,6 +29,7 @@ struct agent {
     struct pods *pods;
     struct api *api;
     struct notify *notify;
+    struct handover *handover;     // listening sockets from the agent before, for the one after
     sd_event_source *status_timer; // STATUS= is told when it is due; NULL before the first change
     walltime started_at;
     int lock_fd;                 // RUN/lock: one agent per run directory
@@ -43,7 +45,8 @@ struct agent {
 };
 
 // Runs until a signal ends it: SIGTERM and SIGINT end the agent and leave the pods running (with
-// --stop-pods-on-exit they are stopped first), SIGHUP reads the manifests again, SIGUSR2 executes
+// --stop-pods-on-exit they are stopped first), SIGRTMIN+3 stops the pods and then ends the agent,
+// SIGHUP reads the manifests again, SIGUSR2 executes
 // the program `argv[0]` anew in place (an upgrade without a new PID). 0, or a negative errno.
 int agent_run(const struct config *config, char *const *argv, struct error *err);
 

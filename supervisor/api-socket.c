@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,7 +16,11 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 
-static int take_lock(const char *path, struct error *err)
+#ifndef SIOCUNIXFILE // of <linux/un.h>, which cannot be included beside <sys/un.h>
+#define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0)
+#endif
+
+int api_socket_lock(const char *path, struct error *err)
 {
     _cleanup_free_ char *lock = xasprintf("%s.lock", path);
     int code = fs_mkdir_parents_of(AT_FDCWD, path);
@@ -61,7 +66,7 @@ static int remove_stale(const char *path, const struct sockaddr_un *address, str
     return 0;
 }
 
-int api_socket_open_local(const char *path, int *ret_lock, struct error *err)
+int api_socket_open_local(const char *path, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path))
@@ -69,19 +74,39 @@ int api_socket_open_local(const char *path, int *ret_lock, struct error *err)
                          "the socket's path %s is longer than %zu bytes: choose another --socket",
                          path, sizeof(address.sun_path) - 1);
     memcpy(address.sun_path, path, strlen(path));
-    _cleanup_close_ int lock = take_lock(path, err);
-    if (lock < 0)
-        return lock;
     int code = remove_stale(path, &address, err);
     if (code < 0)
         return code;
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     // The mode of the descriptor becomes that of the file: it is never open to others.
     if (fd < 0 || fchmod(fd, 0600) < 0 ||
-        bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 64) < 0)
+        bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, SOMAXCONN) < 0)
         return error_errno(err, errno, "listen on %s", path);
-    *ret_lock = TAKE_FD(lock);
     return TAKE_FD(fd);
+}
+
+static bool is_listening(int fd)
+{
+    int on = 0;
+    socklen_t size = sizeof(on);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on;
+}
+
+// The kernel tells which file is the socket's own, but only to who may administer the network: an
+// ordinary user's agent has to believe the name.
+bool api_socket_is_local(int fd, const char *path)
+{
+    struct sockaddr_un bound = {0};
+    socklen_t size = sizeof(bound) - 1; // keeps a zero at the end
+    struct stat own, there;
+    if (!is_listening(fd) || getsockname(fd, (struct sockaddr *)&bound, &size) < 0 ||
+        bound.sun_family != AF_UNIX || strcmp(bound.sun_path, path) != 0)
+        return false;
+    if (lstat(path, &there) < 0 || !S_ISSOCK(there.st_mode))
+        return false;
+    _cleanup_close_ int file = ioctl(fd, SIOCUNIXFILE);
+    return file < 0 ||
+           (fstat(file, &own) == 0 && own.st_ino == there.st_ino && own.st_dev == there.st_dev);
 }
 
 static socklen_t parse_address(const char *text, int port, struct sockaddr_storage *ret)
@@ -112,7 +137,7 @@ int api_socket_open_health(const char *address, int port, struct error *err)
     _cleanup_close_ int fd = socket(bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         return error_errno(err, errno, "make the healthz socket");
-    if (bind(fd, (struct sockaddr *)&bound, size) == 0 && listen(fd, 64) == 0)
+    if (bind(fd, (struct sockaddr *)&bound, size) == 0 && listen(fd, SOMAXCONN) == 0)
         return TAKE_FD(fd);
     if (errno == EADDRINUSE)
         return error_set(err, EADDRINUSE,
@@ -120,6 +145,15 @@ int api_socket_open_health(const char *address, int port, struct error *err)
                          "stop that one, or choose with --healthz-port (0: none)",
                          address, port);
     return error_errno(err, errno, "listen on %s:%d", address, port);
+}
+
+bool api_socket_is_health(int fd, const char *address, int port)
+{
+    struct sockaddr_storage wanted, bound = {0};
+    socklen_t wanted_size = parse_address(address, port, &wanted), size = sizeof(bound);
+    return wanted_size > 0 && is_listening(fd) &&
+           getsockname(fd, (struct sockaddr *)&bound, &size) == 0 && size == wanted_size &&
+           memcmp(&bound, &wanted, size) == 0;
 }
 
 bool api_socket_peer_is_trusted(int fd)

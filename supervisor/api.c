@@ -216,20 +216,91 @@ static void listener_stop(struct api_listener *listener)
         close(TAKE_FD(listener->fd));
 }
 
-static int open_sockets(struct api *api, struct error *err)
+// ---- the listening sockets, which outlive the agent where somebody keeps them ----
+
+#define NAME_LOCAL  "api"
+#define NAME_HEALTH "healthz"
+
+static bool fits_local(int fd, const struct config *config)
+{
+    return api_socket_is_local(fd, config->socket_path);
+}
+
+static bool fits_health(int fd, const struct config *config)
+{
+    return config->healthz_port > 0 &&
+           api_socket_is_health(fd, config->healthz_bind_address, config->healthz_port);
+}
+
+// The one that was handed over by this name and fits, or -1. Others were for an address that the
+// configuration does not name any more: they are shut down, so that whoever else has a copy keeps
+// no port occupied, and given up.
+static int take_over(struct api *api, const char *name,
+                     bool (*fits)(int fd, const struct config *config))
+{
+    int kept = -1;
+    for (int fd; (fd = handover_claim(api->agent->handover, name)) >= 0;) {
+        if (kept < 0 && fits(fd, api->agent->config)) {
+            kept = fd;
+            continue;
+        }
+        shutdown(fd, SHUT_RDWR);
+        close(fd);
+        notify_forget_fd(api->agent->notify, name);
+    }
+    return kept;
+}
+
+static int open_local(struct api *api, struct error *err)
+{
+    const char *path = api->agent->config->socket_path;
+    api->lock_fd = api_socket_lock(path, err);
+    if (api->lock_fd < 0)
+        return api->lock_fd;
+    int fd = take_over(api, NAME_LOCAL, fits_local);
+    if (fd < 0)
+        fd = api_socket_open_local(path, err);
+    if (fd < 0)
+        return fd;
+    api->socket_path = xstrdup(path);
+    notify_store_fd(api->agent->notify, NAME_LOCAL, fd);
+    return listener_start(api, &api->local, fd, false, API_CONNECTIONS_MOST, err);
+}
+
+static int open_health(struct api *api, struct error *err)
 {
     const struct config *config = api->agent->config;
-    int fd = api_socket_open_local(config->socket_path, &api->lock_fd, err);
+    int fd = take_over(api, NAME_HEALTH, fits_health);
+    if (config->healthz_port == 0)
+        return 0;
+    if (fd < 0)
+        fd = api_socket_open_health(config->healthz_bind_address, config->healthz_port, err);
     if (fd < 0)
         return fd;
-    api->socket_path = xstrdup(config->socket_path);
-    int code = listener_start(api, &api->local, fd, false, API_CONNECTIONS_MOST, err);
-    if (code < 0 || config->healthz_port == 0)
-        return code;
-    fd = api_socket_open_health(config->healthz_bind_address, config->healthz_port, err);
-    if (fd < 0)
-        return fd;
+    notify_store_fd(api->agent->notify, NAME_HEALTH, fd);
     return listener_start(api, &api->health, fd, true, API_HEALTH_CONNECTIONS_MOST, err);
+}
+
+int api_prepare(struct api *api, const struct config *next, struct error *err)
+{
+    const struct config *config = api->agent->config;
+    if (next->healthz_port == 0 || next->healthz_port == config->healthz_port)
+        return 0;
+    int fd = api_socket_open_health(next->healthz_bind_address, next->healthz_port, err);
+    if (fd < 0)
+        return fd;
+    handover_add(api->agent->handover, NAME_HEALTH, fd);
+    return 0;
+}
+
+// For the program that goes on in this process. It finds the socket's file where it is.
+static void hand_over(struct api *api)
+{
+    struct handover *handover = api->agent->handover;
+    if (api->local.fd >= 0)
+        handover_add(handover, NAME_LOCAL, TAKE_FD(api->local.fd));
+    if (api->health.fd >= 0)
+        handover_add(handover, NAME_HEALTH, TAKE_FD(api->health.fd));
 }
 
 // ---- public ----
@@ -248,7 +319,9 @@ int api_start(struct agent *agent, struct api **ret, struct error *err)
     if (code == 0)
         code = join_loop(api, err);
     if (code == 0)
-        code = open_sockets(api, err);
+        code = open_local(api, err);
+    if (code == 0)
+        code = open_health(api, err);
     if (code < 0) {
         api_free(api);
         return code;
@@ -289,13 +362,16 @@ void api_free(struct api *api)
         return;
     if (api->agent->events)
         event_log_set_listener(api->agent->events, NULL, NULL);
+    bool kept = api->agent->reexec || notify_is_heard(api->agent->notify);
+    if (api->agent->reexec)
+        hand_over(api);
     listener_stop(&api->local);
     listener_stop(&api->health);
     stop_daemon(api);
     sd_event_source_disable_unref(api->readable);
     sd_event_source_disable_unref(api->timeout);
     sd_event_source_disable_unref(api->kick);
-    if (api->socket_path)
+    if (api->socket_path && !kept) // else clients queue up at it for the next agent
         unlink(api->socket_path);
     if (api->lock_fd >= 0)
         close(api->lock_fd);

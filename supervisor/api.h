@@ -71,13 +71,20 @@
 
 struct agent;
 struct api;
+struct config;
 struct pod_worker;
 
-// Opens the sockets and starts serving on agent->loop. A healthz port that is taken is an error
+// Opens the sockets (those that agent->handover brings go on; the service manager keeps them all
+// for the next agent) and starts serving on agent->loop. A healthz port that is taken is an error
 // with the way out in its message.
 int api_start(struct agent *agent, struct api **ret, struct error *err);
 // A pod changed or (deleted) is gone: wakes the watchers.
 void api_pod_changed(struct api *api, const struct pod_worker *w, bool deleted);
 // The state of a manifest file changed, or it went away: wakes its watchers and those of its pods.
 void api_manifest_changed(struct api *api, const char *file);
+// Before a configuration comes into force: opens what it needs that may be taken (a healthz port),
+// for agent->handover. A negative errno with *err: it cannot come into force.
+int api_prepare(struct api *api, const struct config *next, struct error *err);
+// Before another program goes on in this process (agent->reexec), the sockets go to
+// agent->handover.
 void api_free(struct api *api);
