@@ -26,8 +26,7 @@ void insert_commands(struct buffer *out)
         roff_item(out);
         add_reference(out, *c);
         buffer_add_char(out, '\n');
-        roff_words(out, (*c)->summary);
-        buffer_add_str(out, ".\n");
+        roff_sentence(out, (*c)->summary);
     }
 }
 
@@ -71,8 +70,7 @@ static void add_option(struct buffer *out, const struct option *option)
         roff_usage(out, option->argument ? option->argument : "VALUE");
     }
     buffer_add_char(out, '\n');
-    roff_words(out, option->help);
-    buffer_add_str(out, ".\n");
+    roff_sentence(out, option->help);
 }
 
 static void add_environment(struct buffer *out)
@@ -111,8 +109,7 @@ void insert_command_page(struct buffer *out, const struct command *command)
     roff_usage(out, command->usage);
     buffer_add_char(out, '\n');
     roff_section(out, "DESCRIPTION");
-    roff_words(out, command->summary);
-    buffer_add_str(out, ".\n");
+    roff_sentence(out, command->summary);
     if (command->description) {
         buffer_add_str(out, ".PP\n");
         roff_prose(out, command->description);

@@ -13,12 +13,6 @@ static void machine_defaults(struct config *defaults)
     config_shown_defaults(&(struct config_host){.privileged = true}, defaults);
 }
 
-static void add_sentence(struct buffer *out, const char *text)
-{
-    roff_words(out, text);
-    buffer_add_str(out, ".\n");
-}
-
 static void add_flag(struct buffer *out, const char *name)
 {
     _cleanup_free_ char *flag = xasprintf("%s%s", strlen(name) == 1 ? "-" : "--", name);
@@ -30,7 +24,7 @@ static void add_default(struct buffer *out, const struct setting *row, const str
     _cleanup_free_ char *value = setting_show(row, config);
     if (str_equal(row->flag, "hostname-override")) {
         buffer_add_str(out, "Default: the host\\(aqs name, in lower case.\n");
-    } else if (*value) {
+    } else if (*value && row->kind != SETTING_BOOL) {
         buffer_add_str(out, "Default:\n");
         roff_bold(out, value);
         buffer_add_str(out, "\\&.\n");
@@ -61,7 +55,7 @@ void insert_daemon_flags(struct buffer *out)
             roff_italic(out, row->metavar);
         }
         buffer_add_char(out, '\n');
-        add_sentence(out, row->why);
+        roff_sentence(out, row->why);
         add_default(out, row, &defaults);
         if (row->field) {
             buffer_add_str(out, "In the file:\n");
@@ -82,7 +76,7 @@ void insert_config_honoured(struct buffer *out)
         roff_item(out);
         roff_bold(out, row->field);
         buffer_printf(out, " (%s)\n", kind_name(row->kind));
-        add_sentence(out, row->why);
+        roff_sentence(out, row->why);
         add_default(out, row, &defaults);
         if (row->flag) {
             buffer_add_str(out, "Flag:\n");
@@ -117,12 +111,14 @@ static bool is_noted_earlier(size_t row)
 // One entry per reason, with all that it holds for.
 void insert_config_noted(struct buffer *out)
 {
+    bool first = true;
     for (size_t i = 0; i < config_n_settings; i++) {
         if (config_settings[i].effect != SETTING_NOTED || is_noted_earlier(i))
             continue;
-        buffer_add_str(out, ".PP\nBecause ");
-        roff_words(out, config_settings[i].why);
-        buffer_add_str(out, ":\n.RS 4\n");
+        buffer_add_str(out, first ? "" : ".PP\n");
+        first = false;
+        roff_sentence(out, config_settings[i].why);
+        buffer_add_str(out, ".RS 4\n");
         for (size_t j = i; j < config_n_settings; j++) {
             if (config_settings[j].effect != SETTING_NOTED ||
                 !str_equal(config_settings[j].why, config_settings[i].why))
@@ -161,7 +157,7 @@ void insert_config_refused(struct buffer *out)
         roff_item(out);
         add_names(out, row);
         buffer_add_char(out, '\n');
-        add_sentence(out, row->why);
+        roff_sentence(out, row->why);
         add_harmless(out, row);
     }
 }

@@ -18,7 +18,6 @@ void insert_podmaster_flags(struct buffer *out)
             roff_italic(out, flag->argument);
         }
         buffer_add_char(out, '\n');
-        roff_words(out, flag->help);
-        buffer_add_str(out, ".\n");
+        roff_sentence(out, flag->help);
     }
 }

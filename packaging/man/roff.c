@@ -88,6 +88,26 @@ void roff_words(struct buffer *out, const char *text)
     }
 }
 
+// "directory of" begins a sentence, "json or yaml" and "etcd's" are names.
+static bool begins_sentence(const char *text)
+{
+    static const char *const names[] = {"json ", "etcd ", "mainstay ", "systemd "};
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (str_starts_with(text, names[i]))
+            return false;
+    return n > 0 && text[n] == ' ';
+}
+
+void roff_sentence(struct buffer *out, const char *text)
+{
+    if (begins_sentence(text))
+        buffer_add_char(out, (char)toupper((unsigned char)*text++));
+    roff_words(out, text);
+    bool ended = str_ends_with(text, ".") || str_ends_with(text, "…");
+    buffer_add_str(out, ended ? "\n" : ".\n");
+}
+
 void roff_prose(struct buffer *out, const char *text)
 {
     bool fixed = false;

@@ -14,6 +14,8 @@ void roff_italic(struct buffer *out, const char *text);
 
 // Words of prose within a line.
 void roff_words(struct buffer *out, const char *text);
+// The same as a sentence: a capital at its beginning, where that is a word, and a full stop.
+void roff_sentence(struct buffer *out, const char *text);
 // Paragraphs: a blank line parts two of them, indented lines stay as they are.
 void roff_prose(struct buffer *out, const char *text);
 // "NAME [-c CONTAINER] -- COMMAND": what is typed is bold, what stands for something is italic.
