@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 
 #include "base/alloc.h"
@@ -30,6 +31,7 @@ static struct {
     bool journal;
     int fd;        // connected to the journal, or -1
     uint64_t lost; // messages that the journal did not take, and does not know about
+    walltime lost_since, lost_till;
     struct wait_budget budget;
 } state = {.identifier = "mainstay",
            .level = LOG_LEVEL_INFO,
@@ -37,13 +39,19 @@ static struct {
            .budget.usec_per_second = WAIT_USEC_PER_SECOND};
 
 // systemd sets JOURNAL_STREAM=DEVICE:INODE of the stream it connected; a redirected stderr differs.
+// Where there was no journal just then it gives a service /dev/null: nobody reads that, and the
+// journal may come yet.
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long device, inode;
     struct stat st;
-    return stream && sscanf(stream, "%lu:%lu", &device, &inode) == 2 &&
-           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+    if (fstat(STDERR_FILENO, &st) < 0)
+        return false;
+    if (!stream)
+        return getenv("INVOCATION_ID") && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+    return sscanf(stream, "%lu:%lu", &device, &inode) == 2 && st.st_dev == device &&
+           st.st_ino == inode;
 }
 
 void log_open(const char *identifier, enum log_level most_verbose)
@@ -125,9 +133,17 @@ static bool say_what_is_lost(bool patiently)
     if (state.lost == 0)
         return true;
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    char since[RFC3339_NANO_SIZE], till[RFC3339_NANO_SIZE];
+    walltime_format_nano(state.lost_since, since);
+    walltime_format_nano(state.lost_till, till);
     _cleanup_free_ char *message =
-        xasprintf("%" PRIu64 " messages before this one did not reach the journal", state.lost);
+        xasprintf("%" PRIu64 " messages before this one did not reach the journal (%s to %s)",
+                  state.lost, since, till);
     add_message(&text, LOG_LEVEL_WARNING, message);
+    buffer_printf(&text,
+                  "MESSAGE_ID=" LOG_GAP_ID "\nMAINSTAY_LOST_MESSAGES=%" PRIu64
+                  "\nMAINSTAY_LOST_SINCE=%s\nMAINSTAY_LOST_UNTIL=%s\n",
+                  state.lost, since, till);
     if (!send_text(&text, patiently))
         return false;
     state.lost = 0;
@@ -144,8 +160,11 @@ static void write_journal(enum log_level level, const char *message, const char 
             add_field(&text, *fields, (size_t)(value - *fields), value + 1,
                       strnlen(value + 1, MESSAGE_MAX));
     }
-    if (!say_what_is_lost(true) || !send_text(&text, true))
-        state.lost++;
+    if (say_what_is_lost(true) && send_text(&text, true))
+        return;
+    state.lost_till = walltime_now();
+    if (state.lost++ == 0)
+        state.lost_since = state.lost_till;
 }
 
 // ---- public ----

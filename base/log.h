@@ -15,6 +15,10 @@ enum log_level {
     LOG_LEVEL_DEBUG = 7
 };
 
+// The MESSAGE_ID of the message that tells how many did not reach the journal
+// (MAINSTAY_LOST_MESSAGES, MAINSTAY_LOST_SINCE, MAINSTAY_LOST_UNTIL).
+#define LOG_GAP_ID "12116963e6a04565b9ab758ae58861ee"
+
 // Called once at the start of main. `identifier` is borrowed for good (a literal).
 void log_open(const char *identifier, enum log_level most_verbose);
 void log_set_level(enum log_level most_verbose);

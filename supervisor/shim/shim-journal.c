@@ -15,6 +15,7 @@
 #include "base/string-list.h"
 #include "base/wait-budget.h"
 #include "supervisor/shim/shim-priority.h"
+#include "supervisor/shim/shim-stamp.h"
 
 enum {
     BATCH_MAX = 32,
@@ -22,8 +23,9 @@ enum {
     // A burst is more than fits at once: the container's output may wait for a journal that is
     // busy.
     WAIT_USEC_PER_SECOND = 500000,
-    SEND_BUFFER = 256 << 10,  // bytes; the kernel takes it twice, a few hundred lines
-    SAY_AGAIN_USEC = 1000000, // what is missing is told then, where no line follows earlier
+    SEND_BUFFER = 256 << 10,   // bytes; the kernel takes it twice, a few hundred lines
+    SAY_AGAIN_USEC = 1000000,  // what is missing is told then, where no line follows earlier
+    LOOK_AGAIN_USEC = 1000000, // for a journal that was never there, and only while lines come
 };
 
 struct shim_journal {
@@ -32,9 +34,14 @@ struct shim_journal {
     struct wait_budget budget;
     struct buffer fields;
     struct shim_priority streams[2]; // stdout, stderr
-    uint64_t dropped, unsaid;        // in all; since the last message that said so
-    monotime say_at;                 // only where something is unsaid
-    size_t n;                        // messages in the batch
+    char *log_path;
+    uint64_t dropped, unsaid;       // in all; since the last message that said so
+    walltime lost_since, lost_till; // the first and the last of the unsaid
+    monotime say_at;                // only where something is unsaid
+    bool seen;                      // there was a journal once, so that its absence is a gap
+    bool absent;                    // there never was, and none is looked for before `look_at`
+    monotime look_at;
+    size_t n; // messages in the batch
     struct mmsghdr headers[BATCH_MAX];
     struct iovec parts[BATCH_MAX][PARTS];
 };
@@ -58,6 +65,7 @@ struct shim_journal *shim_journal_new(const struct shim_spec *spec)
     // A path that is cut is not found, like one that is not there.
     snprintf(journal->address.sun_path, sizeof(journal->address.sun_path), "%s",
              spec->journal_socket);
+    journal->log_path = xstrdup_or_null(spec->log_path);
     struct buffer *fields = &journal->fields;
     add_field(fields, "SYSLOG_IDENTIFIER", spec->container);
     add_field(fields, "CONTAINER_NAME", spec->container);
@@ -80,6 +88,8 @@ static bool connected(struct shim_journal *journal)
     journal->fd = TAKE_FD(fd);
     (void)setsockopt(journal->fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER}, sizeof(int));
     wait_budget_progress(&journal->budget);
+    journal->seen = true;
+    journal->absent = false;
     return true;
 }
 
@@ -132,16 +142,30 @@ static int send_patiently(struct shim_journal *journal, const struct msghdr *mes
     return code;
 }
 
+// The marker in the place of lines that are missing, with a MESSAGE_ID of its own.
+static void format_marker(const struct shim_journal *journal, struct buffer *out)
+{
+    struct shim_stamp since = {0}, till = {0};
+    shim_stamp_set(&since, journal->lost_since);
+    shim_stamp_set(&till, journal->lost_till);
+    buffer_printf(out,
+                  "MESSAGE_ID=" SHIM_JOURNAL_GAP_ID "\nPRIORITY=4\nMAINSTAY_LOST_LINES=%" PRIu64
+                  "\nMAINSTAY_LOST_SINCE=%s\nMAINSTAY_LOST_UNTIL=%s\n"
+                  "MESSAGE=mainstay: %" PRIu64
+                  " lines before this one did not reach the journal (%s to %s)",
+                  journal->unsaid, since.text, till.text, journal->unsaid, since.text, till.text);
+    if (journal->log_path && !strchr(journal->log_path, '\n'))
+        buffer_printf(out, ": they are in %s", journal->log_path);
+    buffer_add_char(out, '\n');
+}
+
 static bool say_what_is_missing(struct shim_journal *journal)
 {
-    char text[128];
     if (journal->unsaid == 0)
         return true;
-    int n = snprintf(text, sizeof(text),
-                     "PRIORITY=4\nMESSAGE=mainstay: %" PRIu64
-                     " lines before this one did not reach the journal\n",
-                     journal->unsaid);
-    struct iovec parts[2] = {{journal->fields.data, journal->fields.len}, {text, (size_t)n}};
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    format_marker(journal, &text);
+    struct iovec parts[2] = {{journal->fields.data, journal->fields.len}, {text.data, text.len}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     if (send_patiently(journal, &message) < 0)
         return false;
@@ -151,14 +175,20 @@ static bool say_what_is_missing(struct shim_journal *journal)
 
 static void drop(struct shim_journal *journal, size_t n)
 {
+    monotime now = monotime_now();
+    journal->lost_till = walltime_now();
+    if (journal->unsaid == 0)
+        journal->lost_since = journal->lost_till;
     journal->dropped += n;
     journal->unsaid += n;
-    journal->say_at = monotime_add_usec(monotime_now(), SAY_AGAIN_USEC);
+    journal->say_at = monotime_add_usec(now, SAY_AGAIN_USEC);
+    journal->absent = !journal->seen;
+    journal->look_at = monotime_add_usec(now, LOOK_AGAIN_USEC);
 }
 
 monotime shim_journal_deadline(const struct shim_journal *journal)
 {
-    return journal->unsaid > 0 ? journal->say_at : MONOTIME_NEVER;
+    return journal->seen && journal->unsaid > 0 ? journal->say_at : MONOTIME_NEVER;
 }
 
 void shim_journal_retry(struct shim_journal *journal)
@@ -168,11 +198,25 @@ void shim_journal_retry(struct shim_journal *journal)
     journal->say_at = monotime_add_usec(monotime_now(), SAY_AGAIN_USEC);
 }
 
+// Lines are counted and no more, until it is time to look again.
+static void look_for_journal(struct shim_journal *journal)
+{
+    monotime now = monotime_now();
+    journal->lost_till = walltime_now();
+    if (!monotime_reached(journal->look_at, now))
+        return;
+    journal->look_at = monotime_add_usec(now, LOOK_AGAIN_USEC);
+    if (connected(journal))
+        say_what_is_missing(journal);
+}
+
 void shim_journal_flush(struct shim_journal *journal)
 {
     size_t done = 0, n = journal->n;
     bool again = true; // once, after a new connection
     journal->n = 0;
+    if (journal->absent)
+        look_for_journal(journal);
     if (n == 0)
         return;
     if (!connected(journal) || !say_what_is_missing(journal)) {
@@ -207,6 +251,11 @@ void shim_journal_add(struct shim_journal *journal, const char *line, size_t len
         "PRIORITY=3\nMESSAGE=", "PRIORITY=4\nMESSAGE=", "PRIORITY=5\nMESSAGE=",
         "PRIORITY=6\nMESSAGE=", "PRIORITY=7\nMESSAGE=",
     };
+    if (journal->absent) {
+        journal->dropped++;
+        journal->unsaid++;
+        return;
+    }
     if (journal->n == BATCH_MAX)
         shim_journal_flush(journal);
     int level = shim_priority_next(&journal->streams[is_stderr], line, len, is_stderr, partial);
@@ -224,12 +273,12 @@ void shim_journal_add(struct shim_journal *journal, const char *line, size_t len
 
 uint64_t shim_journal_dropped(const struct shim_journal *journal)
 {
-    return journal->dropped;
+    return journal->seen ? journal->dropped : 0;
 }
 
 uint64_t shim_journal_unsaid(const struct shim_journal *journal)
 {
-    return journal->unsaid;
+    return journal->seen ? journal->unsaid : 0;
 }
 
 void shim_journal_free(struct shim_journal *journal)
@@ -238,5 +287,6 @@ void shim_journal_free(struct shim_journal *journal)
         return;
     cleanup_close(&journal->fd);
     buffer_free(&journal->fields);
+    free(journal->log_path);
     free(journal);
 }

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "base/time-format.h"
 #include "supervisor/shim/shim-journal.h"
 
 struct fixture {
@@ -53,6 +54,7 @@ static int set_up(void **state)
         .pod_uid = (char *)"42",
         .restart_count = 7,
         .journal_socket = f->path,
+        .log_path = (char *)"/var/log/0.log",
     };
     f->journal = shim_journal_new(&spec);
     *state = f;
@@ -128,21 +130,54 @@ static void many_lines_go_in_several_batches(void **state)
     assert_int_equal(shim_journal_dropped(f->journal), 0);
 }
 
-static void what_an_absent_journal_missed_is_said(void **state)
+static void what_a_journal_missed_that_went_is_said(void **state)
 {
     struct fixture *f = *state;
     char buf[4096];
+    start_journald(f);
+    say(f, "zero");
+    receive(f, buf);
+    stop_journald(f);
     say(f, "one");
     say(f, "two");
     assert_int_equal(shim_journal_dropped(f->journal), 2);
     start_journald(f);
     say(f, "three");
-    assert_non_null(
-        strstr(receive(f, buf), "PRIORITY=4\nMESSAGE=mainstay: 2 lines before this one"));
+    assert_non_null(strstr(receive(f, buf), "\nPRIORITY=4\nMAINSTAY_LOST_LINES=2\n"));
+    assert_non_null(strstr(buf, "\nMESSAGE_ID=" SHIM_JOURNAL_GAP_ID "\n"));
+    assert_non_null(strstr(buf, "\nMAINSTAY_POD=etcd-n0\n"));
+    assert_non_null(strstr(buf, "MESSAGE=mainstay: 2 lines before this one did not reach"));
+    assert_non_null(strstr(buf, "Z): they are in /var/log/0.log\n"));
     assert_non_null(strstr(receive(f, buf), "MESSAGE=three\n"));
     say(f, "four");
     assert_non_null(strstr(receive(f, buf), "MESSAGE=four\n")); // said once
     assert_int_equal(shim_journal_dropped(f->journal), 2);
+}
+
+// When the marker says that the first and the last line were lost.
+static void a_gap_has_its_time(void **state)
+{
+    struct fixture *f = *state;
+    char buf[4096], since[64], till[64];
+    walltime begin = walltime_now(), a, b;
+    start_journald(f);
+    say(f, "zero");
+    receive(f, buf);
+    stop_journald(f);
+    say(f, "one");
+    walltime middle = walltime_now();
+    say(f, "two");
+    walltime end = walltime_now();
+    start_journald(f);
+    say(f, "three");
+    const char *at = strstr(receive(f, buf), "MAINSTAY_LOST_SINCE=");
+    assert_non_null(at);
+    assert_int_equal(
+        sscanf(at, "MAINSTAY_LOST_SINCE=%63[^\n]\nMAINSTAY_LOST_UNTIL=%63[^\n]", since, till), 2);
+    assert_int_equal(walltime_parse(since, &a), 0);
+    assert_int_equal(walltime_parse(till, &b), 0);
+    assert_true(begin.nsec <= a.nsec && a.nsec <= middle.nsec);
+    assert_true(middle.nsec <= b.nsec && b.nsec <= end.nsec);
 }
 
 static void what_is_missing_is_said_without_a_further_line(void **state)
@@ -150,6 +185,10 @@ static void what_is_missing_is_said_without_a_further_line(void **state)
     struct fixture *f = *state;
     char buf[4096];
     assert_true(monotime_is_never(shim_journal_deadline(f->journal)));
+    start_journald(f);
+    say(f, "zero");
+    receive(f, buf);
+    stop_journald(f);
     say(f, "one");
     assert_false(monotime_is_never(shim_journal_deadline(f->journal)));
     shim_journal_retry(f->journal); // nobody is there yet
@@ -160,6 +199,56 @@ static void what_is_missing_is_said_without_a_further_line(void **state)
     assert_true(monotime_is_never(shim_journal_deadline(f->journal)));
     shim_journal_retry(f->journal);
     assert_string_equal(receive(f, buf), "");
+}
+
+// Nobody is woken for a journal that there never was, and nothing counts as lost.
+static void without_a_journal_nothing_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 100; i++)
+        say(f, "line");
+    assert_true(monotime_is_never(shim_journal_deadline(f->journal)));
+    assert_int_equal(shim_journal_dropped(f->journal), 0);
+    assert_int_equal(shim_journal_unsaid(f->journal), 0);
+    shim_journal_retry(f->journal); // the end of the container
+    assert_int_equal(shim_journal_unsaid(f->journal), 0);
+}
+
+// One that comes later is found, and told how many lines were before it.
+static void a_late_journal_is_found(void **state)
+{
+    struct fixture *f = *state;
+    char buf[4096];
+    unsigned long before = 0, said = 0;
+    say(f, "one");
+    say(f, "two");
+    start_journald(f);
+    monotime deadline = monotime_add_usec(monotime_now(), 30000000);
+    for (before = 2; !*receive(f, buf) && !monotime_reached(deadline, monotime_now()); before++)
+        say(f, "more");
+    const char *at = strstr(buf, "MAINSTAY_LOST_LINES=");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "MAINSTAY_LOST_LINES=%lu", &said), 1);
+    assert_int_equal(said, before);
+    assert_int_equal(shim_journal_dropped(f->journal), before);
+    assert_string_equal(receive(f, buf), "");
+    say(f, "after");
+    assert_non_null(strstr(receive(f, buf), "MESSAGE=after\n"));
+}
+
+static void any_bytes_go_as_they_are(void **state)
+{
+    static const char line[] = "a\0b=\xff\xfe\r\x1b[1m";
+    static const char expected[] = "\nMESSAGE=a\0b=\xff\xfe\r\x1b[1m\n";
+    struct fixture *f = *state;
+    char buf[4096];
+    start_journald(f);
+    shim_journal_add(f->journal, line, sizeof(line) - 1, false, false);
+    shim_journal_flush(f->journal);
+    ssize_t n = recv(f->journald, buf, sizeof(buf), 0);
+    assert_true(n > (ssize_t)sizeof(expected));
+    size_t len = sizeof(expected) - 1;
+    assert_memory_equal(buf + n - len, expected, len);
 }
 
 static void a_new_journal_is_found_again(void **state)
@@ -262,8 +351,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         journal_test(lines_carry_the_fields),
         journal_test(many_lines_go_in_several_batches),
-        journal_test(what_an_absent_journal_missed_is_said),
+        journal_test(any_bytes_go_as_they_are),
+        journal_test(what_a_journal_missed_that_went_is_said),
+        journal_test(a_gap_has_its_time),
         journal_test(what_is_missing_is_said_without_a_further_line),
+        journal_test(without_a_journal_nothing_is_lost),
+        journal_test(a_late_journal_is_found),
         journal_test(a_new_journal_is_found_again),
         journal_test(a_hung_journal_is_not_waited_for_long),
         journal_test(a_busy_journal_is_waited_for),
