@@ -18,6 +18,18 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     return 0;
 }
 
+// Process 1 asks for it (init.c), and whoever wants the pods stopped whatever the flags say.
+static int on_halt(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+    struct agent *agent = userdata;
+    if (agent->stop_pods)
+        return 0;
+    notify_stopping(agent->notify);
+    log_notice("the pods are stopped, then the agent ends");
+    agent_stop_all(agent, true);
+    return 0;
+}
+
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
     struct agent *agent = userdata;
@@ -62,7 +74,7 @@ int agent_make_loop(struct agent *agent, struct error *err)
 {
     sigset_t mask;
     sigemptyset(&mask);
-    int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
+    int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGRTMIN + 3};
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
         sigaddset(&mask, signals[i]);
     sigprocmask(SIG_BLOCK, &mask, NULL);
@@ -76,6 +88,8 @@ int agent_make_loop(struct agent *agent, struct error *err)
         r = sd_event_add_signal(agent->loop, NULL, SIGHUP, on_reload, agent);
     if (r >= 0)
         r = sd_event_add_signal(agent->loop, NULL, SIGUSR2, on_reexec, agent);
+    if (r >= 0)
+        r = sd_event_add_signal(agent->loop, NULL, SIGRTMIN + 3, on_halt, agent);
     if (r >= 0)
         r = sd_event_add_post(agent->loop, NULL, on_turn, agent);
     return r < 0 ? error_errno(err, r, "event loop") : 0;

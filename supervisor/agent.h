@@ -46,8 +46,8 @@ struct agent {
 
 // Runs until a signal ends it: SIGTERM and SIGINT end the agent and leave the pods running (with
 // --stop-pods-on-exit they are stopped first), SIGRTMIN+3 stops the pods and then ends the agent,
-// SIGHUP reads the manifests again, SIGUSR2 executes
-// the program `argv[0]` anew in place (an upgrade without a new PID). 0, or a negative errno.
+// SIGHUP reads the manifests again, SIGUSR2 executes the program `argv[0]` anew in place (an
+// upgrade without a new PID). 0, or a negative errno.
 int agent_run(const struct config *config, char *const *argv, struct error *err);
 
 // Stops every pod; when all are gone the agent exits (where `exit_after`) or goes on with nothing

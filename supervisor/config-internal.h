@@ -81,6 +81,7 @@ SETTER(setting_set_log_files);
 SETTER(setting_set_cgroup);
 SETTER(setting_set_max_restart_period);
 SETTER(setting_set_verbosity);
+SETTER(setting_set_init_as);
 
 // Puts the value in force, notes that it has no effect, or refuses it. `shown` is how the setting
 // is named in messages. 0, or -EINVAL with *err.

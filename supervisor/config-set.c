@@ -12,6 +12,7 @@
 #include "base/time-format.h"
 #include "podspec/checks.h"
 #include "podspec/quantity.h"
+#include "supervisor/init.h"
 
 enum { RESTART_PERIOD_MOST_SEC = 300 };
 
@@ -142,6 +143,14 @@ SETTER(setting_set_cgroup)
         return error_set(err, EINVAL, "must be the name of a cgroup, without . and .. parts");
     config_replace(member_of(row, config), xstrdup(path + 1));
     return 0;
+}
+
+SETTER(setting_set_init_as)
+{
+    enum init_kind kind;
+    if (!init_kind_from_name(value->text, &kind))
+        return error_set(err, EINVAL, "must be container, machine or auto");
+    return setting_set_string(row, config, value, err);
 }
 
 // KEP-5593: the first delay is ten seconds or this, whichever is less.

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "supervisor/config-internal.h"
+#include "supervisor/init.h"
 
 enum {
     FILE_CHECK_SEC = 20, // pkg/kubelet/apis/config/v1beta1/defaults.go, here and below
@@ -61,6 +62,8 @@ void config_set_defaults(const struct config_host *host, struct config *config)
         .healthz_bind_address = xstrdup("127.0.0.1"),
         .cgroup_name = xstrdup("mainstay"),
         .socket_path = xstrdup(""),
+        .init_as = xstrdup(init_kind_name(INIT_AUTO)),
+        .init_watchdog_usec = INIT_WATCHDOG_SEC * USEC_PER_SEC,
         .shim_path = default_shim(host),
     };
     set_places(host, config);
@@ -166,6 +169,7 @@ void config_free(struct config *config)
     free(config->shim_path);
     free(config->healthz_bind_address);
     free(config->cgroup_name);
+    free(config->init_as);
     string_list_free(&config->notes);
     *config = (struct config){0};
 }

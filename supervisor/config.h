@@ -49,6 +49,10 @@ struct config {
     int verbosity;                // --v, as klog: 0 normal, 2 informative, 4 and above debug
     bool stop_pods_on_exit;       // --stop-pods-on-exit: SIGTERM also stops the pods
 
+    bool init;                  // --init: see init.h
+    char *init_as;              // --init-as
+    int64_t init_watchdog_usec; // --init-watchdog
+
     // What was given and has no effect here, one sentence each: to be logged once at start.
     struct string_list notes;
 };

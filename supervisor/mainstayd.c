@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "supervisor/agent.h"
+#include "supervisor/init.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -26,10 +28,27 @@ static enum log_level level_of(int verbosity)
     return verbosity >= 4 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 }
 
+// Under --init this is the child of process 1, or nothing that --init could mean.
+static int check_process_1(const struct config *config)
+{
+    if (config->init && !init_is_parent()) {
+        log_error("--init is for process 1 of a container or a machine, this is process %d: leave "
+                  "it out where something else is process 1",
+                  (int)getpid());
+        return -EINVAL;
+    }
+    if (getpid() == 1)
+        log_warning("runs as process 1 without --init: nobody reaps orphans, and nobody starts the "
+                    "agent anew when it dies; use `mainstayd --init`");
+    return 0;
+}
+
 static int run(const struct config *config, char *const *argv)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     log_set_level(level_of(config->verbosity));
+    if (check_process_1(config) < 0)
+        return EXIT_USAGE;
     raise_descriptor_limit();
     if (agent_run(config, argv, &err) >= 0)
         return EXIT_SUCCESS;
@@ -42,6 +61,9 @@ int main(int argc, char **argv)
     _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_config_ struct config config = {0};
     _cleanup_buffer_ struct buffer usage = BUFFER_EMPTY;
+    struct init_options init;
+    if (getpid() == 1 && init_options_read(argc, argv, &init))
+        return init_run(&init, argv);
     log_open("mainstayd", LOG_LEVEL_INFO);
     int r = config_parse(argc, argv, &config, &err);
     if (r < 0) {
