@@ -20,7 +20,10 @@ enum command_argument {
     ARGUMENT_NONE,
     ARGUMENT_POD,
     ARGUMENT_FILE,
-    ARGUMENT_WORDS, // one of `words`, then pods
+    ARGUMENT_WORDS,    // `words`, each once
+    ARGUMENT_RESOURCE, // one of `words`, then names of that resource
+    ARGUMENT_FIELD,    // `words`, or the path of a manifest's field
+    ARGUMENT_COMMAND,  // the name of another command
 };
 
 struct command {
@@ -34,6 +37,7 @@ struct command {
     size_t n_options;
     enum command_argument argument;
     const char *const *words; // NULL-terminated
+    bool single;              // one argument at most
     // argv[0] is the command's name; returns the exit status.
     int (*run)(int argc, char **argv);
 };
@@ -69,5 +73,5 @@ extern const struct command command_init, command_render;
 
 extern const struct command command_apply, command_complete, command_completion, command_delete,
     command_describe, command_diff, command_exec, command_explain, command_get, command_help,
-    command_logs, command_restart, command_retry, command_start, command_status, command_stop,
-    command_validate, command_version, command_wait;
+    command_logs, command_reload, command_restart, command_retry, command_start, command_status,
+    command_stop, command_validate, command_version, command_wait;

@@ -17,6 +17,12 @@ static void advise_agent(const struct status_view *view, struct buffer *out)
         buffer_add_str(out, "Nobody restarts the agent if it dies: run it from systemd "
                             "(`systemctl enable --now mainstayd`) or under monit. Its pods would "
                             "live on.\n");
+    const char *refused = field_text(status, "configuration.refused");
+    if (refused)
+        buffer_printf(out,
+                      "The configuration file is refused, the one before it is in force: %s. Mend "
+                      "it, then `mainstay reload`.\n",
+                      refused);
     if (json_is_false(field_at(status, "manifestsPresent")))
         buffer_printf(out, "The manifest directory does not exist: `mkdir -p %s`.\n", directory);
     else if (json_array_size(view->manifests) == 0 && field_true(status, "synced"))

@@ -32,11 +32,8 @@ static int on_halt(sd_event_source *source, const struct signalfd_siginfo *si, v
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
-    struct agent *agent = userdata;
-    notify_reloading(agent->notify);
-    agent->reloading = true;
-    agent->reload_asked = monotime_now();
-    manifest_source_rescan(agent->source);
+    _cleanup_buffer_ struct buffer changes = BUFFER_EMPTY;
+    agent_reload(userdata, &changes, NULL); // what comes of it is told by events
     return 0;
 }
 
@@ -45,15 +42,6 @@ static int on_reexec(sd_event_source *source, const struct signalfd_siginfo *si,
     struct agent *agent = userdata;
     agent->reexec = true;
     return sd_event_exit(agent->loop, 0);
-}
-
-// The service manager waits for the end of what SIGHUP began.
-static void end_reload(struct agent *agent, monotime scanned)
-{
-    if (!agent->reloading || !monotime_reached(agent->reload_asked, scanned))
-        return;
-    agent->reloading = false;
-    notify_ready(agent->notify);
 }
 
 // Runs after every turn of the loop in which something happened: its own sign of life.
@@ -66,7 +54,7 @@ static int on_turn(sd_event_source *source, void *userdata)
         return 0;
     monotime scanned = manifest_source_last_scan(agent->source);
     health_alive(agent->health, agent->health_source, scanned);
-    end_reload(agent, scanned);
+    agent_reload_scanned(agent, scanned);
     return 0;
 }
 

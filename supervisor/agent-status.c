@@ -74,6 +74,8 @@ void agent_status_tell(struct agent *agent)
         buffer_add_str(&text, "The pods are being stopped, then the agent ends: ");
     describe_pods(agent->pods, &text);
     describe_manifests(agent, &text);
+    if (agent->refused)
+        buffer_printf(&text, "; the configuration before it stays in force: %s", agent->refused);
     notify_status(agent->notify, "%s", buffer_str(&text));
 }
 

@@ -88,6 +88,8 @@ static void on_synced(void *userdata, bool present)
                   "%s does not exist: what runs keeps running, and it is read as soon as it is "
                   "there (mkdir -p %s)",
                   agent->config->manifest_path, agent->config->manifest_path);
+    if (!agent->synced)
+        agent_reload_synced(agent);
     agent->synced = true;
     health_set_ready(agent->health, agent->health_source, true);
     agent_status_tell(agent);
@@ -276,6 +278,7 @@ static int agent_make(struct agent *agent, struct error *err)
     if (r < 0)
         return r;
     make_events(agent);
+    agent_reload_receive(agent);
     r = make_cgroups(agent, err);
     if (r >= 0)
         r = make_health(agent, err);
@@ -307,17 +310,32 @@ static void agent_clear(struct agent *agent)
     string_list_free(&agent->limitations);
     free(agent->state_dir);
     free(agent->shims_dir);
+    free(agent->refused);
+    free(agent->reloaded);
     if (agent->lock_fd >= 0)
         close(agent->lock_fd);
 }
 
-int agent_run(const struct config *config, char *const *argv, struct error *err)
+// Returns only where that fails.
+static int execute_anew(const struct agent *agent, struct error *err)
+{
+    handover_pass(agent->handover);
+    agent_unblock_signals();
+    execvp(agent->argv[0], agent->argv);
+    return error_errno(err, errno, "%s cannot be executed anew", agent->argv[0]);
+}
+
+int agent_run(const struct config *config, char *const *argv, struct handover *handover,
+              bool *ret_started, struct error *err)
 {
     struct agent agent = {.config = config,
+                          .argv = argv,
+                          .handover = handover,
                           .started_at = walltime_now(),
                           .lock_fd = -1,
                           .unprivileged = geteuid() != 0};
     int r = agent_make(&agent, err);
+    *ret_started = r >= 0;
     if (r >= 0) {
         log_info("mainstayd " MAINSTAY_VERSION
                  " on node %s watches %s (%llu containers adopted; cgroups: %s)",
@@ -327,11 +345,8 @@ int agent_run(const struct config *config, char *const *argv, struct error *err)
         if (r < 0)
             error_errno(err, r, "event loop");
     }
-    bool again = agent.reexec && r >= 0;
     agent_clear(&agent);
-    if (!again)
-        return r < 0 ? r : 0;
-    agent_unblock_signals();
-    execvp(argv[0], argv);
-    return error_errno(err, errno, "%s cannot be executed anew", argv[0]);
+    if (r >= 0 && agent.reexec)
+        return execute_anew(&agent, err);
+    return r < 0 ? r : 0;
 }

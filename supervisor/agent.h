@@ -21,6 +21,7 @@ struct api;
 struct agent {
     sd_event *loop;
     const struct config *config;
+    char *const *argv; // of this process
     struct health *health;
     size_t health_loop, health_source;
     struct event_log *events;
@@ -39,16 +40,26 @@ struct agent {
     bool stop_pods;              // the pods are being stopped; the agent ends when they are gone
     bool reloading;              // the service manager waits for the end of a rescan
     monotime reload_asked;
+    char *refused;                  // why the configuration file is not in force as it is; or NULL
+    char *reloaded;                 // what the reload that brought this configuration has changed
     bool reexec;                    // execute the program anew instead of ending
     uint64_t adopted;               // containers that were found running at start
     struct string_list limitations; // what this host or user cannot do, one sentence each
 };
 
 // Runs until a signal ends it: SIGTERM and SIGINT end the agent and leave the pods running (with
-// --stop-pods-on-exit they are stopped first), SIGRTMIN+3 stops the pods and then ends the agent,
-// SIGHUP reads the manifests again, SIGUSR2 executes the program `argv[0]` anew in place (an
-// upgrade without a new PID). 0, or a negative errno.
-int agent_run(const struct config *config, char *const *argv, struct error *err);
+// --stop-pods-on-exit, or on SIGRTMIN+3, they are stopped first), SIGHUP is agent_reload(), SIGUSR2
+// executes the program `argv[0]` anew in place (an upgrade without a new PID). `handover`: sockets
+// from the agent before. 0, or a negative errno; *ret_started is whether there was an agent at all
+// (else another configuration may help).
+int agent_run(const struct config *config, char *const *argv, struct handover *handover,
+              bool *ret_started, struct error *err);
+
+// Reads flags and configuration file anew. 1: it differs (`ret_changes` says in what) and comes
+// into force in a moment, by executing the program anew. 0: it is as before, and the manifests are
+// read again. The event ConfigurationReloaded tells when either has happened. A negative errno with
+// *err: it is refused, and what is in force stays so. In agent-reload.c.
+int agent_reload(struct agent *agent, struct buffer *ret_changes, struct error *err);
 
 // Stops every pod; when all are gone the agent exits (where `exit_after`) or goes on with nothing
 // running.
@@ -65,3 +76,12 @@ void agent_status_changed(struct agent *agent);
 int agent_make_loop(struct agent *agent, struct error *err);
 // Before another program is executed in place: it would inherit the signals that the loop blocks.
 void agent_unblock_signals(void);
+
+// ---- between agent.c and agent-reload.c ----
+
+// At start: what the program that this process executed before has to tell.
+void agent_reload_receive(struct agent *agent);
+// The agent is ready for the first time: its configuration is a good one.
+void agent_reload_synced(struct agent *agent);
+// The source finished a look at the directory at that time: it may end a reload.
+void agent_reload_scanned(struct agent *agent, monotime scanned);

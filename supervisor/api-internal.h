@@ -181,6 +181,7 @@ api_result post_start(struct api *api, struct request *r);
 api_result post_retry(struct api *api, struct request *r);
 api_result post_stop_all(struct api *api, struct request *r);
 api_result post_rescan(struct api *api, struct request *r);
+api_result post_reload(struct api *api, struct request *r);
 
 // The pod that segments[at] and [at + 1] name ("-": any namespace). NULL: *ret_result is the 404.
 struct pod_worker *request_pod(struct api *api, struct request *r, size_t at,

@@ -113,3 +113,17 @@ api_result post_rescan(struct api *api, struct request *r)
     manifest_source_rescan(api->agent->source);
     return reply_accepted(r, "%s is being read again", api->agent->config->manifest_path);
 }
+
+api_result post_reload(struct api *api, struct request *r)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_buffer_ struct buffer changes = BUFFER_EMPTY;
+    int code = agent_reload(api->agent, &changes, &err);
+    if (code < 0)
+        return reply_status(r, MHD_HTTP_UNPROCESSABLE_CONTENT,
+                            "%s (the configuration before it stays in force)", error_message(&err));
+    if (code == 0)
+        return reply_accepted(r, "the configuration is as before; %s is being read again",
+                              api->agent->config->manifest_path);
+    return reply_accepted(r, "coming into force: %s", buffer_str(&changes));
+}

@@ -58,6 +58,8 @@ static const char *reason_of(unsigned code)
         return "Expired";
     case MHD_HTTP_CONTENT_TOO_LARGE:
         return "RequestEntityTooLarge";
+    case MHD_HTTP_UNPROCESSABLE_CONTENT:
+        return "Invalid";
     case MHD_HTTP_SERVICE_UNAVAILABLE:
         return "ServiceUnavailable";
     default:

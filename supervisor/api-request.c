@@ -195,6 +195,7 @@ static const struct route routes[] = {
     {"POST", OWN "/pods/*/*/retry",       "",             false, post_retry},
     {"POST", OWN "/stop-all",             "exit",         false, post_stop_all},
     {"POST", OWN "/rescan",               "",             false, post_rescan},
+    {"POST", OWN "/reload",               "",             false, post_reload},
 };
 // clang-format on
 

@@ -167,6 +167,10 @@ static void add_places(struct agent *agent, json_t *o)
                         json_boolean(access(config->manifest_path, F_OK) == 0));
     json_object_set_new(o, "socket", json_text(config->socket_path));
     json_object_set_new(o, "healthz", json_text(healthz));
+    json_t *configuration = json_object();
+    set_text_or_null(configuration, "file", config->config_file);
+    set_text_or_null(configuration, "refused", agent->refused);
+    json_object_set_new(o, "configuration", configuration);
 }
 
 static json_t *limitations(const struct agent *agent)

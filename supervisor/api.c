@@ -293,10 +293,11 @@ int api_prepare(struct api *api, const struct config *next, struct error *err)
     return 0;
 }
 
-// For the program that goes on in this process. It finds the socket's file where it is.
 static void hand_over(struct api *api)
 {
     struct handover *handover = api->agent->handover;
+    if (!handover)
+        return;
     if (api->local.fd >= 0)
         handover_add(handover, NAME_LOCAL, TAKE_FD(api->local.fd));
     if (api->health.fd >= 0)
@@ -363,8 +364,7 @@ void api_free(struct api *api)
     if (api->agent->events)
         event_log_set_listener(api->agent->events, NULL, NULL);
     bool kept = api->agent->reexec || notify_is_heard(api->agent->notify);
-    if (api->agent->reexec)
-        hand_over(api);
+    hand_over(api);
     listener_stop(&api->local);
     listener_stop(&api->health);
     stop_daemon(api);

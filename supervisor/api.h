@@ -17,6 +17,7 @@
 //      "ready":bool,"unhealthy":NAME|null,"adopted":N,
 //      "directories":{"manifests","root","run","podLogs"},"manifestsPresent":bool,
 //      "socket","healthz":"127.0.0.1:10248"|null,
+//      "configuration":{"file"|null,"refused":why it is not in force as it is|null},
 //      "watchers":[{"name":"systemd","detail":"watchdog every 30s"}],  ([]: nobody watches)
 //      "health":[{"name","ok":bool,"ready":bool,"message"|null}],
 //      "cgroups":"v2 at …","limitations":["…"],
@@ -51,6 +52,11 @@
 //     202; with exit the agent ends afterwards
 // POST /mainstay/v1/rescan
 //     202: reads the manifest directory again
+// POST /mainstay/v1/reload
+//     202: the configuration is read anew; where it differs, the agent executes its program anew to
+//     bring it into force, else the manifests are read again. The event ConfigurationReloaded tells
+//     when that is done (ConfigurationRefused: that it could not be). 422: it is wrong, and the one
+//     in force stays so; the message has FILE:LINE:COL
 //
 // Pods carry, beside the v1 status, the extension "mainstay" at the top level:
 //   {"state":"Waiting|Initializing|Running|Stopping|Held|Finished|Gone","file","hash",
@@ -85,6 +91,5 @@ void api_manifest_changed(struct api *api, const char *file);
 // Before a configuration comes into force: opens what it needs that may be taken (a healthz port),
 // for agent->handover. A negative errno with *err: it cannot come into force.
 int api_prepare(struct api *api, const struct config *next, struct error *err);
-// Before another program goes on in this process (agent->reexec), the sockets go to
-// agent->handover.
+// The listening sockets go to agent->handover. Their file stays where somebody goes on with them.
 void api_free(struct api *api);

@@ -196,6 +196,8 @@ int config_text_apply(const char *path, const void *data, size_t size, struct co
     if (yaml_tree_parse(path, data, size, &tree, &walk.diags) == 0)
         apply_tree(&walk, tree);
     int code = walk.diags.errors > 0 ? tell(&walk.diags, err) : 0;
+    config_replace(&config->file_path, xstrdup(path));
+    config_replace(&config->file_text, xstrndup(data, size));
     yaml_tree_free(tree);
     diag_list_free(&walk.diags);
     return code;

@@ -6,6 +6,7 @@
 //   config-file.c   the KubeletConfiguration file
 //   config-set.c    from the text of a value to the member of struct config
 //   config-show.c   --help and the configuration in force
+//   config-keep.c   the configuration that was in force last, and what differs from it
 //   config-table.c  every name that this program or the kubelet knows
 #pragma once
 
@@ -126,3 +127,12 @@ void config_shown_defaults(const struct config_host *host, struct config *config
 // ---- config.c
 
 void config_set_defaults(const struct config_host *host, struct config *config);
+
+struct config_kept {
+    char *path; // NULL: no file at all
+    char *text;
+};
+
+// config_parse_for() with this text in place of what --config names (NULL: with the file itself).
+int config_parse_with(const struct config_host *host, int argc, char *const *argv,
+                      const struct config_kept *instead, struct config *ret, struct error *err);

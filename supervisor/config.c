@@ -96,8 +96,25 @@ static int finish_socket(struct config *config, struct error *err)
     return 0;
 }
 
+static int apply_file(const struct config_kept *instead, struct config *config, struct error *err)
+{
+    if (!config->config_file)
+        return 0;
+    if (!instead)
+        return config_file_apply(config->config_file, config, err);
+    if (!instead->path)
+        return 0;
+    return config_text_apply(instead->path, instead->text, strlen(instead->text), config, err);
+}
+
 int config_parse_for(const struct config_host *host, int argc, char *const *argv,
                      struct config *ret, struct error *err)
+{
+    return config_parse_with(host, argc, argv, NULL, ret, err);
+}
+
+int config_parse_with(const struct config_host *host, int argc, char *const *argv,
+                      const struct config_kept *instead, struct config *ret, struct error *err)
 {
     _cleanup_flags_ struct given_flags flags = {0};
     config_set_defaults(host, ret);
@@ -106,8 +123,7 @@ int config_parse_for(const struct config_host *host, int argc, char *const *argv
     if (code < 0 || ret->action != CONFIG_RUN)
         return code;
     ret->config_file = xstrdup_or_null(flags.config_file);
-    if (ret->config_file)
-        code = config_file_apply(ret->config_file, ret, err);
+    code = apply_file(instead, ret, err);
     if (code == 0)
         code = flags_apply(&flags, ret, err);
     if (code == 0)
@@ -117,48 +133,46 @@ int config_parse_for(const struct config_host *host, int argc, char *const *argv
     return code;
 }
 
-struct here {
-    struct config_host host;
-    struct utsname names;
-    char exe[PATH_MAX];
-};
-
-static void look_around(struct here *here)
+void config_look_around(struct config_here *ret)
 {
-    if (uname(&here->names) < 0)
-        here->names.nodename[0] = '\0';
-    ssize_t n = readlink("/proc/self/exe", here->exe, sizeof(here->exe) - 1);
-    here->exe[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(here->exe, '/');
+    struct utsname names;
+    bool named = uname(&names) == 0;
+    snprintf(ret->host_name, sizeof(ret->host_name), "%s", named ? names.nodename : "");
+    ssize_t n = readlink("/proc/self/exe", ret->exe, sizeof(ret->exe) - 1);
+    ret->exe[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(ret->exe, '/');
     if (slash)
         *slash = '\0';
     const char *home = getenv("HOME"), *runtime_dir = getenv("XDG_RUNTIME_DIR");
-    here->host = (struct config_host){
+    ret->host = (struct config_host){
         .privileged = geteuid() == 0,
-        .host_name = here->names.nodename,
+        .host_name = ret->host_name,
         .home = home && home[0] == '/' ? home : NULL,
         .runtime_dir = runtime_dir && runtime_dir[0] == '/' ? runtime_dir : NULL,
-        .exe_dir = slash ? here->exe : NULL,
+        .exe_dir = slash ? ret->exe : NULL,
     };
 }
 
 int config_parse(int argc, char *const *argv, struct config *ret, struct error *err)
 {
-    struct here here;
-    look_around(&here);
+    struct config_here here;
+    config_look_around(&here);
     return config_parse_for(&here.host, argc, argv, ret, err);
 }
 
 void config_usage_here(struct buffer *out)
 {
-    struct here here;
-    look_around(&here);
+    struct config_here here;
+    config_look_around(&here);
     config_usage(&here.host, out);
 }
 
 void config_free(struct config *config)
 {
     free(config->config_file);
+    free(config->file_path);
+    free(config->file_text);
+    free(config->refused);
     free(config->node_name);
     free(config->node_ip);
     free(config->manifest_path);

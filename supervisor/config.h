@@ -26,6 +26,9 @@ enum config_action {
 struct config {
     enum config_action action;
     char *config_file; // --config; NULL where there is none
+    char *file_path;   // the file whose text is in force, NULL where there is none: config_file, or
+    char *file_text;   // what was given for it when that text was kept
+    char *refused;     // why the file is not in force as it is: a kept text is; else NULL
 
     char *node_name;         // --hostname-override, else the host's name; lower case
     char *node_ip;           // --node-ip; "" where it was not given
@@ -74,6 +77,33 @@ int config_parse(int argc, char *const *argv, struct config *ret, struct error *
 // The same for a given host.
 int config_parse_for(const struct config_host *host, int argc, char *const *argv,
                      struct config *ret, struct error *err);
+
+// The host that this process runs on; its strings last as long as *ret.
+struct config_here {
+    struct config_host host;
+    char host_name[65], exe[4096];
+};
+void config_look_around(struct config_here *ret);
+
+// For the start of the agent. Where the file is wrong or cannot be read, the text that was in force
+// when an agent was ready last (config_keep()) is taken in its place, and ret->refused says why.
+int config_parse_for_start(int argc, char *const *argv, struct config *ret, struct error *err);
+int config_parse_for_start_of(const struct config_host *host, int argc, char *const *argv,
+                              struct config *ret, struct error *err);
+
+// The same with the kept text at any rate, for a configuration that cannot be brought into force.
+// -ENOENT where nothing is kept, or the kept text is that of `failed`.
+int config_parse_kept(int argc, char *const *argv, const struct config *failed, struct config *ret,
+                      struct error *err);
+
+// Keeps the text of the file below config->root_dir. A configuration that is a kept one is left
+// alone, and so is what is kept where no file is used.
+int config_keep(const struct config *config, struct error *err);
+
+// Appends what differs, in the words of the file: "healthzPort: 10248 → 10249, …". Returns how
+// many.
+size_t config_differences(const struct config *before, const struct config *after,
+                          struct buffer *out);
 
 // The text of --help: every flag with its default for this host.
 void config_usage(const struct config_host *host, struct buffer *out);

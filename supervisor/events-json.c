@@ -18,6 +18,8 @@ static const struct message_id {
     {"CgroupNotWatched", "416a52497cdc4d68b3a93c6987f02dcf"},
     {"Completed", "e189213933f146a096d51e4ea41c0bd0"},
     {"ConfigurationNote", "a8de4aaa4411497c81f30ddfe5622714"},
+    {"ConfigurationRefused", "1fd1cdd43b7245929912848cabbef04d"},
+    {"ConfigurationReloaded", "470b75cb84c8432fa187e60274f07f61"},
     {"Degraded", "87f8606817aa49fa815ae47cdfd5b213"},
     {"Exited", "59bfcfab3d18464799dcb837b5d479f3"},
     {"Failed", "8096c0bc88a8414ab785582dd0aaa0c8"},

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "supervisor/agent.h"
 #include "supervisor/init.h"
@@ -43,14 +44,33 @@ static int check_process_1(const struct config *config)
     return 0;
 }
 
-static int run(const struct config *config, char *const *argv)
+// A configuration may be right and yet not come into force (its port is taken): the one of the last
+// start is better than no agent.
+static int run_kept(int argc, char *const *argv, const struct config *failed,
+                    struct handover *handover, struct error *err)
+{
+    _cleanup_config_ struct config kept = {0};
+    bool started;
+    if (config_parse_kept(argc, argv, failed, &kept, NULL) < 0)
+        return err->code;
+    kept.refused = xstrdup(error_message(err));
+    error_clear(err);
+    return agent_run(&kept, argv, handover, &started, err);
+}
+
+static int run(const struct config *config, int argc, char *const *argv)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_(cleanup_handover_free) struct handover *handover = handover_receive();
+    bool started = false;
     log_set_level(level_of(config->verbosity));
     if (check_process_1(config) < 0)
         return EXIT_USAGE;
     raise_descriptor_limit();
-    if (agent_run(config, argv, &err) >= 0)
+    int r = agent_run(config, argv, handover, &started, &err);
+    if (r < 0 && !started)
+        r = run_kept(argc, argv, config, handover, &err);
+    if (r >= 0)
         return EXIT_SUCCESS;
     log_error("%s", error_message(&err));
     return EXIT_FAILURE;
@@ -65,7 +85,7 @@ int main(int argc, char **argv)
     if (getpid() == 1 && init_options_read(argc, argv, &init))
         return init_run(&init, argv);
     log_open("mainstayd", LOG_LEVEL_INFO);
-    int r = config_parse(argc, argv, &config, &err);
+    int r = config_parse_for_start(argc, argv, &config, &err);
     if (r < 0) {
         fprintf(stderr, "mainstayd: %s\nTry `mainstayd --help`.\n", error_message(&err));
         return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
@@ -79,6 +99,6 @@ int main(int argc, char **argv)
         puts("mainstayd " MAINSTAY_VERSION);
         return EXIT_SUCCESS;
     default:
-        return run(&config, argv);
+        return run(&config, argc, argv);
     }
 }
