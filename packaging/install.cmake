@@ -32,3 +32,28 @@ install_unit(systemd/mainstayd.service lib/systemd/system/mainstayd.service)
 install_unit(monit/mainstayd share/mainstay/monit/mainstayd)
 install_completion(bash share/bash-completion/completions/mainstay)
 install_completion(zsh share/zsh/site-functions/_mainstay)
+install_unit("systemd/mainstay-podmaster@.service" "lib/systemd/system/mainstay-podmaster@.service")
+
+# For the other inits: examples, of which a package or an operator takes one.
+function(install_script source target)
+    install_unit("${source}" "${target}")
+    file(CHMOD "${top}/${target}" PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
+         WORLD_READ WORLD_EXECUTE)
+endfunction()
+
+foreach(file default/mainstay default/mainstay-podmaster logrotate/mainstayd openrc/mainstayd.confd
+        s6/mainstayd/notification-fd)
+    install_unit("${file}" "share/mainstay/${file}")
+endforeach()
+foreach(file sysv/mainstayd openrc/mainstayd runit/mainstayd/run runit/mainstayd/finish runit/mainstayd/check
+        runit/mainstayd/log/run s6/mainstayd/run s6/mainstayd/data/check)
+    install_script("${file}" "share/mainstay/${file}")
+endforeach()
+
+# What belongs to the whole system goes to its places only where the programs do (a package: /usr).
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+    install_unit(default/mainstay ../etc/default/mainstay)
+    install_unit(default/mainstay-podmaster ../etc/default/mainstay-podmaster)
+    install_unit(logrotate/mainstayd ../etc/logrotate.d/mainstayd)
+    install_script(sysv/mainstayd ../etc/init.d/mainstayd)
+endif()
