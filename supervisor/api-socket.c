@@ -80,7 +80,8 @@ int api_socket_open_local(const char *path, struct error *err)
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     // The mode of the descriptor becomes that of the file: it is never open to others.
     if (fd < 0 || fchmod(fd, 0600) < 0 ||
-        bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, SOMAXCONN) < 0)
+        bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(fd, SOMAXCONN) < 0)
         return error_errno(err, errno, "listen on %s", path);
     return TAKE_FD(fd);
 }

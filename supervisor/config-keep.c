@@ -114,6 +114,20 @@ static bool is_shown_already(const struct setting *row)
     return false;
 }
 
+// What it is called in the file, where it stands there.
+static void add_name(struct buffer *out, const struct setting *row)
+{
+    for (size_t i = 0; i < config_n_settings; i++) {
+        const struct setting *other = &config_settings[i];
+        bool same = other->effect == SETTING_HONOURED && other->offset == row->offset;
+        if (same && other->field) {
+            buffer_add_str(out, other->field);
+            return;
+        }
+    }
+    buffer_printf(out, "--%s", row->flag);
+}
+
 static void add_value(struct buffer *out, const char *value)
 {
     buffer_add_str(out, *value ? value : "(none)");
@@ -130,8 +144,9 @@ size_t config_differences(const struct config *before, const struct config *afte
         _cleanup_free_ char *old = setting_show(row, before), *new = setting_show(row, after);
         if (strcmp(old, new) == 0)
             continue;
-        buffer_printf(out, n++ > 0 ? ", %s%s: " : "%s%s: ", row->field ? "" : "--",
-                      row->field ? row->field : row->flag);
+        buffer_add_str(out, n++ > 0 ? ", " : "");
+        add_name(out, row);
+        buffer_add_str(out, ": ");
         add_value(out, old);
         buffer_add_str(out, " → ");
         add_value(out, new);

@@ -52,7 +52,7 @@ static struct {
     struct config config;
     struct pods pods;
     struct manifest_source source;
-    int stopped, stopped_exit;
+    int stopped, stopped_exit, reload;
 } world;
 
 size_t pods_list(const struct pods *pods, struct pod_worker ***ret)
@@ -100,6 +100,14 @@ void agent_stop_all(struct agent *agent, bool exit_after)
 {
     world.stopped++;
     world.stopped_exit += exit_after;
+}
+
+int agent_reload(struct agent *agent, struct buffer *ret_changes, struct error *err)
+{
+    buffer_add_str(ret_changes, "healthzPort: 1 → 2");
+    if (world.reload < 0)
+        return error_set(err, EINVAL, "c.yaml:3:5: healthzPort: must be a whole number");
+    return world.reload;
 }
 
 const char *cgroup_tree_describe(const struct cgroup_tree *tree)

@@ -277,6 +277,117 @@ static void a_stale_socket_is_replaced_and_nothing_else(void **state)
     assert_int_equal(access(path, F_OK), 0);
 }
 
+static void restart(void)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (api_start(&world.agent, &world.agent.api, &err) < 0)
+        fail_msg("%s", error_message(&err));
+}
+
+// A client of the health port that has not been accepted yet.
+static int connect_health(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void clients_queue_up_for_the_next_agent(void **state)
+{
+    struct client clients[2];
+    int port, fd = bound_port(&port);
+    close(fd);
+    world.agent.handover = handover_receive();
+    restart_with_health_port(port);
+    world.agent.reexec = true;
+    api_free(TAKE_PTR(world.agent.api)); // there is no agent
+    client_on(&clients[0], connect_local(world.config.socket_path));
+    client_on(&clients[1], connect_health(port));
+    for (int i = 0; i < 2; i++)
+        client_send(&clients[i], "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    restart();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(client_wait(&clients[i], false), 200);
+        client_close(&clients[i]);
+    }
+    world.agent.reexec = false;
+    handover_free(TAKE_PTR(world.agent.handover));
+}
+
+static void a_socket_that_no_client_reaches_is_let_go(void **state)
+{
+    int port, other, fd = bound_port(&port);
+    close(fd);
+    fd = bound_port(&other);
+    close(fd);
+    world.agent.handover = handover_receive();
+    restart_with_health_port(port);
+    world.agent.reexec = true;
+    // Its file is removed, replaced by somebody else's, and the port is another one.
+    api_free(TAKE_PTR(world.agent.api));
+    assert_int_equal(unlink(world.config.socket_path), 0);
+    world.config.healthz_port = other;
+    restart();
+    assert_int_equal(request("GET", "/healthz", NULL), 200);
+    fd = connect_health(other);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(connect_health(port), -1);
+    if (geteuid() == 0) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        strcpy(address.sun_path, world.config.socket_path);
+        api_free(TAKE_PTR(world.agent.api));
+        assert_int_equal(unlink(world.config.socket_path), 0);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        close(fd);
+        restart();
+        assert_int_equal(request("GET", "/healthz", NULL), 200);
+    }
+    api_free(TAKE_PTR(world.agent.api));
+    world.config.healthz_port = 0;
+    restart();
+    assert_int_equal(connect_health(other), -1);
+    world.agent.reexec = false;
+    handover_free(TAKE_PTR(world.agent.handover));
+}
+
+static void a_port_is_tried_before_it_is_moved_to(void **state)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    struct config next = {.healthz_bind_address = world.config.healthz_bind_address};
+    int fd = bound_port(&next.healthz_port), moved;
+    assert_int_equal(listen(fd, 1), 0);
+    world.agent.handover = handover_receive();
+    assert_int_equal(api_prepare(world.agent.api, &next, &err), -EADDRINUSE);
+    close(fd);
+    assert_int_equal(api_prepare(world.agent.api, &next, &err), 0);
+    moved = connect_health(next.healthz_port);
+    assert_true(moved >= 0);
+    close(moved);
+    handover_free(TAKE_PTR(world.agent.handover));
+}
+
+static void a_reload_is_answered(void **state)
+{
+    expect_refusal("POST", "/mainstay/v1/reload?now=1", 400, "there are none here");
+    json_t *o = request_json("POST", "/mainstay/v1/reload", 202);
+    assert_non_null(strstr(text_at(o, "message"), "as before"));
+    json_decref(o);
+    world.reload = 1;
+    o = request_json("POST", "/mainstay/v1/reload", 202);
+    assert_string_equal(text_at(o, "message"), "coming into force: healthzPort: 1 → 2");
+    json_decref(o);
+    world.reload = -EINVAL;
+    expect_refusal("POST", "/mainstay/v1/reload", 422, "c.yaml:3:5: healthzPort");
+    world.reload = 0;
+}
+
 static const char *ask_as_nobody(const char *path)
 {
     static char got[256];
@@ -371,6 +482,10 @@ int main(void)
         API_TEST(a_taken_health_port_names_the_way_out),
         API_TEST(a_second_agent_is_kept_out),
         API_TEST(a_stale_socket_is_replaced_and_nothing_else),
+        API_TEST(clients_queue_up_for_the_next_agent),
+        API_TEST(a_socket_that_no_client_reaches_is_let_go),
+        API_TEST(a_port_is_tried_before_it_is_moved_to),
+        API_TEST(a_reload_is_answered),
         API_TEST(other_users_are_turned_away),
         API_TEST(without_descriptors_connections_wait),
         API_TEST(the_number_of_connections_is_bounded),

@@ -91,6 +91,56 @@ static void it_says_what_it_does(void **state)
     assert_string_equal(receive(f), "STOPPING=1");
 }
 
+static void it_keeps_descriptors_there(void **state)
+{
+    struct fixture *f = *state;
+    int pipe_fds[2];
+    char control[64];
+    struct iovec iov = {.iov_base = f->got, .iov_len = sizeof(f->got) - 1};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    start(f);
+    assert_int_equal(pipe(pipe_fds), 0);
+    notify_store_fd(f->notify, "api", pipe_fds[1]);
+    close(pipe_fds[1]); // its own copy is what is sent
+    ssize_t n = recvmsg(f->manager, &message, MSG_CMSG_CLOEXEC);
+    assert_true(n > 0);
+    f->got[n] = '\0';
+    assert_string_equal(f->got, "FDSTORE=1\nFDNAME=api");
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    assert_non_null(header);
+    assert_int_equal(header->cmsg_type, SCM_RIGHTS);
+    memcpy(&pipe_fds[1], CMSG_DATA(header), sizeof(int));
+    assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+    assert_int_equal(read(pipe_fds[0], f->got, sizeof(f->got)), 1);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    notify_forget_fd(f->notify, "api");
+    assert_string_equal(receive(f), "FDSTOREREMOVE=1\nFDNAME=api");
+    notify_extend(f->notify, 1500000);
+    assert_string_equal(receive(f), "EXTEND_TIMEOUT_USEC=1500000");
+}
+
+static void descriptors_wait_for_a_manager_that_hangs(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    for (int i = 0; i < 1000; i++)
+        notify_extend(f->notify, i);
+    notify_store_fd(f->notify, "a", f->manager);
+    notify_forget_fd(f->notify, "b");
+    int stored = 0, removed = 0;
+    while (!removed) {
+        if (receive(f)[0] == '\0')
+            assert_true(sd_event_run(f->loop, UINT64_MAX) > 0);
+        stored += strcmp(f->got, "FDSTORE=1\nFDNAME=a") == 0;
+        removed += strcmp(f->got, "FDSTOREREMOVE=1\nFDNAME=b") == 0;
+    }
+    assert_int_equal(stored, 1);
+}
+
 static void without_a_manager_nothing_happens(void **state)
 {
     struct fixture *f = *state;
@@ -99,6 +149,9 @@ static void without_a_manager_nothing_happens(void **state)
     start(f);
     notify_ready(f->notify);
     notify_status(f->notify, "nobody listens");
+    notify_extend(f->notify, 1);
+    notify_store_fd(f->notify, "api", f->manager);
+    notify_forget_fd(f->notify, "api");
     assert_string_equal(receive(f), "");
     assert_false(notify_describe(&text));
 }
@@ -163,6 +216,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_says_what_it_does, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_keeps_descriptors_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(descriptors_wait_for_a_manager_that_hangs, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_manager_nothing_happens, setup, teardown),
         cmocka_unit_test_setup_teardown(a_socket_that_is_not_there_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(the_watchdog_is_fed_while_all_is_well, setup, teardown),
