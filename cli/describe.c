@@ -248,7 +248,7 @@ const struct command command_describe = {
     .examples = "  mainstay describe pod etcd",
     .options = describe_options,
     .n_options = ARRAY_SIZE(describe_options),
-    .argument = ARGUMENT_WORDS,
+    .argument = ARGUMENT_RESOURCE,
     .words = (const char *const[]){"pod", NULL},
     .run = cmd_describe,
 };

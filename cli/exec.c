@@ -115,5 +115,6 @@ const struct command command_exec = {
     .options = exec_options,
     .n_options = ARRAY_SIZE(exec_options),
     .argument = ARGUMENT_POD,
+    .single = true,
     .run = cmd_exec,
 };

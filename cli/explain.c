@@ -75,8 +75,8 @@ const struct command command_explain = {
                 "  mainstay explain pod.spec.volumes --recursive",
     .options = explain_options,
     .n_options = ARRAY_SIZE(explain_options),
-    .argument = ARGUMENT_WORDS,
-    .words = (const char *const[]){"pod", "pod.spec", "pod.spec.containers", "pod.spec.volumes",
-                                   "differences", NULL},
+    .argument = ARGUMENT_FIELD,
+    .single = true,
+    .words = (const char *const[]){"differences", NULL},
     .run = cmd_explain,
 };

@@ -233,6 +233,8 @@ static int get_watch(struct get *get)
 
 static const struct option get_options[] = {
     OPT_STRING(get_options, output, .letter = 'o', .name = "output", .argument = "FORMAT",
+               .offers = (const char *const[]){"json", "yaml", "wide", "name",
+                                               "jsonpath=", "custom-columns=", NULL},
                .help =
                    "wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADING:PATH,…"),
     OPT_BOOL(get_options, watch, .letter = 'w', .name = "watch",
@@ -342,7 +344,7 @@ const struct command command_get = {
                 "  mainstay get manifests",
     .options = get_options,
     .n_options = ARRAY_SIZE(get_options),
-    .argument = ARGUMENT_WORDS,
+    .argument = ARGUMENT_RESOURCE,
     .words = (const char *const[]){"pods", "events", "manifests", "nodes", NULL},
     .run = cmd_get,
 };

@@ -32,5 +32,7 @@ const struct command command_help = {
     .examples = "  mainstay help logs",
     .options = help_options,
     .n_options = ARRAY_SIZE(help_options),
+    .argument = ARGUMENT_COMMAND,
+    .single = true,
     .run = cmd_help,
 };

@@ -214,5 +214,6 @@ const struct command command_logs = {
     .options = logs_options,
     .n_options = ARRAY_SIZE(logs_options),
     .argument = ARGUMENT_POD,
+    .single = true,
     .run = cmd_logs,
 };

@@ -25,6 +25,7 @@ struct option {
     const char *argument; // what --help calls the value
     const char *help;
     const char *const *values; // allowed values, NULL-terminated; NULL: any
+    const char *const *offers; // for completion, where others are allowed too
     int64_t min;               // OPTION_INT
     enum option_type type;
     char letter; // 0 for none

@@ -33,6 +33,7 @@ static const struct option status_options[] = {
     OPT_BOOL(status_options, watch, .letter = 'w', .name = "watch",
              .help = "Stay, and redraw the screen with every change, until Ctrl-C"),
     OPT_STRING(status_options, output, .letter = 'o', .name = "output", .argument = "FORMAT",
+               .offers = (const char *const[]){"json", "yaml", "jsonpath=", NULL},
                .help = "json, yaml or jsonpath=TEMPLATE: the agent's status as it is"),
     COMMON_OPTIONS(status_options),
 };

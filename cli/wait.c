@@ -22,6 +22,7 @@ struct wait_options {
 
 static const struct option wait_options[] = {
     OPT_STRING(wait_options, for_, .name = "for", .argument = "GOAL",
+               .offers = (const char *const[]){"ready", "gone", "applied", NULL},
                .help =
                    "ready (the default), gone or applied (what runs is what the manifest says)"),
     OPT_DURATION(wait_options, timeout_nsec, .name = "timeout", .argument = "DURATION",

@@ -273,3 +273,20 @@ int podspec_explain(const char *path, bool recursive, struct buffer *out, struct
         add_fields(out, at.type);
     return 0;
 }
+
+void podspec_explain_names(const char *path, struct string_list *ret)
+{
+    struct target at = {0};
+    const char *dot = strrchr(path, '.');
+    if (!dot) {
+        if (str_starts_with("pod", path))
+            string_list_add(ret, "pod");
+        return;
+    }
+    _cleanup_free_ char *parent = xstrndup(path, (size_t)(dot - path));
+    if (find_target(parent, &at, NULL) < 0 || !at.type)
+        return;
+    for (size_t i = 0; i < at.type->n_fields; i++)
+        if (str_starts_with(at.type->fields[i].name, dot + 1))
+            string_list_add_owned(ret, xasprintf("%s.%s", parent, at.type->fields[i].name));
+}

@@ -71,3 +71,7 @@ void json_to_yaml(const json_t *value, struct buffer *out);
 // `mainstay explain pod.spec.containers.livenessProbe`, in kubectl's shape, from the table:
 // 0, or -ENOENT with the nearest known name in *err.
 int podspec_explain(const char *path, bool recursive, struct buffer *out, struct error *err);
+
+// The paths that begin as an unfinished one does, down to its next dot ("pod.spec.con":
+// "pod.spec.containers"). Added to *ret.
+void podspec_explain_names(const char *path, struct string_list *ret);

@@ -372,21 +372,23 @@ class Usage(CliTest):
         self.assertEqual(len(self.out("version", "--client").splitlines()), 1)
 
     def test_completion(self):
-        self.assertIn("complete -o default", self.out("completion", "bash"))
+        self.assertIn("complete -F _mainstay mainstay", self.out("completion", "bash"))
         self.assertIn("#compdef mainstay", self.out("completion", "zsh"))
 
         def words(*typed):
-            return self.out("__complete", "--", *typed).split()
+            lines = self.out("__complete", "--", *typed).splitlines()
+            return [line.split("\t")[0] for line in lines]
         self.assertEqual(words("des"), ["describe"])
         self.assertEqual(words("get", "p"), ["pods"])
         self.assertEqual(words("logs", "e"), ["etcd-n1"])
         self.assertEqual(words("logs", "--fol"), ["--follow"])
-        self.assertEqual(words("get", "pods", "-o", "j"), ["json", "jsonpath="])
+        self.assertEqual(words("get", "pods", "-o", "j"), ["json", "jsonpath=", ":nospace"])
         self.assertEqual(words("get", "pods", "-n", ""), ["kube-system", "default"])
         self.assertEqual(words("wait", "web", "--for", "=", "r"), ["ready"])
         self.assertEqual(words("wait", "web", "--for", "="), ["ready", "gone", "applied"])
-        self.assertEqual(words("apply", "x"), [])
+        self.assertEqual(words("apply", "x"), [":files"])
         self.assertIn("status", words(""))
+        self.assertIn("etcd-n1\tRunning", self.out("__complete", "--", "logs", ""))
 
 
 class Get(CliTest):
