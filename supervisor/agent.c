@@ -25,6 +25,7 @@ enum { SETTLE_USEC = 100000, SOURCE_SILENCE_SCANS = 4 };
 static void on_pod_set(void *userdata, struct pod *pod, const char *file)
 {
     struct agent *agent = userdata;
+    agent_progress(agent);
     pods_set(agent->pods, pod, file);
 }
 
@@ -114,6 +115,11 @@ static void on_pod_changed(void *userdata, const struct pod_worker *w, bool dele
     agent_status_changed(agent);
 }
 
+static void on_progress(void *userdata)
+{
+    agent_progress(userdata);
+}
+
 static void on_all_stopped(void *userdata)
 {
     struct agent *agent = userdata;
@@ -127,7 +133,9 @@ void agent_stop_all(struct agent *agent, bool exit_after)
         return;
     }
     agent->stop_pods = true;
+    notify_stopping(agent->notify);
     pods_stop_for_exit(agent->pods);
+    agent_extend_timeouts(agent);
     agent_status_changed(agent);
 }
 
@@ -239,6 +247,7 @@ static int make_pods(struct agent *agent, struct error *err)
             },
         .curve = config->backoff,
         .changed = on_pod_changed,
+        .progress = on_progress,
         .all_stopped = on_all_stopped,
         .userdata = agent,
     };
@@ -277,13 +286,16 @@ static int agent_make(struct agent *agent, struct error *err)
         r = make_directories(agent, err);
     if (r < 0)
         return r;
+    agent_pidfile_write(agent);
     make_events(agent);
     agent_reload_receive(agent);
     r = make_cgroups(agent, err);
     if (r >= 0)
         r = make_health(agent, err);
-    if (r >= 0)
+    if (r >= 0) {
+        agent_extend_timeouts(agent);
         r = make_pods(agent, err);
+    }
     if (r >= 0)
         r = api_start(agent, &agent->api, err);
     if (r >= 0)
@@ -300,6 +312,7 @@ static void agent_clear(struct agent *agent)
     agent->api = NULL;
     pods_free(agent->pods);
     sd_event_source_disable_unref(agent->status_timer);
+    sd_event_source_disable_unref(agent->timeout_timer);
     notify_free(agent->notify);
     health_free(agent->health);
     if (agent->cgroups)
@@ -312,6 +325,8 @@ static void agent_clear(struct agent *agent)
     free(agent->shims_dir);
     free(agent->refused);
     free(agent->reloaded);
+    if (agent->lock_fd >= 0 && !agent->reexec)
+        agent_pidfile_remove(agent);
     if (agent->lock_fd >= 0)
         close(agent->lock_fd);
 }
@@ -322,6 +337,7 @@ static int execute_anew(const struct agent *agent, struct error *err)
     handover_pass(agent->handover);
     agent_unblock_signals();
     execvp(agent->argv[0], agent->argv);
+    agent_pidfile_remove(agent);
     return error_errno(err, errno, "%s cannot be executed anew", agent->argv[0]);
 }
 

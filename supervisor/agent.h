@@ -30,8 +30,10 @@ struct agent {
     struct pods *pods;
     struct api *api;
     struct notify *notify;
-    struct handover *handover;     // listening sockets from the agent before, for the one after
-    sd_event_source *status_timer; // STATUS= is told when it is due; NULL before the first change
+    struct handover *handover;      // listening sockets from the agent before, for the one after
+    sd_event_source *status_timer;  // STATUS= is told when it is due; NULL before the first change
+    sd_event_source *timeout_timer; // while time-outs of the service manager are extended
+    monotime extended;              // when that was told last
     walltime started_at;
     int lock_fd;                 // RUN/lock: one agent per run directory
     char *state_dir, *shims_dir; // below the root and the run directory
@@ -69,6 +71,15 @@ void agent_stop_all(struct agent *agent, bool exit_after);
 // nothing where nobody hears it. In agent-status.c.
 void agent_status_tell(struct agent *agent);
 void agent_status_changed(struct agent *agent);
+
+// Writes --pid-file, and takes it away where it names this process. In agent-pidfile.c.
+void agent_pidfile_write(const struct agent *agent);
+void agent_pidfile_remove(const struct agent *agent);
+
+// In agent-timeouts.c: the service manager is to wait, while the agent starts (each call of
+// agent_progress() says that it gets on) or, as of now, stops its pods.
+void agent_extend_timeouts(struct agent *agent);
+void agent_progress(struct agent *agent);
 
 // ---- between agent.c and agent-signals.c ----
 

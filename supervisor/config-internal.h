@@ -71,6 +71,7 @@ const char *setting_nearest_field(const char *path);
              struct error *err)
 SETTER(setting_set_string);
 SETTER(setting_set_path);
+SETTER(setting_set_path_or_none);
 SETTER(setting_set_bool);
 SETTER(setting_set_positive_duration);
 SETTER(setting_set_port);

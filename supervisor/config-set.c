@@ -46,6 +46,15 @@ SETTER(setting_set_path)
     return 0;
 }
 
+// "" asks for none.
+SETTER(setting_set_path_or_none)
+{
+    if (*value->text)
+        return setting_set_path(row, config, value, err);
+    config_replace(member_of(row, config), xstrdup(""));
+    return 0;
+}
+
 SETTER(setting_set_bool)
 {
     *(bool *)member_of(row, config) = strcmp(value->text, "true") == 0;

@@ -66,6 +66,7 @@ void config_shown_defaults(const struct config_host *host, struct config *config
     if (host->host_name)
         config_replace(&config->node_name, xstrdup(host->host_name));
     config_replace(&config->socket_path, path_join(config->run_dir, "mainstay.sock"));
+    config_replace(&config->pid_file, path_join(config->run_dir, "mainstayd.pid"));
 }
 
 void config_usage(const struct config_host *host, struct buffer *out)

@@ -61,6 +61,8 @@ const struct setting config_settings[] = {
            "logs of containers, in the CRI layout"),
     HONOUR("socket", NULL, STRING, "PATH", setting_set_path, socket_path,
            "where `mainstay` finds this agent"),
+    HONOUR("pid-file", NULL, STRING, "PATH", setting_set_path_or_none, pid_file,
+           "where monit and init scripts find this agent's PID, \"\" for no such file"),
     HONOUR("shim", NULL, STRING, "PATH", setting_set_path, shim_path, "the mainstay-shim program"),
     HONOUR("healthz-bind-address", "healthzBindAddress", STRING, "IP", setting_set_ip,
            healthz_bind_address, "address of the healthz endpoint"),

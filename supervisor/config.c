@@ -96,6 +96,12 @@ static int finish_socket(struct config *config, struct error *err)
     return 0;
 }
 
+static void finish_pid_file(struct config *config)
+{
+    if (!config->pid_file)
+        config->pid_file = path_join(config->run_dir, "mainstayd.pid");
+}
+
 static int apply_file(const struct config_kept *instead, struct config *config, struct error *err)
 {
     if (!config->config_file)
@@ -130,6 +136,7 @@ int config_parse_with(const struct config_host *host, int argc, char *const *arg
         code = finish_node_name(host, ret, err);
     if (code == 0)
         code = finish_socket(ret, err);
+    finish_pid_file(ret);
     return code;
 }
 
@@ -180,6 +187,7 @@ void config_free(struct config *config)
     free(config->run_dir);
     free(config->pod_log_dir);
     free(config->socket_path);
+    free(config->pid_file);
     free(config->shim_path);
     free(config->healthz_bind_address);
     free(config->cgroup_name);

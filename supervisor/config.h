@@ -39,6 +39,7 @@ struct config {
     char *run_dir;     // --run-dir: sockets and shims
     char *pod_log_dir; // --pod-log-dir, podLogsDir
     char *socket_path; // --socket
+    char *pid_file;    // --pid-file; "" for none
     char *shim_path;   // --shim
 
     char *healthz_bind_address; // --healthz-bind-address

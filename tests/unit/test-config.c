@@ -104,6 +104,7 @@ static void defaults_are_the_kubelets(void **state)
     assert_string_equal(c->manifest_path, "/etc/kubernetes/manifests");
     assert_string_equal(c->root_dir, "/var/lib/mainstay");
     assert_string_equal(c->socket_path, "/run/mainstay/mainstay.sock");
+    assert_string_equal(c->pid_file, "/run/mainstay/mainstayd.pid");
     assert_string_equal(c->pod_log_dir, "/var/log/pods");
     assert_string_equal(c->healthz_bind_address, "127.0.0.1");
     assert_string_equal(c->node_ip, "");
@@ -162,6 +163,7 @@ static void flags_are_read_as_pflag_does(void **state)
     assert_string_equal(c->root_dir, "/r");
     assert_string_equal(c->run_dir, "/u");
     assert_string_equal(c->socket_path, "/u/mainstay.sock");
+    assert_string_equal(c->pid_file, "/u/mainstayd.pid");
     assert_string_equal(c->pod_log_dir, "/l");
     assert_string_equal(c->healthz_bind_address, "::1");
     assert_string_equal(c->cgroup_name, "a/b");
@@ -382,6 +384,15 @@ static void every_row_is_in_order(void **state)
     }
 }
 
+static void the_pid_file_may_be_elsewhere_or_nowhere(void **state)
+{
+    struct fixture *f = *state;
+    accept(f, "--pid-file /var/run/kubelet.pid");
+    assert_string_equal(f->config.pid_file, "/var/run/kubelet.pid");
+    accept(f, "--pid-file=");
+    assert_string_equal(f->config.pid_file, "");
+}
+
 static void this_host_has_a_configuration(void **state)
 {
     struct fixture *f = *state;
@@ -412,6 +423,7 @@ int main(void)
         TEST(other_kinds_of_files_are_refused),
         TEST(the_configuration_in_force_is_shown),
         TEST(every_row_is_in_order),
+        TEST(the_pid_file_may_be_elsewhere_or_nowhere),
         TEST(this_host_has_a_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
