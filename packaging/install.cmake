@@ -29,6 +29,7 @@ endfunction()
 
 install_manual(share/man)
 install_unit(systemd/mainstayd.service lib/systemd/system/mainstayd.service)
+install_unit(systemd/mainstay.catalog lib/systemd/catalog/mainstay.catalog)
 install_unit(monit/mainstayd share/mainstay/monit/mainstayd)
 install_completion(bash share/bash-completion/completions/mainstay)
 install_completion(zsh share/zsh/site-functions/_mainstay)

@@ -1,4 +1,4 @@
-// An event as others see it: a v1 Event for the API, a MESSAGE_ID for the journal.
+// An event as the API shows it: a v1 Event.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,64 +6,6 @@
 #include "base/alloc.h"
 #include "supervisor/events-internal.h"
 #include "supervisor/json-text.h"
-
-// The one for reasons that are not in the table.
-#define MESSAGE_ID_OTHER "cf910a99796f42a3947437b904c318e5"
-
-// Sorted by reason (bsearch). An id never changes: operators' filters and alerts hang on it.
-static const struct message_id {
-    const char *reason, *id;
-} message_ids[] = {
-    {"BackOff", "18df2b962426467db2af00367869c938"},
-    {"CgroupNotWatched", "416a52497cdc4d68b3a93c6987f02dcf"},
-    {"Completed", "e189213933f146a096d51e4ea41c0bd0"},
-    {"ConfigurationNote", "a8de4aaa4411497c81f30ddfe5622714"},
-    {"ConfigurationRefused", "1fd1cdd43b7245929912848cabbef04d"},
-    {"ConfigurationReloaded", "470b75cb84c8432fa187e60274f07f61"},
-    {"Degraded", "87f8606817aa49fa815ae47cdfd5b213"},
-    {"Exited", "59bfcfab3d18464799dcb837b5d479f3"},
-    {"Failed", "8096c0bc88a8414ab785582dd0aaa0c8"},
-    {"FailedCleanup", "c395c2554a424c03b6a716e79495d953"},
-    {"FailedPostStartHook", "c4fddf19e746462eac216487185e352d"},
-    {"FailedPreStopHook", "d3205f30e74e48a18aa484dccb64a875"},
-    {"HookNotRun", "49b74cb97eb9447e99c2d5d9a0546eb6"},
-    {"HostLimitation", "0543344c207e4331ba024d31cf2ec946"},
-    {"Killing", "ef7c5ff468414ea08c41c3f3f0833a27"},
-    {"Lost", "40765632f4f649ce990263eb560c0125"},
-    {"ManifestAccepted", "fe31cd2df4204709b7fab7bf0f447626"},
-    {"ManifestConflict", "d054db73a9f84c839a51e3d509ac1143"},
-    {"ManifestRefused", "652545c057494b3bb24905e2083bd98b"},
-    {"ManifestRemoved", "c91e26aed295475b94a10f925bfed97b"},
-    {"ManifestWarning", "a278fe1452084bf1bb2846701b3e71c1"},
-    {"NetworkNotReady", "202c0d96aef84bf5ba5d2d964e2ef1c3"},
-    {"NoManifestDirectory", "255535922f264472a3013d2d5d104fb9"},
-    {"OOMKilled", "e9afd32cfd354cdba82b12b9f4f1fa6e"},
-    {"PodFailed", "a2175f067c3c4fba9be935c2fd4145df"},
-    {"Prepared", "2495bbf1ded34f4493bc901125414e07"},
-    {"Removed", "a5c2b46e0fbb41008ebc9e98eb53d5bc"},
-    {"ShimDied", "1156e9259af24316aad128c79e6a95da"},
-    {"ShimNotAdopted", "23aab3aeb55f48f398e036e2df09c1e9"},
-    {"SignalFailed", "05a72abc5f7b4d16bad219bceed9bde6"},
-    {"Started", "204045b6223e4a22b8db31950c147329"},
-    {"StateDamaged", "ee33c8a3ae5e4433b46428eb09ef3894"},
-    {"StateNotSaved", "dd6588dd35034241ad45e2cd052b56b5"},
-    {"StillAlive", "65825030c797424083a13f6a7e0a5f7b"},
-    {"Stopped", "c849ff228e344d8fbe6b3cc4f422530f"},
-    {"TimerFailed", "0c43b5881c764b1ebb5a8227a6dd4fdb"},
-    {"UnknownContainer", "26d2c97534584d21b5a0b72c3de9e999"},
-};
-
-static int compare_reason(const void *key, const void *item)
-{
-    return strcmp(key, ((const struct message_id *)item)->reason);
-}
-
-const char *event_message_id(const char *reason)
-{
-    const struct message_id *found = bsearch(reason, message_ids, ARRAY_SIZE(message_ids),
-                                             sizeof(message_ids[0]), compare_reason);
-    return found ? found->id : MESSAGE_ID_OTHER;
-}
 
 static json_t *involved_object(const struct event *e, const char *node_name)
 {

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/string-list.h"
+#include "supervisor/event-ids.h"
 #include "supervisor/events-internal.h"
 
 enum { BUCKETS = 1024 };
@@ -174,11 +175,13 @@ static void write_journal(const struct event *e)
     char *fields[12] = {0};
     size_t n = 0;
     _cleanup_free_ char *id = xasprintf("%" PRIu64, e->id);
+    _cleanup_free_ char *count = xasprintf("%" PRIu32, e->count);
     _cleanup_free_ char *object = object_text(e);
     _cleanup_free_ char *message = xasprintf("%s: %s: %s", object, e->reason, e->message);
     add_field(fields, &n, "MESSAGE_ID", event_message_id(e->reason));
     add_field(fields, &n, "MAINSTAY_EVENT", e->reason);
     add_field(fields, &n, "MAINSTAY_EVENT_ID", id);
+    add_field(fields, &n, "MAINSTAY_EVENT_COUNT", count);
     add_field(fields, &n, "MAINSTAY_POD", e->pod);
     add_field(fields, &n, "MAINSTAY_NAMESPACE", e->namespace_);
     add_field(fields, &n, "MAINSTAY_POD_UID", e->uid);

@@ -1,6 +1,13 @@
 // The event log: every restart, refusal, kill and failure is an event with a reason, as under the
 // kubelet. Kept in memory (bounded), on disk (over an agent restart), and written to the journal
-// with a MESSAGE_ID of its own per reason.
+// with a MESSAGE_ID of its own per reason (event-ids.h).
+//
+// The fields of an event in the journal: MESSAGE, PRIORITY (4 for a warning, else 6), MESSAGE_ID,
+// SYSLOG_IDENTIFIER=mainstayd, MAINSTAY_EVENT (the reason), MAINSTAY_EVENT_ID (its number, as
+// `mainstay get events -o json` shows it), MAINSTAY_EVENT_COUNT (more than 1: repeated), and what
+// it is about, as far as it applies: MAINSTAY_POD, MAINSTAY_NAMESPACE, MAINSTAY_POD_UID,
+// MAINSTAY_CONTAINER, MAINSTAY_MANIFEST. The lines of the containers have CONTAINER_NAME besides
+// (supervisor/shim/shim-journal.h), which tells the two apart.
 #pragma once
 
 #include <jansson.h>
@@ -63,6 +70,3 @@ json_t *event_to_json(const struct event *event, const char *node_name);
 void event_log_set_listener(struct event_log *log,
                             void (*added)(void *userdata, const struct event *event),
                             void *userdata);
-
-// The journal MESSAGE_ID (32 hex digits) of a reason; reasons without one of their own share one.
-const char *event_message_id(const char *reason);

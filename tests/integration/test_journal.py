@@ -12,13 +12,102 @@ import sys
 import unittest
 
 import harness
-from harness import WAIT_SECONDS
+from harness import SOURCE, WAIT_SECONDS
 from machine import COMPONENT, NODE, Machine, pod_yaml, why_no_machines
 
 LINES = int(os.environ.get("MAINSTAY_LINES", "200000"))  # 2000000 for the whole torture
 GAP = "cfb8f23a991540fdb21d667b939b2047"
+AGENT_GAP = "12116963e6a04565b9ab758ae58861ee"
 SUPPRESSED = "a596d6fe7bfa4994828e72309e95d61e"  # journald's own: messages dropped by its rate limit
+CATALOGUE = os.path.join(SOURCE, "packaging", "systemd", "mainstay.catalog")
+FIELDS = {"MAINSTAY_POD", "MAINSTAY_NAMESPACE", "MAINSTAY_CONTAINER", "MAINSTAY_MANIFEST", "MAINSTAY_EVENT",
+          "MAINSTAY_PART",
+          "MAINSTAY_LOST_LINES", "MAINSTAY_LOST_MESSAGES", "MAINSTAY_LOST_SINCE", "MAINSTAY_LOST_UNTIL"}
 MARKER = re.compile(r"mainstay: (\d+) lines before this one did not reach the journal \(")
+
+
+def sources():
+    for room in ("base", "monit", "manifests", "supervisor", "supervisor/shim"):
+        for path in glob.glob(os.path.join(SOURCE, room, "*.[ch]")):
+            with open(path) as f:
+                yield os.path.relpath(path, SOURCE), f.read()
+
+
+def arguments(text, start):
+    """Of a call whose opening parenthesis is before `start`, with what is in string literals left out
+    unless it is one word."""
+    depth, found = 1, ""
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[()]|[^"()]+', text[start:]):
+        depth += {"(": 1, ")": -1}.get(token.group(), 0)
+        if depth == 0:
+            return found
+        found += token.group() if not re.search(r'".*\W.*"', token.group()) else '"…"'
+    raise AssertionError("a call without an end")
+
+
+class Catalogue(unittest.TestCase):
+    """Every reason of an event has a MESSAGE_ID of its own, and every MESSAGE_ID an explanation."""
+
+    CALLS = r"\b(?:event_add|pod_worker_event|pod_worker_set_waiting|run_hook)\("
+    # Where the reason is a parameter, and what is passed as it.
+    PASSED_ON = {("supervisor/pod-worker.c", "event_add"), ("supervisor/pod-worker.c", "pod_worker_event"),
+                 ("supervisor/pod-worker-container.c", "pod_worker_event")}
+
+    @classmethod
+    def setUpClass(cls):
+        with open(os.path.join(SOURCE, "supervisor", "event-ids.c")) as f:
+            text = f.read()
+        cls.ids = re.findall(r'\{"(\w+)", "([0-9a-f]{32})"\}', text)
+        cls.other = re.search(r'MESSAGE_ID_OTHER "([0-9a-f]{32})"', text).group(1)
+        with open(CATALOGUE) as f:
+            cls.entries = dict(re.findall(r"^-- ([0-9a-f]{32})\n(.*?)(?=^-- |\Z)", f.read(), re.M | re.S))
+
+    def reasons(self):
+        found = {}
+        for path, text in sources():
+            for call in re.finditer(self.CALLS, text):
+                if re.search(r"^(?:static )?(?:void|bool) $", text[:call.start()].rpartition("\n")[2]):
+                    continue  # its definition
+                words = arguments(text, call.end())
+                literals = re.findall(r'"([A-Z]\w+)"', words)
+                if not literals:
+                    name = call.group()[:-1]
+                    passed_on = (path, name) in self.PASSED_ON or "NULL, NULL" in words or ".c" not in path
+                    self.assertTrue(passed_on, f"{path}: the reason of {name}({words}) is not seen")
+                for reason in literals:
+                    found[reason] = path
+        return found
+
+    def test_every_reason_has_an_id_of_its_own(self):
+        reasons = self.reasons()
+        self.assertIn("Started", reasons)
+        self.assertIn("FailedPreStopHook", reasons)
+        self.assertEqual({r: p for r, p in reasons.items() if r not in dict(self.ids)}, {})
+        ids = [i for _, i in self.ids] + [self.other, GAP, AGENT_GAP]
+        self.assertEqual(len(ids), len(set(ids)))
+        self.assertEqual([r for r, _ in self.ids], sorted(r for r, _ in self.ids))
+
+    def test_every_id_is_explained(self):
+        used = {match for _, text in sources() for match in re.findall(r'"([0-9a-f]{32})"', text)}
+        self.assertEqual(set(self.entries), used)
+        for reason, message_id in [*self.ids, ("", GAP), ("", AGENT_GAP)]:
+            with self.subTest(reason=reason):
+                entry = self.entries[message_id]
+                self.assertRegex(entry, r"\ASubject: \S.{10,90}\nDefined-By: Mainstay\nDocumentation: man:\S+")
+                self.assertRegex(entry, r"\n\n(.+\n)+", "what it means")
+                self.assertRegex(entry, r"\n    \S", "the command that comes next")
+                self.assertEqual(set(re.findall(r"@(\w+)@", entry)) - FIELDS, set())
+
+    def test_what_the_explanations_tell_to_type_exists(self):
+        """`mainstay …` with the flags of the command as it was built."""
+        text = "\n".join(self.entries.values())
+        commands = set(re.findall(r"^    mainstay ([a-z]+)(.*)", text, re.M))
+        self.assertGreater(len(commands), 5)
+        for command, rest in commands:
+            done = subprocess.run([harness.MAINSTAY, command, "--help"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, command)
+            for flag in re.findall(r"(?<=\s)(--?[a-z-]+)", rest.partition(" -- ")[0]):
+                self.assertRegex(done.stdout, rf"(?<![\w-]){flag}(?![\w-])", f"mainstay {command}{rest}")
 
 
 class JournalTest(unittest.TestCase):

@@ -18,6 +18,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string-list.h"
+#include "supervisor/event-ids.h"
 #include "supervisor/events.h"
 
 struct fixture {
@@ -300,16 +301,15 @@ static void an_event_without_a_pod_is_about_the_node(void **state)
 
 static void reasons_have_ids_of_their_own(void **state)
 {
-    static const char *const reasons[] = {
-        "BackOff",           "Completed",      "Exited",   "Failed",
-        "Killing",           "Degraded",       "Lost",     "OOMKilled",
-        "PodFailed",         "Removed",        "ShimDied", "Started",
-        "StillAlive",        "Stopped",        "Prepared", "FailedPostStartHook",
-        "FailedPreStopHook", "HostLimitation", "NoSuch"};
-    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
-        assert_int_equal(strlen(event_message_id(reasons[i])), 32);
+    size_t n;
+    const struct event_id *ids = event_ids(&n);
+    for (size_t i = 0; i < n; i++) {
+        assert_string_equal(event_message_id(ids[i].reason), ids[i].id);
+        assert_int_equal(strlen(ids[i].id), 32);
+        assert_int_equal(strspn(ids[i].id, "0123456789abcdef"), 32);
+        assert_string_not_equal(ids[i].id, event_message_id("NoSuch"));
         for (size_t k = 0; k < i; k++)
-            assert_string_not_equal(event_message_id(reasons[i]), event_message_id(reasons[k]));
+            assert_string_not_equal(ids[i].id, ids[k].id);
     }
     assert_string_equal(event_message_id("NoSuch"), event_message_id("AnotherUnknown"));
 }
