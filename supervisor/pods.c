@@ -380,8 +380,10 @@ int pods_restore(struct pods *pods, size_t *ret_adopted, struct error *err)
         r = runtime_find_runs(pods->runtime, err);
     if (r < 0)
         return r;
-    LIST_EACH (uid, &uids)
+    LIST_EACH (uid, &uids) {
         restore_one(pods, *uid, ret_adopted);
+        pods->options.progress(pods->options.userdata);
+    }
     return 0;
 }
 
@@ -488,4 +490,16 @@ bool pods_any_alive(const struct pods *pods)
         if (pods->slots[i]->worker && pod_worker_is_alive(pods->slots[i]->worker))
             return true;
     return false;
+}
+
+monotime pods_grace_end(const struct pods *pods)
+{
+    monotime end = {0};
+    for (size_t i = 0; i < pods->n; i++) {
+        const struct pod_worker *w = pods->slots[i]->worker;
+        for (size_t c = 0; w && c < w->n_containers; c++)
+            if (container_state_is_alive(w->containers[c].state))
+                end.usec = MAX(end.usec, w->containers[c].grace_end.usec);
+    }
+    return end;
 }

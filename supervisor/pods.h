@@ -16,6 +16,8 @@ struct pods_options {
     struct backoff_curve curve;
     // A pod changed, or (deleted) is gone; it must not be touched from inside.
     void (*changed)(void *userdata, const struct pod_worker *w, bool deleted);
+    // pods_restore() has got on by one pod.
+    void (*progress)(void *userdata);
     // The last pod that pods_stop_for_exit() stopped is gone.
     void (*all_stopped)(void *userdata);
     void *userdata;
@@ -56,3 +58,5 @@ void pods_stop_all(struct pods *pods); // mainstay stop --all: each stays so unt
 // Stops every pod for the time until the next agent starts; all_stopped() follows.
 void pods_stop_for_exit(struct pods *pods);
 bool pods_any_alive(const struct pods *pods);
+// When the grace period that ends last of those that run is over; zero where none runs.
+monotime pods_grace_end(const struct pods *pods);
