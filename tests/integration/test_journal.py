@@ -130,7 +130,7 @@ class JournalTest(unittest.TestCase):
         machine.write("etc/systemd/journald.conf.d/room.conf",
                       "[Journal]\nStorage=persistent\nSystemMaxUse=16G\nSystemKeepFree=1G\n"
                       "SystemMaxFileSize=1G\nSystemMaxFiles=10000\nForwardToSyslog=no\n")
-        machine.write("etc/default/mainstayd", f"MAINSTAYD_OPTS={options}\n")
+        machine.write("etc/default/mainstay", f"MAINSTAYD_OPTS={options}\n")
         machine.write("etc/systemd/system/mainstayd.service.d/fast.conf", "[Service]\nRestartSec=10ms\n")
         self.assertTrue(machine.boot(), machine.console()[-4000:])
         if start:

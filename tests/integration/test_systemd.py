@@ -103,7 +103,7 @@ class Systemd(unittest.TestCase):
     def test_the_unit_has_no_mistake(self):
         machine = self.machine()
         self.assertEqual(machine.run("systemd-analyze", "verify", "mainstayd.service"), "")
-        machine.write("etc/default/mainstayd", "MAINSTAYD_OPTS=--hostname-override=other -v 4\n")
+        machine.write("etc/default/mainstay", "MAINSTAYD_OPTS=--hostname-override=other -v 4\n")
         machine.run("systemctl", "start", "mainstayd")
         self.assertIn("on node other", machine.agent_log())
 
@@ -268,7 +268,7 @@ class Systemd(unittest.TestCase):
 
     def test_reload_reads_the_directory_again(self):
         machine = self.machine()
-        machine.write("etc/default/mainstayd", "MAINSTAYD_OPTS=--file-check-frequency=1h\n")
+        machine.write("etc/default/mainstay", "MAINSTAYD_OPTS=--file-check-frequency=1h\n")
         machine.run("systemctl", "start", "mainstayd")
         # A mount over the directory is nothing that inotify tells.
         machine.write("other/w.yaml", pod_yaml("w", [COMPONENT]))
