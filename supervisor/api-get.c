@@ -30,18 +30,6 @@ void api_context_close(struct status_context *context)
 
 // ---- health ----
 
-// Who asks over TCP is somebody who watches this agent: monit, a load balancer, a script.
-static void remember_asker(struct api *api, struct request *r)
-{
-    const char *agent =
-        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_USER_AGENT);
-    if (!r->health_only)
-        return;
-    free(api->asker);
-    api->asker = agent ? xstrndup(agent, 64) : xstrdup("somebody");
-    api->asked = monotime_now();
-}
-
 api_result get_health(struct api *api, struct request *r)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
@@ -51,7 +39,7 @@ api_result get_health(struct api *api, struct request *r)
     api_result result;
     if (!request_flag(r, "verbose", &verbose, &result))
         return result;
-    remember_asker(api, r);
+    api_asked_by(api, r);
     bool ok = readiness ? health_is_ready(health, now) : health_is_live(health, now);
     if (ok && !verbose)
         buffer_add_str(&text, "ok");

@@ -9,6 +9,7 @@
 //   api-logs.c    /containerLogs
 //   api-get.c     everything else that is read
 //   api-status.c  /mainstay/v1/status
+//   api-watchers.c who watches this agent
 //   api-post.c    what operators ask to be done
 #pragma once
 
@@ -69,6 +70,11 @@ POINTER_LIST(log_stream);
                 (list)->items[_i--] = (list)->items[--(list)->n];                                  \
     } while (0)
 
+struct asker {
+    char *agent; // as it calls itself; NULL: nobody
+    monotime asked;
+};
+
 struct api {
     struct agent *agent;
     struct MHD_Daemon *daemon;
@@ -81,8 +87,7 @@ struct api {
     struct watch_list watches;
     struct event_watch_list event_watches;
     struct log_stream_list log_streams;
-    char *asker; // the last one who asked for health over TCP, and when: monit or the like
-    monotime asked;
+    struct asker monit, asker; // the last ones who asked for the health: monit, and anybody else
 };
 
 struct parameter {
@@ -113,6 +118,11 @@ const char *request_parameter(const struct request *r, const char *key); // NULL
 // An absent one leaves *ret alone. False: it is wrong, and the reply in *ret_result says so.
 bool request_flag(struct request *r, const char *key, bool *ret, api_result *ret_result);
 bool request_number(struct request *r, const char *key, int64_t *ret, api_result *ret_result);
+
+// ---- api-watchers.c ----
+
+void api_asked_by(struct api *api, const struct request *r); // for the health
+json_t *api_watchers(const struct api *api);
 
 // ---- api-reply.c ----
 

@@ -10,8 +10,6 @@
 #include "supervisor/api-internal.h"
 #include "supervisor/json-text.h"
 
-enum { ASKER_FORGOTTEN_USEC = 600000000 }; // whoever has not asked for ten minutes watches no more
-
 static void set_number(json_t *o, const char *key, uint64_t n)
 {
     json_object_set_new(o, key, json_integer((json_int_t)n));
@@ -30,32 +28,6 @@ static json_t *directories(const struct config *config)
     json_object_set_new(o, "run", json_text(config->run_dir));
     json_object_set_new(o, "podLogs", json_text(config->pod_log_dir));
     return o;
-}
-
-static void add_watcher(json_t *list, const char *name, const char *detail)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "name", json_text(name));
-    json_object_set_new(o, "detail", json_text(detail));
-    json_array_append_new(list, o);
-}
-
-static json_t *watchers(const struct api *api)
-{
-    _cleanup_buffer_ struct buffer systemd = BUFFER_EMPTY, asker = BUFFER_EMPTY;
-    char ago[DURATION_SIZE];
-    json_t *list = json_array();
-    int64_t usec = monotime_since(monotime_now(), api->asked);
-    if (notify_describe(&systemd))
-        add_watcher(list, "systemd", buffer_str(&systemd));
-    if (!api->asker || usec > ASKER_FORGOTTEN_USEC)
-        return list;
-    // "Monit/5.27.2" is monit; anybody else is a client of the healthz port.
-    bool monit = strncasecmp(api->asker, "monit", 5) == 0;
-    buffer_printf(&asker, "%s asked for the health %s ago", api->asker,
-                  duration_format_human(usec / USEC_PER_SEC, ago));
-    add_watcher(list, monit ? "monit" : "healthz", buffer_str(&asker));
-    return list;
 }
 
 static json_t *health_items(const struct health *health, monotime now)
@@ -166,6 +138,7 @@ static void add_places(struct agent *agent, json_t *o)
     json_object_set_new(o, "manifestsPresent",
                         json_boolean(access(config->manifest_path, F_OK) == 0));
     json_object_set_new(o, "socket", json_text(config->socket_path));
+    set_text_or_null(o, "pidFile", config->pid_file);
     json_object_set_new(o, "healthz", json_text(healthz));
     json_t *configuration = json_object();
     set_text_or_null(configuration, "file", config->config_file);
@@ -189,7 +162,7 @@ api_result get_status(struct api *api, struct request *r)
     add_identity(agent, o);
     add_health(agent, o, now);
     add_places(agent, o);
-    json_object_set_new(o, "watchers", watchers(api));
+    json_object_set_new(o, "watchers", api_watchers(api));
     json_object_set_new(o, "health", health_items(agent->health, now));
     json_object_set_new(o, "cgroups",
                         json_text(agent->cgroups ? cgroup_tree_describe(agent->cgroups) : "none"));

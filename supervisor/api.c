@@ -380,6 +380,7 @@ void api_free(struct api *api)
     free(api->event_watches.items);
     free(api->log_streams.items);
     free(api->socket_path);
-    free(api->asker);
+    free(api->asker.agent);
+    free(api->monit.agent);
     free(api);
 }

@@ -18,7 +18,9 @@
 //      "directories":{"manifests","root","run","podLogs"},"manifestsPresent":bool,
 //      "socket","healthz":"127.0.0.1:10248"|null,
 //      "configuration":{"file"|null,"refused":why it is not in force as it is|null},
-//      "watchers":[{"name":"systemd","detail":"watchdog every 30s"}],  ([]: nobody watches)
+//      "pidFile":PATH|null,
+//      "watchers":[{"name":"systemd|mainstayd --init|monit|runit|s6|OpenRC|…|healthz",
+//                   "detail":"watchdog every 30s","restarts":bool,"noticesHangs":bool}],
 //      "health":[{"name","ok":bool,"ready":bool,"message"|null}],
 //      "cgroups":"v2 at …","limitations":["…"],
 //      "counts":{"pods","ready","pending","running","succeeded","failed","held","stopping",
