@@ -5,7 +5,8 @@
 
 enum {
     START_SEC = 60, // as the systemd unit: from exec to the first sign of life
-    ABORT_SEC = 5,  // for the core dump
+    LAST_CHANCE_PART = 4,
+    ABORT_SEC = 5, // for the core dump
     GOOD_RUN_SEC = 10,
     PAUSE_FIRST_MS = 100,
     PAUSE_MOST_MS = 10000,
@@ -24,12 +25,17 @@ enum keeper_step keeper_next(struct keeper *k, monotime now)
     switch (k->state) {
     case KEEPER_DOWN:
         k->state = KEEPER_UP;
-        k->ready = false;
+        k->ready = k->doubted = false;
         k->starts++;
         k->started_at = now;
         k->act_at = monotime_add_usec(now, START_SEC * USEC_PER_SEC);
         return KEEPER_START;
     case KEEPER_UP:
+        if (!k->doubted) {
+            k->doubted = true;
+            k->act_at = monotime_add_usec(now, k->watchdog_usec / LAST_CHANCE_PART);
+            return KEEPER_WAIT;
+        }
         k->state = KEEPER_ABORTED;
         k->act_at = monotime_add_usec(now, ABORT_SEC * USEC_PER_SEC);
         return KEEPER_ABORT;
@@ -45,8 +51,10 @@ enum keeper_step keeper_next(struct keeper *k, monotime now)
 
 void keeper_heard(struct keeper *k, monotime now)
 {
-    if (k->state == KEEPER_UP)
-        k->act_at = monotime_add_usec(now, k->watchdog_usec);
+    if (k->state != KEEPER_UP)
+        return;
+    k->doubted = false;
+    k->act_at = monotime_add_usec(now, k->watchdog_usec);
 }
 
 void keeper_ready(struct keeper *k, monotime now)
@@ -67,8 +75,10 @@ void keeper_extend(struct keeper *k, int64_t usec, monotime now)
 
 void keeper_trigger(struct keeper *k, monotime now)
 {
-    if (k->state == KEEPER_UP)
-        k->act_at = now;
+    if (k->state != KEEPER_UP)
+        return;
+    k->doubted = true;
+    k->act_at = now;
 }
 
 void keeper_at_once(struct keeper *k, monotime now)
@@ -95,10 +105,4 @@ void keeper_exited(struct keeper *k, monotime now)
 void keeper_start_failed(struct keeper *k, monotime now)
 {
     pause_before_next(k, now);
-}
-
-void keeper_stood_still(struct keeper *k, int64_t usec)
-{
-    if (k->state == KEEPER_UP)
-        k->act_at = monotime_add_usec(k->act_at, usec);
 }

@@ -21,6 +21,9 @@ struct keeper {
     enum keeper_state state;
     bool ready;      // this agent has been
     bool ever_ready; // one of them has been
+    // Its time is over, and it has one last chance: where everything stood still (a frozen
+    // container), it could not be heard of, and is as soon as it runs again.
+    bool doubted;
     monotime act_at;
     monotime started_at;
     int64_t pause_usec; // before the next start
@@ -46,6 +49,3 @@ void keeper_exited(struct keeper *keeper, monotime now);
 
 // The next start, if one is due, is not waited for.
 void keeper_at_once(struct keeper *keeper, monotime now);
-
-// Everything stood still for so long (a frozen container): nobody could have been heard of.
-void keeper_stood_still(struct keeper *keeper, int64_t usec);

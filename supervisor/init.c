@@ -18,7 +18,6 @@
 enum {
     EXIT_CANNOT_RUN = 1,
     END_STARTS_MOST = 3, // agents that die while they stop the pods
-    LATE_USEC = 1000000, // woken later than this, everything has stood still
     LOG_WAIT_MS = 100,   // for room in standard error
     LINE_MAX_BYTES = 1024,
 };
@@ -90,6 +89,7 @@ static void keep_agent(struct init *init, monotime now)
                  "started anew, the pods run on",
                  trouble);
         signal_agent(init, SIGABRT);
+        signal_agent(init, SIGCONT); // a stopped one takes no other signal
         break;
     case KEEPER_KILL:
         signal_agent(init, SIGKILL);
@@ -211,9 +211,6 @@ static void wait_for_news(struct init *init)
     struct timespec timeout = {.tv_sec = (time_t)(usec / USEC_PER_SEC),
                                .tv_nsec = (long)(usec % USEC_PER_SEC * NSEC_PER_USEC)};
     ppoll(fds, ARRAY_SIZE(fds), monotime_is_never(until) ? NULL : &timeout, NULL);
-    int64_t late = monotime_is_never(until) ? 0 : monotime_since(init_now(), until);
-    if (late > LATE_USEC && usec > 0)
-        keeper_stood_still(&init->keeper, late);
 }
 
 static void loop(struct init *init)
