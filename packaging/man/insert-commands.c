@@ -14,7 +14,7 @@ static void add_reference(struct buffer *out, const struct command *command)
     buffer_add_str(out, "\\fR(1)");
 }
 
-void insert_commands(struct buffer *out)
+void insert_commands(struct buffer *out, const char *templates)
 {
     const char *group = "";
     for (const struct command *const *c = commands_all(); *c; c++) {
@@ -30,7 +30,7 @@ void insert_commands(struct buffer *out)
     }
 }
 
-void insert_exit_status(struct buffer *out)
+void insert_exit_status(struct buffer *out, const char *templates)
 {
     static const struct {
         enum cli_exit status;
@@ -70,7 +70,7 @@ static void add_option(struct buffer *out, const struct option *option)
         roff_usage(out, option->argument ? option->argument : "VALUE");
     }
     buffer_add_char(out, '\n');
-    roff_sentence(out, option->help);
+    roff_clause(out, option->help);
 }
 
 static void add_environment(struct buffer *out)
@@ -118,7 +118,7 @@ void insert_command_page(struct buffer *out, const struct command *command)
     for (size_t i = 0; i < command->n_options; i++)
         add_option(out, &command->options[i]);
     roff_section(out, "EXIT STATUS");
-    insert_exit_status(out);
+    insert_exit_status(out, NULL);
     add_environment(out);
     if (command->examples) {
         roff_section(out, "EXAMPLES");

@@ -24,6 +24,9 @@ static void add_default(struct buffer *out, const struct setting *row, const str
     _cleanup_free_ char *value = setting_show(row, config);
     if (str_equal(row->flag, "hostname-override")) {
         buffer_add_str(out, "Default: the host\\(aqs name, in lower case.\n");
+    } else if (str_equal(row->flag, "shim")) {
+        buffer_add_str(out,
+                       "Default: the one that is beside the agent, or was installed with it.\n");
     } else if (*value && row->kind != SETTING_BOOL) {
         buffer_add_str(out, "Default:\n");
         roff_bold(out, value);
@@ -40,7 +43,7 @@ static const char *kind_name(enum setting_kind kind)
     return names[kind];
 }
 
-void insert_daemon_flags(struct buffer *out)
+void insert_daemon_flags(struct buffer *out, const char *templates)
 {
     _cleanup_config_ struct config defaults;
     machine_defaults(&defaults);
@@ -65,7 +68,7 @@ void insert_daemon_flags(struct buffer *out)
     }
 }
 
-void insert_config_honoured(struct buffer *out)
+void insert_config_honoured(struct buffer *out, const char *templates)
 {
     _cleanup_config_ struct config defaults;
     machine_defaults(&defaults);
@@ -109,7 +112,7 @@ static bool is_noted_earlier(size_t row)
 }
 
 // One entry per reason, with all that it holds for.
-void insert_config_noted(struct buffer *out)
+void insert_config_noted(struct buffer *out, const char *templates)
 {
     bool first = true;
     for (size_t i = 0; i < config_n_settings; i++) {
@@ -148,7 +151,7 @@ static void add_harmless(struct buffer *out, const struct setting *row)
         buffer_add_str(out, "\\&.\n");
 }
 
-void insert_config_refused(struct buffer *out)
+void insert_config_refused(struct buffer *out, const char *templates)
 {
     for (size_t i = 0; i < config_n_settings; i++) {
         const struct setting *row = &config_settings[i];

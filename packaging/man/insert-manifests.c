@@ -64,7 +64,7 @@ static void add_type(struct buffer *out, const struct type_schema *type, const c
     }
 }
 
-void insert_manifest_fields(struct buffer *out)
+void insert_manifest_fields(struct buffer *out, const char *templates)
 {
     struct told told = {0};
     add_type(out, &pod_schema, "pod", &told);

@@ -5,7 +5,7 @@
 #include "packaging/man/inserts.h"
 #include "packaging/man/roff.h"
 
-void insert_podmaster_flags(struct buffer *out)
+void insert_podmaster_flags(struct buffer *out, const char *templates)
 {
     for (size_t i = 0; i < podmaster_n_flags; i++) {
         const struct podmaster_flag *flag = &podmaster_flags[i];

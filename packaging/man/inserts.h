@@ -2,22 +2,24 @@
 //
 //   .\" INSERT name
 //
-// each of which is replaced by what the insert of that name writes.
+// each of which is replaced by what the insert of that name writes. `packaging` is that directory
+// of the source, where more than the templates can be read.
 #pragma once
 
 #include "base/buffer.h"
 #include "cli/commands.h"
 
 // Commands of mainstay(1), in insert-commands.c.
-void insert_commands(struct buffer *out);    // the list, by group
-void insert_exit_status(struct buffer *out); // what the statuses mean
+void insert_commands(struct buffer *out, const char *templates);    // the list, by group
+void insert_exit_status(struct buffer *out, const char *templates); // what the statuses mean
 void insert_command_page(struct buffer *out, const struct command *command); // mainstay-NAME(1)
 
 // The daemon's flags and the fields of its configuration file, in insert-config.c.
-void insert_daemon_flags(struct buffer *out);
-void insert_config_honoured(struct buffer *out);
-void insert_config_noted(struct buffer *out);
-void insert_config_refused(struct buffer *out);
+void insert_daemon_flags(struct buffer *out, const char *templates);
+void insert_config_honoured(struct buffer *out, const char *templates);
+void insert_config_noted(struct buffer *out, const char *templates);
+void insert_config_refused(struct buffer *out, const char *templates);
 
-void insert_podmaster_flags(struct buffer *out); // insert-podmaster.c
-void insert_manifest_fields(struct buffer *out); // insert-manifests.c
+void insert_events(struct buffer *out, const char *templates);          // insert-events.c
+void insert_podmaster_flags(struct buffer *out, const char *templates); // insert-podmaster.c
+void insert_manifest_fields(struct buffer *out, const char *templates); // insert-manifests.c

@@ -3,7 +3,7 @@
 //
 // Usage: mainstay-man PREFIX TEMPLATES TARGET
 //   PREFIX     where the programs are installed to; @PREFIX@ in the templates
-//   TEMPLATES  a directory of NAME.SECTION.in
+//   TEMPLATES  this directory, with NAME.SECTION.in in it; the journal's catalogue is beside it
 //   TARGET     the directory that gets manSECTION/NAME.SECTION
 #include <dirent.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@ struct pages {
 
 static const struct insert {
     const char *name;
-    void (*write)(struct buffer *out);
+    void (*write)(struct buffer *out, const char *templates);
 } inserts[] = {
     {"commands", insert_commands},
     {"exit-status", insert_exit_status},
@@ -31,6 +31,7 @@ static const struct insert {
     {"config-honoured", insert_config_honoured},
     {"config-noted", insert_config_noted},
     {"config-refused", insert_config_refused},
+    {"events", insert_events},
     {"podmaster-flags", insert_podmaster_flags},
     {"manifest-fields", insert_manifest_fields},
 };
@@ -48,11 +49,12 @@ static void write_page(const struct pages *pages, const char *name, char section
     }
 }
 
-static void add_insert(struct buffer *out, const char *template, const char *name)
+static void add_insert(struct buffer *out, const struct pages *pages, const char *template,
+                       const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(inserts); i++)
         if (str_equal(inserts[i].name, name)) {
-            inserts[i].write(out);
+            inserts[i].write(out, pages->templates);
             return;
         }
     fprintf(stderr, "mainstay-man: %s: there is no insert \"%s\"\n", template, name);
@@ -91,7 +93,7 @@ static void write_template(const struct pages *pages, const char *file)
     }
     for (char *rest = text.data, *line; (line = strsep(&rest, "\n")) && (rest || *line);) {
         if (str_starts_with(line, insert))
-            add_insert(&page, file, line + strlen(insert));
+            add_insert(&page, pages, file, line + strlen(insert));
         else
             add_line(&page, pages, line);
     }

@@ -88,24 +88,25 @@ void roff_words(struct buffer *out, const char *text)
     }
 }
 
-// "directory of" begins a sentence, "json or yaml" and "etcd's" are names.
+void roff_clause(struct buffer *out, const char *text)
+{
+    roff_words(out, text);
+    bool ended = str_ends_with(text, ".") || str_ends_with(text, "…");
+    buffer_add_str(out, ended ? "\n" : ".\n");
+}
+
+// "directory of" begins a sentence; "cAdvisor", "etcd's" and "memory.high" are names.
 static bool begins_sentence(const char *text)
 {
-    static const char *const names[] = {"json ", "etcd ", "mainstay ", "systemd "};
     size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz");
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (str_starts_with(text, names[i]))
-            return false;
-    return n > 0 && text[n] == ' ';
+    return n > 0 && (text[n] == ' ' || text[n] == ',');
 }
 
 void roff_sentence(struct buffer *out, const char *text)
 {
     if (begins_sentence(text))
         buffer_add_char(out, (char)toupper((unsigned char)*text++));
-    roff_words(out, text);
-    bool ended = str_ends_with(text, ".") || str_ends_with(text, "…");
-    buffer_add_str(out, ended ? "\n" : ".\n");
+    roff_clause(out, text);
 }
 
 void roff_prose(struct buffer *out, const char *text)

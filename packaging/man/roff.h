@@ -14,7 +14,9 @@ void roff_italic(struct buffer *out, const char *text);
 
 // Words of prose within a line.
 void roff_words(struct buffer *out, const char *text);
-// The same as a sentence: a capital at its beginning, where that is a word, and a full stop.
+// The same with a full stop, and as a sentence: with a capital as well, where it begins with a
+// word.
+void roff_clause(struct buffer *out, const char *text);
 void roff_sentence(struct buffer *out, const char *text);
 // Paragraphs: a blank line parts two of them, indented lines stay as they are.
 void roff_prose(struct buffer *out, const char *text);

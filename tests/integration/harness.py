@@ -4,7 +4,6 @@ Everything is awaited: readiness through NOTIFY_SOCKET, pods and events through 
 agent's API. A wait that is not answered within WAIT_SECONDS is a failure, not a delay.
 """
 
-import atexit
 import http.client
 import json
 import os

@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import time
-import unittest
 
 import harness
 from harness import COMPONENT, container, pid_of, pod_yaml

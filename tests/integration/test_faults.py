@@ -5,7 +5,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import unittest
 
 import harness
 from harness import COMPONENT, container, pid_of, pod_yaml

@@ -2,7 +2,6 @@
 
 import os
 import random
-import unittest
 
 import harness
 from harness import COMPONENT, pid_of, pod_yaml

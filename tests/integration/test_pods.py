@@ -4,10 +4,9 @@ import json
 import os
 import signal
 import subprocess
-import unittest
 
 import harness
-from harness import COMPONENT, container, pid_of, pod_yaml, status_of
+from harness import COMPONENT, pid_of, pod_yaml, status_of
 
 
 class Start(harness.AgentTest):
