@@ -2,8 +2,8 @@
 //
 //   .\" INSERT name
 //
-// each of which is replaced by what the insert of that name writes. `packaging` is that directory
-// of the source, where more than the templates can be read.
+// each of which is replaced by what the insert of that name writes. `templates` is the
+// directory of the templates, from where more of the source can be found.
 #pragma once
 
 #include "base/buffer.h"

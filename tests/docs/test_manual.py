@@ -13,7 +13,7 @@ import harness  # noqa: E402
 
 PODMASTER = os.path.join(harness.BUILD, "podmaster")
 GENERATOR = os.path.join(harness.BUILD, "mainstay-man")
-PACKAGING = os.path.join(harness.SOURCE, "packaging")
+TEMPLATES = os.path.join(harness.SOURCE, "packaging", "man")
 
 
 def output(*argv):
@@ -22,7 +22,7 @@ def output(*argv):
 
 
 def generate(prefix, target):
-    subprocess.run([GENERATOR, prefix, PACKAGING, target], check=True)
+    subprocess.run([GENERATOR, prefix, TEMPLATES, target], check=True)
 
 
 def plain(roff):
@@ -151,8 +151,7 @@ class Manual(unittest.TestCase):
 
     def test_the_generator_says_what_is_wrong(self):
         with tempfile.TemporaryDirectory() as directory:
-            os.mkdir(os.path.join(directory, "man"))
-            with open(os.path.join(directory, "man", "x.1.in"), "w") as f:
+            with open(os.path.join(directory, "x.1.in"), "w") as f:
                 f.write('.\\" INSERT nonsense\n')
             result = subprocess.run([GENERATOR, "/usr", directory, directory], capture_output=True,
                                     text=True)
