@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -125,6 +126,62 @@ def remove_cgroup(path):
     for directory, _, _ in os.walk(path, topdown=False):
         with contextlib.suppress(OSError):
             os.rmdir(directory)
+
+
+# ---- clients that run in the machine's network ----
+
+HEALTHZ = """
+import sys, urllib.request
+try:
+    print(urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/healthz").read().decode(), end="")
+except OSError as e:
+    sys.exit(7 if isinstance(e.reason, ConnectionRefusedError) else str(e))
+"""
+
+LISTEN = """
+import socket, sys
+s = socket.socket()
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen()
+print("listening", flush=True)
+sys.stdin.read()
+"""
+
+ASK = """
+import json, select, socket, sys
+targets = {"local": (socket.AF_UNIX, sys.argv[1]), "healthz": (socket.AF_INET, ("127.0.0.1", int(sys.argv[2])))}
+counts = {kind: {"answered": 0, "lost": 0, "refused": {}} for kind in targets}
+def ask(count, family, address):
+    with socket.socket(family) as s:
+        try:
+            s.connect(address)
+        except OSError as e:
+            count["refused"][str(e)] = count["refused"].get(str(e), 0) + 1
+            return
+        try:
+            s.sendall(b"GET /healthz HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+            answer = s.recv(4096)
+        except OSError:
+            answer = b""
+        count["answered" if answer.startswith(b"HTTP/1.1 200") else "lost"] += 1
+first = True
+while first or not select.select([sys.stdin], [], [], 0)[0]:
+    for kind, (family, address) in targets.items():
+        ask(counts[kind], family, address)
+    if first:
+        print("asking", flush=True)
+    first = False
+print(json.dumps(counts), flush=True)
+"""
+
+
+class Asking:
+    def __init__(self, process):
+        self.process = process
+
+    def counts(self):
+        self.process.stdin.close()
+        return json.loads(self.process.stdout.readline())
 
 
 # ---- the machine ----
@@ -255,6 +312,60 @@ class Machine:
         with open(os.path.join(self.dir, "console"), errors="replace") as f:
             return f.read()
 
+    # ---- the agent's settings ----
+
+    def drop_in(self, text):
+        self.write("etc/systemd/system/mainstayd.service.d/test.conf", text)
+        self.run("systemctl", "daemon-reload")
+
+    def configure(self, fields):
+        self.write("etc/mainstay/config.yaml", "apiVersion: kubelet.config.k8s.io/v1beta1\n"
+                   "kind: KubeletConfiguration\n" + fields)
+
+    def configuration(self):
+        """That in force."""
+        connection = harness.UnixConnection(f"/proc/{self.leader}/root/run/mainstay/mainstay.sock")
+        connection.request("GET", "/configz")
+        answer = json.loads(connection.getresponse().read())["kubeletconfig"]
+        connection.close()
+        return answer
+
+    # ---- its sockets, from outside ----
+
+    def in_network(self, words):
+        """A command of the host in the machine's network."""
+        return ["nsenter", "-t", str(self.leader), "-n", *words]
+
+    def healthz(self, port):
+        """What is answered, or None where nobody listens."""
+        done = subprocess.run(self.in_network([sys.executable, "-c", HEALTHZ, str(port)]),
+                              capture_output=True, text=True, timeout=WAIT_SECONDS)
+        if done.returncode == 7:
+            return None
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return done.stdout
+
+    @contextlib.contextmanager
+    def listening(self, port):
+        """Somebody else has the port."""
+        with subprocess.Popen(self.in_network([sys.executable, "-c", LISTEN, str(port)]),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            yield
+            process.stdin.close()
+
+    @contextlib.contextmanager
+    def asking(self, path, port):
+        """A client of both sockets that asks without a pause; what it was answered: .counts()"""
+        command = self.in_network([sys.executable, "-c", ASK, f"/proc/{self.leader}/root{path}", str(port)])
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            process.stdout.readline()
+            try:
+                yield Asking(process)
+            finally:
+                process.stdin.close()
+
     # ---- commands ----
 
     def command(self, words):
@@ -330,6 +441,14 @@ class Machine:
             if i == count:
                 return entry
         raise AssertionError("unreachable")
+
+    def wait_state(self, state):
+        """systemd tells nobody: asked until it is so."""
+        end = time.monotonic() + WAIT_SECONDS
+        while self.show("ActiveState") != state and time.monotonic() < end:
+            time.sleep(0.05)
+        if self.show("ActiveState") != state:
+            raise AssertionError(f"the agent is {self.show('ActiveState')}\n" + self.agent_log())
 
     def starts(self):
         """How often systemd has started the agent."""

@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -31,6 +33,36 @@ def account(entries):
         elif marker:
             missing += int(marker.group(1))
     return numbers, missing
+
+
+def slow_library(path):
+    """Half a second and more for each manifest that the program opens; None without a compiler."""
+    source = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+int openat(int dir, const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = va_arg(args, mode_t);
+    va_end(args);
+    int (*next)(int, const char *, int, ...) = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat");
+    if (strstr(path, ".yaml"))
+        usleep(600000);
+    return next(dir, path, flags, mode);
+}
+int openat64(int, const char *, int, ...) __attribute__((alias("openat")));
+"""
+    if not shutil.which("cc"):
+        return None
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", path], input=source, text=True,
+                   check=True)
+    return path
 
 
 class Systemd(unittest.TestCase):
@@ -100,12 +132,44 @@ class Systemd(unittest.TestCase):
         # The pods are not of the agent's unit: what happens to it does not happen to them.
         self.assertNotIn("shim", machine.run("systemctl", "status", "mainstayd"))
 
+    def test_ready_means_adopted(self):
+        machine, pid = self.running()
+        machine.run("systemctl", "restart", "mainstayd")
+        pod = machine.pods()["w"]  # at once
+        self.assertEqual((pid_of(pod), pod["status"]["phase"]), (pid, "Running"))
+        self.assertTrue(harness.is_ready(pod))
+
+    def test_a_slow_start_is_waited_for(self):
+        """Each manifest takes longer to read than half of what the unit allows for the whole start."""
+        machine = self.machine()
+        slow = slow_library(machine.path("usr/local/lib/slow.so"))
+        if not slow:
+            self.skipTest("there is no C compiler")
+        for i in range(6):
+            machine.drop(f"w{i}.yaml", pod_yaml(f"w{i}", [COMPONENT]))
+        machine.drop_in("[Service]\nTimeoutStartSec=1s\nEnvironment=LD_PRELOAD=/usr/local/lib/slow.so\n")
+        machine.run("systemctl", "start", "mainstayd")
+        self.assertEqual(sorted(machine.pods()), [f"w{i}" for i in range(6)])  # all of it was read
+        self.assertEqual(machine.show("NRestarts"), "0")
+
     def test_the_unit_has_no_mistake(self):
         machine = self.machine()
-        self.assertEqual(machine.run("systemd-analyze", "verify", "mainstayd.service"), "")
+        self.assertEqual(machine.run("systemd-analyze", "verify", "--man=no", "mainstayd.service"), "")
+        machine.run("systemd-analyze", "security", "--offline=yes", "--threshold=96",
+                    "/etc/systemd/system/mainstayd.service")
         machine.write("etc/default/mainstay", "MAINSTAYD_OPTS=--hostname-override=other -v 4\n")
         machine.run("systemctl", "start", "mainstayd")
         self.assertIn("on node other", machine.agent_log())
+
+    def test_wrong_flags_are_a_unit_that_failed(self):
+        machine = self.machine()
+        machine.write("etc/default/mainstay", "MAINSTAYD_OPTS=--healthz-prot=0\n")
+        with self.assertRaises(AssertionError):
+            machine.run("systemctl", "start", "mainstayd")
+        self.assertEqual((machine.show("ActiveState"), machine.show("NRestarts")), ("failed", "0"))
+        self.assertIn("did you mean --healthz-port?", machine.agent_log())
+        machine.write("etc/default/mainstay", "MAINSTAYD_OPTS=--healthz-port=0\n")
+        machine.run("systemctl", "start", "mainstayd")
 
     # ---- the journal ----
 
@@ -266,17 +330,151 @@ class Systemd(unittest.TestCase):
         self.assertEqual(pid_of(machine.wait_pod("w")), pid)
         self.check_lines(machine)
 
-    def test_reload_reads_the_directory_again(self):
+    def test_nobody_is_refused(self):
+        """Clients that ask without a pause, on both sockets, whatever happens to the agent."""
+        machine, pid = self.running()
+        with machine.asking("/run/mainstay/mainstay.sock", 10248) as asking:
+            for i in range(10):
+                machine.run("systemctl", "restart", "mainstayd")
+            starts = machine.starts()
+            for i in range(3):
+                machine.run("systemctl", "kill", "-s", "KILL", "mainstayd")
+                machine.wait_started(starts + i + 1)
+            for i in range(3):
+                machine.run("systemctl", "kill", "-s", "USR2", "mainstayd")
+                machine.run("mainstay", "get", "pods")
+            counts = asking.counts()
+        for kind in ("local", "healthz"):
+            self.assertEqual(counts[kind]["refused"], {}, counts)
+            # A request that the dying agent had taken is lost with it; nearly all of them queue up.
+            self.assertGreater(counts[kind]["answered"], 17)
+        self.assertEqual(pid_of(machine.wait_pod("w")), pid)
+        self.assertEqual(machine.show("NFileDescriptorStore"), "2")
+
+    def test_the_sockets_follow_the_configuration(self):
+        machine = self.configured("healthzPort: 10248\n")
+        agent = machine.show("MainPID")
+        machine.configure("healthzPort: 10249\n")
+        machine.run("systemctl", "reload", "mainstayd")
+        self.assertEqual(machine.healthz(10249), "ok")
+        self.assertIsNone(machine.healthz(10248))
+        machine.run("systemctl", "restart", "mainstayd")  # what systemd had of the old one is gone too
+        self.assertEqual(machine.healthz(10249), "ok")
+        self.assertIsNone(machine.healthz(10248))
+        self.assertEqual(machine.show("NFileDescriptorStore"), "2")
+        machine.configure("healthzPort: 10249\nhealthzBindAddress: 0.0.0.0\n")  # the same port
+        machine.run("systemctl", "restart", "mainstayd")
+        self.assertEqual(machine.healthz(10249), "ok")
+        machine.configure("healthzPort: 0\n")
+        machine.run("systemctl", "reload", "mainstayd")
+        self.assertIsNone(machine.healthz(10249))
+        self.assertEqual(machine.show("NFileDescriptorStore"), "1")
+        # Somebody has removed the socket's file: the next agent makes another one.
+        machine.run("rm", "/run/mainstay/mainstay.sock")
+        machine.run("systemctl", "restart", "mainstayd")
+        machine.run("mainstay", "status")
+        self.assertNotEqual(machine.show("MainPID"), agent)
+
+    # ---- the configuration ----
+
+    def configured(self, fields):
         machine = self.machine()
-        machine.write("etc/default/mainstay", "MAINSTAYD_OPTS=--file-check-frequency=1h\n")
+        machine.configure(fields)
+        machine.write("etc/default/mainstay", "MAINSTAYD_OPTS=--config=/etc/mainstay/config.yaml\n")
         machine.run("systemctl", "start", "mainstayd")
+        return machine
+
+    def test_reload_reads_the_directory_again(self):
+        machine = self.configured("fileCheckFrequency: 1h\n")
         # A mount over the directory is nothing that inotify tells.
         machine.write("other/w.yaml", pod_yaml("w", [COMPONENT]))
         machine.run("mount", "--bind", "/other", "/etc/kubernetes/manifests")
         agent = machine.show("MainPID")
         machine.run("systemctl", "reload", "mainstayd")
-        machine.wait_journal("MESSAGE_ID=" + STARTED)
+        self.assertEqual(list(machine.pods()), ["w"])  # at once
         self.assertEqual((machine.show("ActiveState"), machine.show("MainPID")), ("active", agent))
+        machine.run("umount", "/etc/kubernetes/manifests")
+        machine.run("systemctl", "kill", "-s", "HUP", "mainstayd")
+        machine.wait_journal("MAINSTAY_EVENT=ConfigurationReloaded", count=2)
+        self.wait_status(machine, "0 pods, 0 ready")
+        machine.wait_state("active")
+
+    def test_reload_brings_a_changed_configuration_into_force(self):
+        machine = self.configured("fileCheckFrequency: 1h\n")
+        machine.drop("w.yaml", pod_yaml("w", [COMPONENT, "lines", "0", "1"]))
+        pid, agent = pid_of(machine.wait_pod("w")), machine.show("MainPID")
+        machine.configure("fileCheckFrequency: 5s\nhealthzPort: 0\n")
+        machine.run("systemctl", "reload", "mainstayd")
+        pod = machine.pods()["w"]  # at once: adopted, and the directory has been read
+        self.assertEqual((pid_of(pod), harness.container(pod)["restartCount"]), (pid, 0))
+        self.assertIsNone(machine.healthz(10248))
+        self.assertEqual((machine.show("ActiveState"), machine.show("MainPID")), ("active", agent))
+        told = machine.journal("MAINSTAY_EVENT=ConfigurationReloaded")[-1]
+        self.assertIn("fileCheckFrequency: 1h0m0s → 5s, healthzPort: 10248 → 0", told["MESSAGE"])
+        machine.configure("fileCheckFrequency: 7s\n")
+        self.assertIn("fileCheckFrequency: 5s → 7s", machine.run("mainstay", "reload"))
+        self.assertEqual(machine.healthz(10248), "ok")
+        self.check_lines(machine)
+
+    def test_a_wrong_configuration_is_refused_and_survived(self):
+        machine = self.configured("fileCheckFrequency: 1h\n")
+        machine.drop("w.yaml", pod_yaml("w", [COMPONENT]))
+        pid = pid_of(machine.wait_pod("w"))
+        machine.configure("fileCheckFrequency: 5s\nhealthzPrt: 0\n")
+        place = "/etc/mainstay/config.yaml:4:1: healthzPrt: unknown field (did you mean healthzPort?)"
+        agent = machine.show("MainPID")
+        with self.assertRaisesRegex(AssertionError, "exit status 1"):
+            machine.run("systemctl", "reload", "mainstayd")
+        with self.assertRaisesRegex(AssertionError, "exit status 1\n(.|\n)*" + re.escape(place)):
+            machine.run("mainstay", "reload")
+        self.assertIn(place, machine.journal("MAINSTAY_EVENT=ConfigurationRefused")[0]["MESSAGE"])
+        self.assertEqual((machine.show("ActiveState"), machine.show("MainPID")), ("active", agent))
+        self.wait_status(machine, "1 pod, 1 ready; the configuration before it stays in force: " + place)
+        # The next agent does not fail for it either.
+        starts = machine.starts()
+        machine.run("systemctl", "kill", "-s", "KILL", "mainstayd")
+        machine.wait_started(starts + 1)
+        self.assertEqual(machine.configuration()["fileCheckFrequency"], "1h0m0s")
+        self.assertEqual(pid_of(machine.wait_pod("w")), pid)
+        self.wait_status(machine, "1 pod, 1 ready; the configuration before it stays in force: " + place)
+        self.assertIn("refused", machine.run("mainstay", "status"))
+        machine.configure("fileCheckFrequency: 5s\n")
+        machine.run("systemctl", "reload", "mainstayd")
+        self.wait_status(machine, "1 pod, 1 ready")
+        self.assertEqual(pid_of(machine.pods()["w"]), pid)
+
+    def test_a_configuration_that_cannot_come_into_force(self):
+        """It is right, but its port is taken: that is found before it is too late."""
+        machine = self.configured("fileCheckFrequency: 1h\n")
+        agent = machine.show("MainPID")
+        with machine.listening(10300):
+            machine.configure("healthzPort: 10300\n")
+            with self.assertRaisesRegex(AssertionError, "the healthz port 127.0.0.1:10300 is taken"):
+                machine.run("mainstay", "reload")
+            self.assertEqual(machine.show("MainPID"), agent)
+            machine.run("systemctl", "restart", "mainstayd")
+            self.assertEqual(machine.healthz(10248), "ok")
+            self.assertIn("10300 is taken", machine.show("StatusText"))
+        machine.run("mainstay", "reload")
+        self.assertEqual(machine.healthz(10300), "ok")
+
+    # ---- stopping the pods ----
+
+    def slow_to_stop(self, machine, seconds):
+        script = f"trap 'sleep {seconds}; echo end >/var/tmp/end; exit 0' TERM; {COMPONENT} & wait"
+        machine.drop("w.yaml", pod_yaml("w", ["/bin/sh", "-c", script]).replace(
+            "terminationGracePeriodSeconds: 2", "terminationGracePeriodSeconds: 20"))
+        machine.wait_pod("w")
+
+    def test_pods_have_their_grace_whatever_the_unit_allows(self):
+        machine = self.machine()
+        machine.drop_in("[Service]\nTimeoutStopSec=1s\n")
+        machine.write("etc/default/mainstay", "MAINSTAYD_OPTS=--stop-pods-on-exit\n")
+        machine.run("systemctl", "start", "mainstayd")
+        self.slow_to_stop(machine, 3)
+        machine.run("systemctl", "stop", "mainstayd")
+        self.assertTrue(os.path.exists(machine.path("var/tmp/end")))
+        self.assertEqual((machine.show("ActiveState"), machine.show("Result")), ("inactive", "success"))
 
     # ---- the machine's end ----
 
@@ -297,10 +495,9 @@ class Systemd(unittest.TestCase):
 
     def test_shutdown_stops_the_pods(self):
         machine = self.machine()
+        machine.drop_in("[Service]\nTimeoutStopSec=1s\n")
         machine.run("systemctl", "enable", "--now", "mainstayd")
-        slow = f"trap 'sleep 0.2; echo end >/var/tmp/end; exit 0' TERM; {COMPONENT} & wait"
-        machine.drop("w.yaml", pod_yaml("w", ["/bin/sh", "-c", slow]))
-        machine.wait_pod("w")
+        self.slow_to_stop(machine, 3)
         machine.shut_down()
         self.assertTrue(os.path.exists(machine.path("var/tmp/end")))  # it had its grace
         self.assertNotIn("Failed unmounting", machine.console())
