@@ -58,3 +58,5 @@ if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
     install_unit(logrotate/mainstayd ../etc/logrotate.d/mainstayd)
     install_script(sysv/mainstayd ../etc/init.d/mainstayd)
 endif()
+
+install_script(stop-pods libexec/mainstay/stop-pods)
