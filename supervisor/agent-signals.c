@@ -82,10 +82,3 @@ int agent_make_loop(struct agent *agent, struct error *err)
         r = sd_event_add_post(agent->loop, NULL, on_turn, agent);
     return r < 0 ? error_errno(err, r, "event loop") : 0;
 }
-
-void agent_unblock_signals(void)
-{
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}

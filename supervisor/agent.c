@@ -331,11 +331,11 @@ static void agent_clear(struct agent *agent)
         close(agent->lock_fd);
 }
 
-// Returns only where that fails.
+// Returns only where that fails. What the loop blocks stays blocked over it: a signal that comes on
+// the way is not lost, and does not kill.
 static int execute_anew(const struct agent *agent, struct error *err)
 {
     handover_pass(agent->handover);
-    agent_unblock_signals();
     execvp(agent->argv[0], agent->argv);
     agent_pidfile_remove(agent);
     return error_errno(err, errno, "%s cannot be executed anew", agent->argv[0]);

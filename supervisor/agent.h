@@ -85,8 +85,6 @@ void agent_progress(struct agent *agent);
 
 // Makes the loop, which takes the signals of agent_run().
 int agent_make_loop(struct agent *agent, struct error *err);
-// Before another program is executed in place: it would inherit the signals that the loop blocks.
-void agent_unblock_signals(void);
 
 // ---- between agent.c and agent-reload.c ----
 
