@@ -107,7 +107,8 @@ static void split_current(struct complete_line *line)
     const struct command *command = owner_of_flags(line);
     _cleanup_free_ char *name = xstrndup(word + 2, (size_t)(equals - word - 2));
     line->value_of = options_find(command->options, command->n_options, name);
-    line->current = equals + 1;
+    if (line->value_of)
+        line->current = equals + 1;
 }
 
 void complete_line_parse(const char *const *words, size_t n, struct complete_line *ret)
