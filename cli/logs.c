@@ -1,25 +1,23 @@
-// `mainstay logs`: what a container wrote, from the agent (which reads its log files).
+// `mainstay logs`: what a container wrote, from the agent (which reads its log files), and where it
+// does not answer or knows nothing of it, from the log files themselves or the journal.
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "base/fs.h"
 #include "base/time-format.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/container-choice.h"
 #include "cli/field.h"
-
-struct logs_options {
-    struct common_options common;
-    struct pod_scope scope;
-    const char *container, *since_time;
-    bool follow, previous, timestamps, all_containers, prefix;
-    int64_t since_nsec, tail, limit_bytes;
-};
+#include "cli/logs.h"
 
 // One container whose log is shown.
 struct log_source {
+    struct logs *logs;
     char *prefix; // "[pod/etcd-n1/etcd] ", "" for none
 };
 
@@ -28,6 +26,8 @@ struct logs {
     struct client *client;
     struct log_source *sources;
     size_t n;
+    bool shown;                   // something was written: no other source can take over
+    char *namespace_, *pod, *uid; // of the pod, where the agent knows it
 };
 
 static const struct option logs_options[] = {
@@ -53,6 +53,13 @@ static const struct option logs_options[] = {
              .help = "Begin every line with its time"),
     OPT_STRING(logs_options, scope.namespace_, .letter = 'n', .name = "namespace",
                .argument = "NAMESPACE", .help = "The pod's namespace (default: any)"),
+    OPT_STRING(logs_options, source, .name = "source", .argument = "SOURCE",
+               .values = (const char *const[]){"auto", "files", "journal", NULL},
+               .help = "Who tells: the agent, else the log files, else the journal (auto); or only "
+                       "the files, or the journal"),
+    OPT_STRING(logs_options, pod_log_dir, .name = "pod-log-dir", .argument = "DIR",
+               .help = "Where the log files are, if the agent cannot say so (default: "
+                       "/var/log/pods)"),
     COMMON_OPTIONS(logs_options),
 };
 
@@ -86,6 +93,8 @@ static char *log_path(const struct logs_options *o, const json_t *pod, const cha
 
 static int write_through(void *userdata, const char *data, size_t len)
 {
+    struct log_source *source = userdata;
+    source->logs->shown = true;
     fwrite(data, 1, len, stdout);
     fflush(stdout);
     return ferror(stdout) ? -EIO : 0;
@@ -94,6 +103,7 @@ static int write_through(void *userdata, const char *data, size_t len)
 static int write_line(void *userdata, const char *line, size_t len)
 {
     struct log_source *source = userdata;
+    source->logs->shown = true;
     fputs(source->prefix, stdout);
     fwrite(line, 1, len, stdout);
     putchar('\n');
@@ -127,6 +137,7 @@ static int show_logs(struct logs *logs, const json_t *pod, const struct string_l
         const char *name = containers->items[i];
         _cleanup_free_ char *path = log_path(logs->options, pod, name);
         struct log_source *source = &logs->sources[i];
+        source->logs = logs;
         source->prefix =
             logs->options->prefix
                 ? xasprintf("[pod/%s/%s] ", field_text_or_empty(pod, "metadata.name"), name)
@@ -143,14 +154,18 @@ static int show_logs(struct logs *logs, const json_t *pod, const struct string_l
     return r;
 }
 
-static int run_logs(struct logs *logs, const char *name, struct error *err)
+static int logs_from_agent(struct logs *logs, const char *name, struct error *err)
 {
     _cleanup_free_ char *path = client_pod_path(logs->options->scope.namespace_, name, "");
     _cleanup_string_list_ struct string_list containers = {0};
     json_t *pod = NULL;
     int r = client_get(logs->client, path, &pod, err);
-    if (r == 0)
+    if (r == 0) {
+        logs->namespace_ = xstrdup(field_text_or_empty(pod, "metadata.namespace"));
+        logs->pod = xstrdup(field_text_or_empty(pod, "metadata.name"));
+        logs->uid = xstrdup(field_text_or_empty(pod, "metadata.uid"));
         r = choose_containers(logs->options, pod, &containers, err);
+    }
     if (r == 0)
         r = show_logs(logs, pod, &containers, err);
     json_decref(pod);
@@ -158,6 +173,59 @@ static int run_logs(struct logs *logs, const char *name, struct error *err)
         free(logs->sources[i].prefix);
     free(logs->sources);
     return r;
+}
+
+// ---- other sources ----
+
+// Where the pods' logs are: as told, as the agent says, or where an agent of this user has them.
+static char *pod_log_dir(const struct logs *logs, bool agent_answers)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    const char *home = geteuid() == 0 ? NULL : getenv("HOME");
+    json_t *status = NULL;
+    char *dir = NULL;
+    if (logs->options->pod_log_dir)
+        return xstrdup(logs->options->pod_log_dir);
+    if (agent_answers && client_get(logs->client, "/mainstay/v1/status", &status, &err) == 0)
+        dir = xstrdup_or_null(field_text(status, "directories.podLogs"));
+    json_decref(status);
+    if (!dir)
+        dir = home ? path_join(home, ".local/state/mainstay/pods") : xstrdup("/var/log/pods");
+    return dir;
+}
+
+// The agent's own answer stays the error where nobody else knows more.
+static int logs_from_others(struct logs *logs, const char *name, int agents_answer)
+{
+    _cleanup_error_ struct error files = ERROR_NONE, journal = ERROR_NONE;
+    _cleanup_free_ char *dir = pod_log_dir(logs, agents_answer == -ENOENT);
+    struct logs_whose whose = {
+        .namespace_ = logs->pod ? logs->namespace_ : logs->options->scope.namespace_,
+        .pod = logs->pod ? logs->pod : name,
+        .uid = logs->uid,
+        .note = agents_answer == -ENOTCONN ? "the agent cannot be reached"
+                : logs->pod                ? "the agent has no log of it"
+                                           : "the agent knows no such pod",
+    };
+    int r = logs_from_files(logs->options, dir, &whose, &files);
+    if (r == -ENOENT || r == -EACCES)
+        r = logs_from_journal(logs->options, &whose, &journal);
+    return r;
+}
+
+static int logs_from_source(struct logs *logs, const char *name, struct error *err)
+{
+    const struct logs_options *o = logs->options;
+    struct logs_whose whose = {.namespace_ = o->scope.namespace_, .pod = name};
+    if (str_equal(o->source, "journal"))
+        return logs_from_journal(o, &whose, err);
+    if (str_equal(o->source, "files")) {
+        _cleanup_free_ char *dir = pod_log_dir(logs, true);
+        return logs_from_files(o, dir, &whose, err);
+    }
+    int r = logs_from_agent(logs, name, err);
+    bool others = (r == -ENOTCONN || r == -ENOENT) && !logs->shown;
+    return others && logs_from_others(logs, name, r) == 0 ? 0 : r;
 }
 
 static const char *wrong_combination(const struct logs_options *o)
@@ -193,8 +261,11 @@ static int cmd_logs(int argc, char **argv)
     if (str_starts_with(name, "pod/"))
         name += strlen("pod/");
     struct logs logs = {.options = &options, .client = client_new(options.common.socket)};
-    int r = run_logs(&logs, name, &err);
+    int r = logs_from_source(&logs, name, &err);
     client_free(logs.client);
+    free(logs.namespace_);
+    free(logs.pod);
+    free(logs.uid);
     return client_failed(r, &err);
 }
 
@@ -209,7 +280,9 @@ const struct command command_logs = {
                 "  mainstay logs -p kube-apiserver --tail 20\n"
                 "  # Everything of the last five minutes with its times\n"
                 "  mainstay logs kube-apiserver --since 5m --timestamps\n"
-                "  # The same is in the journal\n"
+                "  # What the journal has of it, also of a pod that is gone\n"
+                "  mainstay logs etcd --source=journal --since 1h\n"
+                "  # The same with journalctl\n"
                 "  journalctl MAINSTAY_POD=etcd-$(hostname)",
     .options = logs_options,
     .n_options = ARRAY_SIZE(logs_options),

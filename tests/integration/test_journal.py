@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,224 @@ class JournalTest(unittest.TestCase):
         """Oldest first."""
         found = glob.glob(machine.path("var/log/pods", f"default_{pod}-{NODE}_*", "main", "0.log*"))
         return sorted(found, key=lambda path: (not path[-1].isdigit(), path))
+
+
+def stdout_of(machine, *words):
+    """Its bytes."""
+    return subprocess.run(machine.command(words), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          stdin=subprocess.DEVNULL, check=True, timeout=WAIT_SECONDS).stdout
+
+
+class Lines(JournalTest):
+    """What becomes of lines that are not simply text, and what the journal knows about each."""
+
+    def running(self, machine, name, script, restart="Always"):
+        machine.drop(name + ".yaml", pod_yaml(name, ["/bin/sh", "-c", script], f"  restartPolicy: {restart}\n"))
+
+    def entries(self, machine, pod, count):
+        machine.wait_journal(f"MAINSTAY_POD={pod}-{NODE}", "SYSLOG_IDENTIFIER=main", count=count)
+        found = machine.journal(f"MAINSTAY_POD={pod}-{NODE}", "SYSLOG_IDENTIFIER=main")
+        self.assertEqual(len(found), count)
+        return found
+
+    def message(self, entry):
+        """journalctl gives what is no text as numbers."""
+        message = entry["MESSAGE"]
+        return bytes(message) if isinstance(message, list) else message.encode()
+
+    def test_any_bytes_come_back_as_they_were(self):
+        machine = self.machine()
+        part = 16384
+        lines = [b"before", b"", b"\0\0nul\0", b"\xff\xfe not utf-8 \x80", b"\x1b[31mred\r", b"a=b", "ä€".encode(),
+                 b"x" * part, b"y" * (part + 1), b"z" * (2 * part + 7), b"after", b"no end"]
+        with open(machine.path("var/tmp/lines"), "wb") as f:
+            f.write(b"\n".join(lines))
+        self.running(machine, "b", "cat /var/tmp/lines", "Never")
+        expected = []
+        for line in lines:
+            parts = [line[at:at + part] for at in range(0, len(line), part)] or [b""]
+            expected += [(p, i + 1 < len(parts) or line == b"no end") for i, p in enumerate(parts)]
+        entries = self.entries(machine, "b", len(expected))
+        self.assertEqual([(self.message(e), e.get("CONTAINER_PARTIAL_MESSAGE") == "true") for e in entries],
+                         expected)
+        machine.wait_journal("MAINSTAY_EVENT=Completed")
+        whole = b"\n".join(lines)
+        for source in ("auto", "files", "journal"):
+            with self.subTest(source=source):
+                self.assertEqual(stdout_of(machine, "mainstay", "logs", "b", "--source", source), whole)
+                self.assertEqual(stdout_of(machine, "mainstay", "logs", "b", "--source", source, "--tail", "3"),
+                                 b"\n".join(lines[-3:]))
+        numbered = stdout_of(machine, "mainstay", "logs", "b", "--source=journal", "--timestamps").split(b"\n")
+        self.assertEqual(len(numbered), len(lines))
+        for line, text in zip(numbered, lines):
+            self.assertRegex(line, rb"(?s)\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z " + re.escape(text) + rb"\Z")
+
+    def test_priorities_and_what_inherits_them(self):
+        machine = self.machine()
+        told = [("E1121 07:00:00.000001       1 a.go:1] broken", 3), ("\tin many", 3), ("", 3), ("plain", 6),
+                ('{"level":"warn","msg":"x"}', 4), ("ts=1 level=error", 3), ("<7>debug", 7),
+                ("2026-11-21 10:58:51.765019 W | auth: x", 4), ("<0>not onto every terminal", 1),
+                ("panic: oh", 2), ("goroutine 1 [running]:", 2), ("main.main()", 2), ("\t/src/main.go:5 +0x1d", 2)]
+        machine.write("var/tmp/lines", "".join(line + "\n" for line, _ in told))
+        self.running(machine, "p", "cat /var/tmp/lines; exec " + COMPONENT)
+        entries = self.entries(machine, "p", len(told))
+        self.assertEqual([(e["MESSAGE"], int(e["PRIORITY"])) for e in entries], told)
+        errors = machine.run("journalctl", "-q", "-o", "cat", "-p", "err", f"MAINSTAY_POD=p-{NODE}",
+                             "SYSLOG_IDENTIFIER=main").split("\n")
+        self.assertEqual(errors[:-1], [line for line, priority in told if priority <= 3])
+
+    # ---- no journal ----
+
+    JOURNALD = ("systemd-journald.socket", "systemd-journald-dev-log.socket", "systemd-journald-audit.socket",
+                "systemd-journald.service")
+
+    def without_journald(self, machine):
+        machine.run("systemctl", "stop", *self.JOURNALD, check=False)
+
+    def test_a_journal_that_is_absent_for_a_while(self):
+        machine = self.machine()
+        machine.run("mkfifo", "/var/tmp/go")
+        script = "echo one; read x < /var/tmp/go; echo two; echo three; read x < /var/tmp/go; echo four; sleep 1d"
+        self.running(machine, "a", script)
+        self.entries(machine, "a", 1)
+        self.without_journald(machine)
+        machine.run("sh", "-c", "echo > /var/tmp/go")
+        machine.wait_logged("a", "three")
+        machine.run("systemctl", "start", *self.JOURNALD)
+        machine.run("sh", "-c", "echo > /var/tmp/go")
+        entries = self.entries(machine, "a", 3)
+        self.check_marker(machine, entries[1], "a", 2)
+        self.assertEqual([entries[0]["MESSAGE"], entries[2]["MESSAGE"]], ["one", "four"])
+
+    def test_an_agent_that_started_before_the_journal(self):
+        """Its containers' lines, and its own, get there as soon as it is there."""
+        machine = self.machine(start=False)
+        self.without_journald(machine)
+        machine.run("mkfifo", "/var/tmp/go")
+        machine.run("systemctl", "start", "mainstayd")
+        script = "echo one; echo two; read x < /var/tmp/go; while echo more; do sleep 0.1; done"
+        self.running(machine, "a", script)
+        machine.wait_logged("a", "two")
+        machine.run("systemctl", "start", *self.JOURNALD)
+        machine.run("sh", "-c", "echo > /var/tmp/go")
+        marker = machine.wait_journal("MESSAGE_ID=" + GAP)
+        lost = int(marker["MAINSTAY_LOST_LINES"])
+        self.assertGreaterEqual(lost, 2)
+        self.check_marker(machine, marker, "a", lost)
+        after = machine.wait_journal(f"MAINSTAY_POD=a-{NODE}", "SYSLOG_IDENTIFIER=main", count=2)
+        self.assertEqual(after["MESSAGE"], "more")
+        machine.drop("c.yaml", pod_yaml("c", [COMPONENT]))
+        machine.wait_journal(f"MAINSTAY_POD=c-{NODE}", "MAINSTAY_EVENT=Started")
+        machine.wait_journal("MESSAGE_ID=" + AGENT_GAP)
+
+    def check_marker(self, machine, entry, pod, lost):
+        uid = machine.pods()[pod]["metadata"]["uid"]
+        expected = {"MAINSTAY_LOST_LINES": str(lost), "MESSAGE_ID": GAP, "PRIORITY": "4", "MAINSTAY_POD_UID": uid,
+                    "CONTAINER_NAME": "main"}
+        self.assertEqual({name: entry.get(name) for name in expected}, expected)
+        since, until = entry["MAINSTAY_LOST_SINCE"], entry["MAINSTAY_LOST_UNTIL"]
+        self.assertLessEqual(since, until)
+        self.assertEqual(entry["MESSAGE"], f"mainstay: {lost} lines before this one did not reach the journal "
+                                           f"({since} to {until}): they are in /var/log/pods/default_{pod}-{NODE}"
+                                           f"_{uid}/main/0.log")
+        lines = stdout_of(machine, "mainstay", "logs", pod, "--timestamps").decode().splitlines()
+        times = [line.split()[0] for line in lines]
+        self.assertEqual(len([t for t in times if t[:26] + "Z" <= until]) >= lost, True)
+
+    # ---- journalctl -x ----
+
+    def test_journalctl_explains(self):
+        machine = self.machine()
+        os.makedirs(machine.path("usr/local/lib/systemd/catalog"), exist_ok=True)
+        shutil.copy(CATALOGUE, machine.path("usr/local/lib/systemd/catalog/mainstay.catalog"))
+        updated = machine.run("sh", "-c", "journalctl --update-catalog 2>&1")
+        self.assertNotIn("mainstay", updated)
+        self.running(machine, "x", "exec " + COMPONENT)
+        machine.wait_journal("MAINSTAY_EVENT=Started", f"MAINSTAY_POD=x-{NODE}")
+        text = machine.run("journalctl", "-q", "-x", "MAINSTAY_EVENT=Started")
+        self.assertIn(f"Subject: Container main of pod x-{NODE} was started", text)
+        self.assertIn(f"mainstay describe pod x-{NODE}", text)
+        self.assertIn("Documentation: man:mainstayd(8)", text)
+        listed = set(re.findall(r"^-- ([0-9a-f]{32})$", machine.run("journalctl", "--dump-catalog"), re.M))
+        with open(CATALOGUE) as f:
+            self.assertEqual(set(re.findall(r"^-- ([0-9a-f]{32})$", f.read(), re.M)) - listed, set())
+
+
+class Sources(JournalTest):
+    """`mainstay logs` from the agent, from the files and from the journal."""
+
+    def logs(self, machine, *words, status=0):
+        done = subprocess.run(machine.command(["mainstay", "logs", *words]), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=WAIT_SECONDS)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout, done.stderr
+
+    def test_each_source_tells_the_same(self):
+        machine = self.machine()
+        script = 'echo "run $(cat /var/tmp/n)"; echo $(($(cat /var/tmp/n) + 1)) > /var/tmp/n; echo err >&2; echo last'
+        machine.write("var/tmp/n", "0\n")
+        machine.drop("s.yaml", pod_yaml("s", ["/bin/sh", "-c", f"{script}; test $(cat /var/tmp/n) = 2 && sleep 1d"]))
+        machine.wait_journal(f"MAINSTAY_POD=s-{NODE}", "MAINSTAY_RESTART_COUNT=1", "CONTAINER_NAME=main", count=3)
+        machine.wait_pod("s")
+        cases = {(): {"run 1", "err", "last"}, ("-p",): {"run 0", "err", "last"}, ("--tail", "0"): set(),
+                 ("--since", "1h"): {"run 1", "err", "last"},
+                 ("--since-time", "2040-01-01T00:00:00Z"): set(), ("-c", "main"): {"run 1", "err", "last"},
+                 ("--prefix", "-p"): {f"[pod/s-{NODE}/main] {line}" for line in ("run 0", "err", "last")}}
+        for source in ("auto", "files", "journal"):
+            for words, expected in cases.items():
+                with self.subTest(source=source, words=words):
+                    text, said = self.logs(machine, "s", "--source", source, *words)
+                    self.assertEqual((set(text.splitlines()), said), (expected, ""))
+            self.assertEqual(self.logs(machine, "s", "--source", source, "--limit-bytes", "5")[0], "run 1"[:5])
+            wrong = self.logs(machine, "s", "-c", "side", "--source", source, status=1)[1]
+            self.assertIn("main", wrong)
+            self.assertIn("nosuch", self.logs(machine, "nosuch", "--source", source, status=1)[1])
+        self.check_without_agent(machine)
+
+    def check_without_agent(self, machine):
+        machine.run("systemctl", "stop", "mainstayd")
+        place = self.log_files(machine, "s")[0].removeprefix(machine.root).removesuffix("/main/0.log")
+        for name in ("s", f"s-{NODE}", f"pod/s-{NODE}"):
+            text, said = self.logs(machine, name, "--tail", "1")
+            self.assertEqual((len(text.splitlines()), said),
+                             (1, f"mainstay: the agent cannot be reached: these lines are from {place}\n"))
+        self.assertIn("run 0\n", self.logs(machine, "s", "-p")[0])
+        shutil.rmtree(machine.path("var/log/pods"))
+        text, said = self.logs(machine, "s")
+        self.assertEqual(set(text.splitlines()), {"run 1", "err", "last"})
+        self.assertEqual(said, "mainstay: the agent cannot be reached: these lines are from the journal\n")
+        self.assertIn("cannot reach the agent", self.logs(machine, "nosuch", status=3)[1])
+        self.logs(machine, "s", "--source=files", status=1)
+
+    def test_a_pod_that_is_gone(self):
+        machine = self.machine()
+        machine.drop("g.yaml", pod_yaml("g", [COMPONENT, "say", "words"]))
+        machine.wait_logged("g", "words")
+        os.unlink(machine.path("etc/kubernetes/manifests/g.yaml"))
+        machine.wait_journal("MAINSTAY_EVENT=Removed", f"MAINSTAY_POD=g-{NODE}")
+        text, said = self.logs(machine, "g")
+        self.assertEqual(text, "words\n")
+        self.assertIn("mainstay: the agent knows no such pod: these lines are from /var/log/pods/", said)
+
+    def test_following_without_the_agent(self):
+        machine = self.machine()
+        machine.run("mkfifo", "/var/tmp/go")
+        script = "echo one; read x < /var/tmp/go; echo two; read x < /var/tmp/go"
+        machine.drop("f.yaml", pod_yaml("f", ["/bin/sh", "-c", script]))
+        machine.wait_journal(f"MAINSTAY_POD=f-{NODE}", "CONTAINER_NAME=main")
+        follow = {}
+        for source in ("files", "journal"):
+            words = ["mainstay", "logs", "-f", "f", "--source", source]
+            follow[source] = Following(machine.command(words)).__enter__()
+            self.addCleanup(follow[source].__exit__)
+            self.assertEqual(follow[source].line(), "one")
+        machine.run("sh", "-c", "echo > /var/tmp/go")
+        for lines in follow.values():
+            self.assertEqual(lines.line(), "two")
+        machine.run("sh", "-c", "echo > /var/tmp/go")  # and the next run begins
+        for lines in follow.values():
+            self.assertEqual(lines.process.wait(WAIT_SECONDS), 0)
+            self.assertEqual(lines.process.stdout.read(), b"")
 
 
 class Torture(JournalTest):
