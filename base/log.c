@@ -19,6 +19,7 @@
 #include "base/monotime.h"
 #include "base/time-format.h"
 #include "base/wait-budget.h"
+#include "base/work.h"
 
 enum {
     WAIT_USEC_PER_SECOND = 100000,
@@ -64,6 +65,11 @@ void log_open(const char *identifier, enum log_level most_verbose)
 void log_set_level(enum log_level most_verbose)
 {
     state.level = most_verbose;
+}
+
+bool log_is_journal(void)
+{
+    return state.journal;
 }
 
 static void write_stderr(enum log_level level, const char *message)
@@ -178,6 +184,7 @@ void log_write_fields(enum log_level level, const char *message, const char *con
 {
     if (level > state.level)
         return;
+    WORK_SCOPE("log", "message", NULL, NULL); // stderr may be a pipe that nobody reads
     if (state.journal)
         write_journal(level, message, fields);
     else

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 #include "base/macro.h"
 
@@ -22,6 +23,7 @@ enum log_level {
 // Called once at the start of main. `identifier` is borrowed for good (a literal).
 void log_open(const char *identifier, enum log_level most_verbose);
 void log_set_level(enum log_level most_verbose);
+bool log_is_journal(void); // it all goes to the journal; false: to stderr
 
 void log_write(enum log_level level, const char *format, ...) _printf_(2, 3);
 

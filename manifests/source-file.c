@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/work.h"
 #include "podspec/places.h"
 
 enum {
@@ -431,6 +432,7 @@ static void note_gone(struct manifest_source *source, struct manifest_file *file
 
 void source_look(struct manifest_source *source, struct manifest_file *file, enum look_trust trust)
 {
+    WORK_SCOPE("source", "file", NULL, file->path);
     struct stat st;
     int code = lstat(file->path, &st) < 0 ? -errno : 0;
     if (code == -ENOENT || code == -ENOTDIR) {

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/work.h"
 
 enum {
     RESCAN_ACCURACY_USEC = 1000 * 1000, // may be late by this much, to share another wake-up
@@ -52,9 +53,12 @@ static void report_sync(struct manifest_source *source)
 
 // One turn: everything that is known to have happened is looked at before any of it counts, so that
 // a rename is seen whole.
-static void turn(struct manifest_source *source)
+static int turn(struct manifest_source *source)
 {
+    WORK_SCOPE("source", "directory", NULL, source->directory);
     struct watch_news news = {0};
+    if (work_is_silenced("source"))
+        return -ENODATA; // as a callback that fails: its source is off from here on
     watch_set_read(&source->watches, &news);
     if (news.everything || source->scan_wanted) {
         source->scan_wanted = false;
@@ -69,34 +73,32 @@ static void turn(struct manifest_source *source)
     report_sync(source);
     source_store_flush(source);
     arm_settle_timer(source);
+    return 0;
 }
 
 static int on_inotify(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
-    turn(userdata);
-    return 0;
+    return turn(userdata);
 }
 
 static int on_settle(sd_event_source *s, uint64_t usec, void *userdata)
 {
-    turn(userdata);
-    return 0;
+    return turn(userdata);
 }
 
 static int on_scan_request(sd_event_source *s, void *userdata)
 {
-    turn(userdata);
-    return 0;
+    return turn(userdata);
 }
 
 static int on_rescan(sd_event_source *s, uint64_t usec, void *userdata)
 {
     struct manifest_source *source = userdata;
     source->scan_wanted = true;
-    turn(source);
+    int code = turn(source);
     sd_event_source_set_time_relative(s, (uint64_t)source->rescan_usec);
     sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-    return 0;
+    return code;
 }
 
 void manifest_source_rescan(struct manifest_source *source)

@@ -21,7 +21,10 @@
 #include "base/string-list.h"
 #include "base/time-format.h"
 
-enum { PENDING_MAX = 16 << 10 };
+enum {
+    PENDING_MAX = 16 << 10,
+    FEED_MOST_USEC = 15000000, // the longer the unit's WatchdogSec, the longer it may be frozen
+};
 
 struct fd_message { // FDNAME= would be mixed up with others: a datagram of its own
     struct fd_message *next;
@@ -35,10 +38,13 @@ struct notify {
     int fd;                    // connected to NOTIFY_SOCKET; -1 where there is none
     sd_event_source *writable; // while `pending` waits for room in the manager's queue
     sd_event_source *watchdog; // NULL where no watchdog is asked for
-    uint64_t watchdog_usec;
+    int64_t feed_usec;         // how often it is fed; 0 where there is none
+    void (*check)(void *userdata);
+    void *check_userdata;
     struct buffer pending;  // lines that did not get through yet
     struct fd_message *fds; // what is to be said about descriptors, oldest first
     char *status, *trouble; // the line for people; what was sent in its place, or NULL
+    char *trouble_key;      // which parts `trouble` is about
 };
 
 // ---- sending ----
@@ -134,7 +140,7 @@ static void send_fd_message(struct notify *n, char *text, int fd)
     send_all(n);
 }
 
-static int connect_manager(const char *path, struct error *err)
+int notify_connect(const char *path, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t len = strlen(path);
@@ -150,58 +156,118 @@ static int connect_manager(const char *path, struct error *err)
     return TAKE_FD(fd);
 }
 
-// ---- the watchdog ----
+// ---- health ----
 
-static void say_trouble(struct notify *n, monotime now)
+struct trouble {
+    struct buffer text; // "pods: …; logs: …"
+    struct buffer key;  // the parts and whether they failed: what makes it another trouble
+    bool failed;
+};
+
+static void gather_trouble(const struct health *health, struct trouble *t)
 {
-    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    for (size_t i = 0; i < health_count(n->health); i++) {
+    for (size_t i = 0; i < health_count(health); i++) {
         _cleanup_buffer_ struct buffer why = BUFFER_EMPTY;
-        bool ok, ready;
-        const char *name = health_part(n->health, i, now, &ok, &ready, &why);
-        if (!ok)
-            buffer_printf(&text, "%s%s: %s", text.len > 0 ? "; " : "", name, buffer_str(&why));
+        struct health_verdict v = health_part(health, i, &why);
+        if (v.live && !v.degraded)
+            continue;
+        t->failed = t->failed || !v.live;
+        buffer_printf(&t->text, "%s%s: %s", t->text.len > 0 ? "; " : "", v.name, buffer_str(&why));
+        buffer_printf(&t->key, "%s%s ", v.name, v.live ? "" : "!");
     }
-    if (str_equal(n->trouble, buffer_str(&text)))
-        return;
+}
+
+static void log_trouble(const struct notify *n, const struct trouble *t)
+{
+    const char *const fields[] = {
+        t->failed ? "MESSAGE_ID=" NOTIFY_UNHEALTHY_ID : "MESSAGE_ID=" NOTIFY_DEGRADED_ID, NULL};
+    _cleanup_free_ char *message = xasprintf(
+        "%s%s: %s", t->failed ? "unhealthy" : "degraded",
+        t->failed && n->watchdog ? ", the watchdog is not fed" : "", buffer_str(&t->text));
+    log_write_fields(t->failed ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, message, fields);
+}
+
+static void say_trouble(struct notify *n, struct trouble *t)
+{
+    bool news = !str_equal(n->trouble_key, buffer_str(&t->key));
+    char *line = xasprintf("%s: %s", t->failed ? "Unhealthy" : "Degraded", buffer_str(&t->text));
+    if (news)
+        log_trouble(n, t);
+    if (!str_equal(n->trouble, line))
+        send_state(n, "STATUS=%s", line);
     free(n->trouble);
-    n->trouble = buffer_take(&text);
-    log_error("unhealthy, the watchdog is not fed: %s", n->trouble);
-    send_state(n, "STATUS=Unhealthy: %s", n->trouble);
+    n->trouble = line;
+    free(n->trouble_key);
+    n->trouble_key = buffer_take(&t->key);
 }
 
 static void say_recovered(struct notify *n)
 {
+    static const char *const fields[] = {"MESSAGE_ID=" NOTIFY_HEALTHY_ID, NULL};
     if (!n->trouble)
         return;
-    log_notice("healthy again: %s has recovered", n->trouble);
-    free(n->trouble);
-    n->trouble = NULL;
-    send_state(n, "STATUS=%s", n->status ? n->status : "");
+    _cleanup_free_ char *message = xasprintf("healthy again; it was %s", n->trouble);
+    log_write_fields(LOG_LEVEL_NOTICE, message, fields);
+    free(TAKE_PTR(n->trouble));
+    free(TAKE_PTR(n->trouble_key));
+    notify_repeat_status(n);
 }
+
+bool notify_health(struct notify *n)
+{
+    struct trouble t = {.text = BUFFER_EMPTY, .key = BUFFER_EMPTY};
+    gather_trouble(n->health, &t);
+    if (t.text.len > 0)
+        say_trouble(n, &t);
+    else
+        say_recovered(n);
+    buffer_free(&t.text);
+    buffer_free(&t.key);
+    return !t.failed;
+}
+
+void notify_repeat_status(struct notify *n)
+{
+    if (n->trouble)
+        send_state(n, "STATUS=%s", n->trouble);
+    else
+        send_state(n, "STATUS=%s", n->status ? n->status : "");
+}
+
+// ---- the watchdog ----
 
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata)
 {
     struct notify *n = userdata;
-    monotime now = monotime_now();
-    if (health_is_live(n->health, now)) {
-        say_recovered(n);
+    if (n->check)
+        n->check(n->check_userdata);
+    if (notify_health(n))
         send_state(n, "WATCHDOG=1");
-    } else {
-        say_trouble(n, now);
-    }
-    sd_event_source_set_time_relative(source, n->watchdog_usec / 2);
+    sd_event_source_set_time_relative(source, (uint64_t)n->feed_usec);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
 }
 
 static int arm_watchdog(struct notify *n, struct error *err)
 {
-    if (sd_watchdog_enabled(0, &n->watchdog_usec) <= 0)
+    uint64_t usec;
+    if (sd_watchdog_enabled(0, &usec) <= 0)
         return 0;
+    n->feed_usec = (int64_t)MIN(usec / 2, (uint64_t)FEED_MOST_USEC);
     int code = sd_event_add_time_relative(n->loop, &n->watchdog, CLOCK_MONOTONIC, 0,
-                                          n->watchdog_usec / 8, on_watchdog, n);
+                                          (uint64_t)n->feed_usec / 8, on_watchdog, n);
     return code < 0 ? error_errno(err, code, "arm the watchdog's timer") : 0;
+}
+
+int64_t notify_feeds_every(const struct notify *n)
+{
+    return n->feed_usec;
+}
+
+void notify_set_check(struct notify *n, void (*check)(void *userdata), void *userdata)
+{
+    n->check = check;
+    n->check_userdata = userdata;
 }
 
 // ---- public ----
@@ -214,7 +280,7 @@ int notify_new(sd_event *loop, struct health *health, struct notify **ret, struc
     n->health = health;
     n->fd = -1;
     if (path && path[0] != '\0') {
-        int code = connect_manager(path, err);
+        int code = notify_connect(path, err);
         if (code < 0)
             return code;
         n->fd = code;
@@ -240,6 +306,7 @@ void notify_free(struct notify *n)
     buffer_free(&n->pending);
     free(n->status);
     free(n->trouble);
+    free(n->trouble_key);
     free(n);
 }
 

@@ -15,11 +15,29 @@
 struct notify;
 
 // Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. Without them every call below does nothing.
-// Where a watchdog is asked for, it is fed from the loop twice per interval, but only while
-// health_is_live(); otherwise STATUS= names the part that is not, and the service manager acts.
+// Where a watchdog is asked for, it is fed from the loop twice per interval, and every 15 s at
+// least (so that of a long interval most is left for a machine that is frozen), but only while
+// health_is_live().
 int notify_new(sd_event *loop, struct health *health, struct notify **ret, struct error *err);
 void notify_free(struct notify *notify);
 DEFINE_CLEANUP(struct notify *, notify_free)
+
+// A datagram socket (non-blocking, close-on-exec) connected to the service manager at `path`, the
+// value of NOTIFY_SOCKET. A negative errno with *err.
+int notify_connect(const char *path, struct error *err);
+
+// How often the watchdog is fed; 0 where there is none.
+int64_t notify_feeds_every(const struct notify *notify);
+// To be called every time before that, and to bring the registry up to date.
+void notify_set_check(struct notify *notify, void (*check)(void *userdata), void *userdata);
+
+// Tells what has changed in the registry, by STATUS= ("Unhealthy: PART: why", "Degraded: …", and
+// the line of notify_status() after it) and, once for each trouble, in the journal with one of the
+// ids below. The watchdog's turn does it by itself. Returns whether all parts are live.
+bool notify_health(struct notify *notify);
+#define NOTIFY_UNHEALTHY_ID "f2fc943573a0401dbaa6729fc6075961"
+#define NOTIFY_DEGRADED_ID  "10b9dfba5c2e4588a482f80eeff90f33"
+#define NOTIFY_HEALTHY_ID   "224de7560a0542e8a66b6fd45431f233"
 
 // Whether there is a service manager that hears what is told; `notify` may be NULL.
 bool notify_is_heard(const struct notify *notify);
@@ -39,6 +57,9 @@ void notify_forget_fd(struct notify *notify, const char *name);
 
 // The line that `systemctl status` shows. Sent when it differs from the last one.
 void notify_status(struct notify *notify, const char *format, ...) _printf_(2, 3);
+
+// Sends it again: somebody else has spoken in this process's name (monit/hang.h).
+void notify_repeat_status(struct notify *notify);
 
 // Who watches this process, for people: "watchdog every 30s", "started it, without a watchdog".
 // False where no service manager has started it.

@@ -44,17 +44,13 @@ static int on_reexec(sd_event_source *source, const struct signalfd_siginfo *si,
     return sd_event_exit(agent->loop, 0);
 }
 
-// Runs after every turn of the loop in which something happened: its own sign of life.
+// Runs after every turn of the loop in which something happened.
 static int on_turn(sd_event_source *source, void *userdata)
 {
     struct agent *agent = userdata;
     log_flush();
-    health_alive(agent->health, agent->health_loop, monotime_now());
-    if (!agent->source)
-        return 0;
-    monotime scanned = manifest_source_last_scan(agent->source);
-    health_alive(agent->health, agent->health_source, scanned);
-    agent_reload_scanned(agent, scanned);
+    if (agent->source)
+        agent_reload_scanned(agent, manifest_source_last_scan(agent->source));
     return 0;
 }
 

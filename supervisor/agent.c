@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "supervisor/api.h"
 
-enum { SETTLE_USEC = 100000, SOURCE_SILENCE_SCANS = 4 };
+enum { SETTLE_USEC = 100000 };
 
 // It need not be there, nor stay: a shim finds it when it comes.
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
@@ -92,7 +92,7 @@ static void on_synced(void *userdata, bool present)
     if (!agent->synced)
         agent_reload_synced(agent);
     agent->synced = true;
-    health_set_ready(agent->health, agent->health_source, true);
+    agent_health_synced(agent);
     agent_status_tell(agent);
     notify_ready(agent->notify);
 }
@@ -205,17 +205,6 @@ static int make_cgroups(struct agent *agent, struct error *err)
     return 0;
 }
 
-static int make_health(struct agent *agent, struct error *err)
-{
-    monotime now = monotime_now();
-    agent->health = health_new();
-    agent->health_loop = health_register(agent->health, "loop", 0, now);
-    agent->health_source = health_register(
-        agent->health, "source", SOURCE_SILENCE_SCANS * agent->config->file_check_usec, now);
-    health_set_ready(agent->health, agent->health_source, false);
-    return notify_new(agent->loop, agent->health, &agent->notify, err);
-}
-
 static int make_pods(struct agent *agent, struct error *err)
 {
     const struct config *config = agent->config;
@@ -283,6 +272,8 @@ static int agent_make(struct agent *agent, struct error *err)
 {
     int r = agent_make_loop(agent, err);
     if (r >= 0)
+        r = agent_hang_start(agent, err);
+    if (r >= 0)
         r = make_directories(agent, err);
     if (r < 0)
         return r;
@@ -291,7 +282,7 @@ static int agent_make(struct agent *agent, struct error *err)
     agent_reload_receive(agent);
     r = make_cgroups(agent, err);
     if (r >= 0)
-        r = make_health(agent, err);
+        r = agent_health_start(agent, err);
     if (r >= 0) {
         agent_extend_timeouts(agent);
         r = make_pods(agent, err);
@@ -313,8 +304,7 @@ static void agent_clear(struct agent *agent)
     pods_free(agent->pods);
     sd_event_source_disable_unref(agent->status_timer);
     sd_event_source_disable_unref(agent->timeout_timer);
-    notify_free(agent->notify);
-    health_free(agent->health);
+    agent_health_end(agent);
     if (agent->cgroups)
         cgroup_tree_remove(agent->cgroups); // what is empty; containers that run keep theirs
     cgroup_tree_free(agent->cgroups);
@@ -329,6 +319,7 @@ static void agent_clear(struct agent *agent)
         agent_pidfile_remove(agent);
     if (agent->lock_fd >= 0)
         close(agent->lock_fd);
+    hang_free(agent->hang);
 }
 
 // Returns only where that fails. What the loop blocks stays blocked over it: a signal that comes on
@@ -357,7 +348,7 @@ int agent_run(const struct config *config, char *const *argv, struct handover *h
                  " on node %s watches %s (%llu containers adopted; cgroups: %s)",
                  config->node_name, config->manifest_path, (unsigned long long)agent.adopted,
                  cgroup_tree_describe(agent.cgroups));
-        r = sd_event_loop(agent.loop);
+        r = agent_loop(&agent);
         if (r < 0)
             error_errno(err, r, "event loop");
     }

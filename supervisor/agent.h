@@ -9,6 +9,7 @@
 #include "base/monotime.h"
 #include "manifests/source.h"
 #include "monit/handover.h"
+#include "monit/hang.h"
 #include "monit/health.h"
 #include "monit/notify.h"
 #include "supervisor/cgroup.h"
@@ -23,7 +24,9 @@ struct agent {
     const struct config *config;
     char *const *argv; // of this process
     struct health *health;
-    size_t health_loop, health_source;
+    struct agent_health *parts;                 // agent-health.c's own
+    void (*check_health)(struct agent *agent); // brings `health` up to date; may be NULL
+    struct hang *hang;
     struct event_log *events;
     struct cgroup_tree *cgroups;
     struct manifest_source *source;
@@ -71,6 +74,17 @@ void agent_stop_all(struct agent *agent, bool exit_after);
 // nothing where nobody hears it. In agent-status.c.
 void agent_status_tell(struct agent *agent);
 void agent_status_changed(struct agent *agent);
+
+// In agent-health.c. Makes the registry of the parts, and what tells the service manager about them;
+// takes both apart again.
+int agent_health_start(struct agent *agent, struct error *err);
+void agent_health_end(struct agent *agent);
+// The directory was read: the agent is ready.
+void agent_health_synced(struct agent *agent);
+// The observer of the loop, and the loop under its eyes, until sd_event_exit(): the exit code, or a
+// negative errno.
+int agent_hang_start(struct agent *agent, struct error *err);
+int agent_loop(struct agent *agent);
 
 // Writes --pid-file, and takes it away where it names this process. In agent-pidfile.c.
 void agent_pidfile_write(const struct agent *agent);

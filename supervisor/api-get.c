@@ -1,4 +1,4 @@
-// What is read from the agent in one piece: health, pods, events, manifests, configuration.
+// What is read from the agent in one piece: pods, events, manifests, configuration.
 #include <string.h>
 
 #include "base/alloc.h"
@@ -26,26 +26,6 @@ void api_context_close(struct status_context *context)
     free((void *)context->manifests);
     context->manifests = NULL;
     context->n_manifests = 0;
-}
-
-// ---- health ----
-
-api_result get_health(struct api *api, struct request *r)
-{
-    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    bool verbose = false, readiness = strcmp(r->segments[0], "readyz") == 0;
-    const struct health *health = api->agent->health;
-    monotime now = monotime_now();
-    api_result result;
-    if (!request_flag(r, "verbose", &verbose, &result))
-        return result;
-    api_asked_by(api, r);
-    bool ok = readiness ? health_is_ready(health, now) : health_is_live(health, now);
-    if (ok && !verbose)
-        buffer_add_str(&text, "ok");
-    else
-        health_describe(health, now, readiness, &text);
-    return reply_text(r, ok ? MHD_HTTP_OK : MHD_HTTP_INTERNAL_SERVER_ERROR, &text);
 }
 
 // ---- pods ----

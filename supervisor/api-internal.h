@@ -7,6 +7,7 @@
 //   api-stream.c  replies without an end: watches and logs, by suspending the connection
 //   api-watch.c   the watches of pods, manifests and events
 //   api-logs.c    /containerLogs
+//   api-health.c  /healthz, /livez and /readyz
 //   api-get.c     everything else that is read
 //   api-status.c  /mainstay/v1/status
 //   api-watchers.c who watches this agent
@@ -81,6 +82,7 @@ struct api {
     sd_event_source *readable, *timeout, *kick;
     struct api_listener local, health;
     struct api_listener *accepting; // whose connection is just being handed over
+    uint64_t turns;                 // how often clients were attended to
     char *socket_path;
     int lock_fd;
     struct stream_list streams; // all of them; what they bring is in one of the next three
@@ -172,13 +174,14 @@ bool event_matches(const struct event *e, const char *node, const char *pod,
 api_result get_container_logs(struct api *api, struct request *r);
 void logs_pod_changed(struct api *api, const struct pod_worker *w, bool deleted);
 
-// ---- api-get.c, api-status.c, api-post.c: one function a route ----
+// ---- api-health.c, api-get.c, api-status.c, api-post.c: one function a route ----
 
 // What status.c needs, with the manifests read; close it in the same turn of the loop.
 struct status_context api_context_open(struct api *api);
 void api_context_close(struct status_context *context);
 
 api_result get_health(struct api *api, struct request *r);
+api_result get_health_part(struct api *api, struct request *r);
 api_result get_configz(struct api *api, struct request *r);
 api_result get_own_pods(struct api *api, struct request *r);
 api_result get_own_pod(struct api *api, struct request *r);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/string-list.h"
+#include "base/work.h"
 #include "supervisor/api-internal.h"
 
 // ---- the URI ----
@@ -176,9 +177,12 @@ struct route {
 
 // clang-format off
 static const struct route routes[] = {
-    {"GET",  "/healthz",                  "verbose",      true,  get_health},
-    {"GET",  "/livez",                    "verbose",      true,  get_health},
-    {"GET",  "/readyz",                   "verbose",      true,  get_health},
+    {"GET",  "/healthz",                  "verbose exclude", true, get_health},
+    {"GET",  "/livez",                    "verbose exclude", true, get_health},
+    {"GET",  "/readyz",                   "verbose exclude", true, get_health},
+    {"GET",  "/healthz/*",                "verbose",      true,  get_health_part},
+    {"GET",  "/livez/*",                  "verbose",      true,  get_health_part},
+    {"GET",  "/readyz/*",                 "verbose",      true,  get_health_part},
     {"GET",  "/pods",                     "",             false, list_pods},
     {"GET",  "/configz",                  "",             false, get_configz},
     {"GET",  "/containerLogs/*/*/*",
@@ -236,7 +240,7 @@ static api_result refuse_parameters(const struct route *route, struct request *r
             return reply_status(r, MHD_HTTP_BAD_REQUEST, "unknown query parameter \"%s\" (%s%s)",
                                 key, route->parameters[0] ? "known: " : "there are none here",
                                 route->parameters);
-        if (request_parameter(r, key) != r->parameters[i].value)
+        if (request_parameter(r, key) != r->parameters[i].value && strcmp(key, "exclude") != 0)
             return reply_status(r, MHD_HTTP_BAD_REQUEST, "query parameter \"%s\" is given twice",
                                 key);
     }
@@ -272,6 +276,7 @@ static api_result answer(struct api *api, struct request *r, const char *method)
                             r->health_only ? " (this port answers /healthz, /livez and /readyz; "
                                              "the rest is on the agent's socket)"
                                            : "");
+    WORK_SCOPE("api", method, NULL, route->path);
     api_result result = refuse_parameters(route, r, &refused);
     return refused ? result : route->handle(api, r);
 }

@@ -30,17 +30,16 @@ static json_t *directories(const struct config *config)
     return o;
 }
 
-static json_t *health_items(const struct health *health, monotime now)
+static json_t *health_items(const struct health *health)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < health_count(health); i++) {
         _cleanup_buffer_ struct buffer why = BUFFER_EMPTY;
-        bool ok, ready;
-        const char *name = health_part(health, i, now, &ok, &ready, &why);
+        struct health_verdict v = health_part(health, i, &why);
         json_t *o = json_object();
-        json_object_set_new(o, "name", json_text(name));
-        json_object_set_new(o, "ok", json_boolean(ok));
-        json_object_set_new(o, "ready", json_boolean(ready));
+        json_object_set_new(o, "name", json_text(v.name));
+        json_object_set_new(o, "ok", json_boolean(v.live));
+        json_object_set_new(o, "ready", json_boolean(v.ready));
         set_text_or_null(o, "message", buffer_str(&why));
         json_array_append_new(list, o);
     }
@@ -121,9 +120,9 @@ static void add_identity(struct agent *agent, json_t *o)
 static void add_health(struct agent *agent, json_t *o, monotime now)
 {
     json_object_set_new(o, "synced", json_boolean(agent->synced));
-    json_object_set_new(o, "live", json_boolean(health_is_live(agent->health, now)));
-    json_object_set_new(o, "ready", json_boolean(health_is_ready(agent->health, now)));
-    json_object_set_new(o, "unhealthy", json_text(health_culprit(agent->health, now)));
+    json_object_set_new(o, "live", json_boolean(health_is_live(agent->health)));
+    json_object_set_new(o, "ready", json_boolean(health_is_ready(agent->health)));
+    json_object_set_new(o, "unhealthy", json_text(health_culprit(agent->health)));
     set_number(o, "adopted", agent->adopted);
 }
 
@@ -163,7 +162,7 @@ api_result get_status(struct api *api, struct request *r)
     add_health(agent, o, now);
     add_places(agent, o);
     json_object_set_new(o, "watchers", api_watchers(api));
-    json_object_set_new(o, "health", health_items(agent->health, now));
+    json_object_set_new(o, "health", health_items(agent->health));
     json_object_set_new(o, "cgroups",
                         json_text(agent->cgroups ? cgroup_tree_describe(agent->cgroups) : "none"));
     json_object_set_new(o, "limitations", limitations(agent));

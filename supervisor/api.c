@@ -4,6 +4,7 @@
 #include "supervisor/api.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/work.h"
 #include "supervisor/api-internal.h"
 #include "supervisor/api-socket.h"
 
@@ -37,6 +39,10 @@ static void arm_timeout(struct api *api)
 
 static void run(struct api *api)
 {
+    WORK_SCOPE("api", "connections", NULL, NULL);
+    if (work_is_silenced("api"))
+        return;
+    api->turns++;
     if (MHD_run(api->daemon) != MHD_YES)
         log_debug("the HTTP server could not go on with a connection");
     arm_timeout(api);
@@ -44,6 +50,8 @@ static void run(struct api *api)
 
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
+    if (work_is_silenced("api"))
+        return -ENODATA; // as a callback that fails: its source is off from here on
     run(userdata);
     return 0;
 }
@@ -302,6 +310,33 @@ static void hand_over(struct api *api)
         handover_add(handover, NAME_LOCAL, TAKE_FD(api->local.fd));
     if (api->health.fd >= 0)
         handover_add(handover, NAME_HEALTH, TAKE_FD(api->health.fd));
+}
+
+// ---- health checks ----
+
+static bool is_readable(int fd)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    return fd >= 0 && poll(&polled, 1, 0) > 0;
+}
+
+bool api_is_waited_for(const struct api *api, uint64_t *ret_turns)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    *ret_turns = api->turns;
+    return (info && is_readable(info->epoll_fd)) || is_readable(api->local.fd) ||
+           is_readable(api->health.fd);
+}
+
+static bool is_paused(const struct api_listener *listener)
+{
+    int paused = 0;
+    return listener->resume && sd_event_source_get_enabled(listener->resume, &paused) > 0;
+}
+
+bool api_is_paused(const struct api *api)
+{
+    return is_paused(&api->local) || is_paused(&api->health);
 }
 
 // ---- public ----

@@ -3,8 +3,11 @@
 // The kubelet's paths with the kubelet's JSON, and our own below /mainstay/v1/ ({ns} may be "-":
 // any; {name} is a pod's name with or without the node's suffix):
 //
-// GET /healthz /livez /readyz[?verbose]
-//     text/plain, 200 or 500
+// GET /healthz /livez /readyz[?verbose][&exclude=PART…]
+//     text/plain, 200 ("ok") or 500 with the parts that are in trouble and why; with verbose, and
+//     whenever it is a 500, a line for each part: "[+]loop ok", "[-]logs failed: …"
+// GET /healthz/{part} /livez/{part} /readyz/{part}[?verbose]
+//     one part alone
 // GET /pods
 //     v1 PodList with status (status.h)
 // GET /containerLogs/{ns}/{pod}/{container}
@@ -75,6 +78,9 @@
 // "code":404}.
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/error.h"
 
 struct agent;
@@ -95,3 +101,9 @@ void api_manifest_changed(struct api *api, const char *file);
 int api_prepare(struct api *api, const struct config *next, struct error *err);
 // The listening sockets go to agent->handover. Their file stays where somebody goes on with them.
 void api_free(struct api *api);
+
+// For health checks: true where a client waits to be attended to just now; *ret_turns is how often
+// that was done so far.
+bool api_is_waited_for(const struct api *api, uint64_t *ret_turns);
+// No connection is accepted for want of descriptors or memory.
+bool api_is_paused(const struct api *api);

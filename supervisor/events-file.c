@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/work.h"
 #include "base/string-list.h"
 #include "supervisor/events-internal.h"
 #include "supervisor/json-text.h"
@@ -175,6 +176,7 @@ struct event_file *event_file_open(const char *path,
 
 void event_file_append(struct event_file *file, const struct event *event)
 {
+    WORK_SCOPE("state", "file", NULL, file->path);
     if (file->fd < 0)
         open_current(file);
     if (file->fd >= 0)

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/monotime.h"
+#include "monit/health.h"
 #include "podspec/podspec.h"
 #include "supervisor/backoff.h"
 #include "supervisor/container-machine.h"
@@ -49,6 +50,9 @@ struct container_worker {
     struct container_exit last, previous; // the newest exit, and the one before it
     struct backoff backoff;
     void *run; // the runtime's own: what it started for this container; NULL where nothing is
+    // agent-health.c's own: what is waited for, and whether the shim's silence was told.
+    struct health_wait slow, overdue, shim;
+    bool shim_complained;
 };
 
 // What the worker needs from the world. All return at once; results come back through the

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/work.h"
 #include "supervisor/state.h"
 
 struct slot {
@@ -188,6 +189,7 @@ static void take_up_strays(struct slot *slot, const char *wanted_uid)
 
 void pods_set(struct pods *pods, struct pod *pod, const char *file)
 {
+    WORK_SCOPE("pods", "pod", pod->metadata.namespace, pod->metadata.name);
     struct slot *slot = slot_get(pods, pod->metadata.namespace, pod->metadata.name);
     if (!slot->worker)
         take_up_strays(slot, pod->metadata.uid);
@@ -214,6 +216,7 @@ void pods_set(struct pods *pods, struct pod *pod, const char *file)
 
 void pods_removed(struct pods *pods, const char *namespace_, const char *name, const char *uid)
 {
+    WORK_SCOPE("pods", "pod", namespace_, name);
     struct slot *slot = slot_find(pods, namespace_, name);
     if (!slot)
         return;
@@ -256,6 +259,7 @@ static void reap_slot(struct slot *slot)
 {
     struct pods *pods = slot->pods;
     struct pod_worker *w = TAKE_PTR(slot->worker);
+    WORK_SCOPE("pods", "pod", slot->namespace_, slot->name);
     bool held = w->held;
     slot->gone = false;
     pods->options.changed(pods->options.userdata, w, true);
@@ -362,6 +366,7 @@ static void restore_one(struct pods *pods, const char *uid, size_t *adopted)
         state_remove(dir, uid);
         return;
     }
+    WORK_SCOPE("pods", "pod", slot->namespace_, slot->name);
     struct pod_worker *w = slot_new_worker(slot, pod, file);
     if (state_load_worker(dir, w, &rebooted, &err) == -EBADMSG)
         event_add(pods->options.runtime.events,
@@ -390,6 +395,11 @@ int pods_restore(struct pods *pods, size_t *ret_adopted, struct error *err)
 void pods_flush(struct pods *pods)
 {
     runtime_flush(pods->runtime);
+}
+
+size_t pods_unsaved(const struct pods *pods, uint64_t *ret_flushes, bool *ret_refused)
+{
+    return runtime_unsaved(pods->runtime, ret_flushes, ret_refused);
 }
 
 // ---- what others ask ----

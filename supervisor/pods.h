@@ -40,6 +40,8 @@ void pods_synced(struct pods *pods);
 
 // Writes state that is not on disk yet; for the agent's orderly end.
 void pods_flush(struct pods *pods);
+// As runtime_unsaved().
+size_t pods_unsaved(const struct pods *pods, uint64_t *ret_flushes, bool *ret_refused);
 
 // What the HTTP API and the status page read. Sorted by namespace and name. The array is the
 // caller's (free()), the workers are borrowed.

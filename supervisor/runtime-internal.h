@@ -41,6 +41,8 @@ struct runtime {
     void *userdata;
     LIST_OF(struct pod_worker *) dirty;
     sd_event_source *flush, *retry;
+    uint64_t flushes;   // how often it was tried
+    bool refused;       // the newest time, not all could be written
     run_list unclaimed; // also those that are doomed
 };
 

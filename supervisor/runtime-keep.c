@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/work.h"
 #include "supervisor/pod-worker-internal.h"
 #include "supervisor/runtime-internal.h"
 #include "supervisor/state.h"
@@ -64,7 +65,15 @@ void runtime_mark_dirty(struct runtime *rt, struct pod_worker *w)
         return;
     keep->dirty = true;
     *LIST_APPEND(&rt->dirty) = w;
-    sd_event_source_set_enabled(rt->flush, SD_EVENT_ONESHOT);
+    if (!work_is_silenced("state"))
+        sd_event_source_set_enabled(rt->flush, SD_EVENT_ONESHOT);
+}
+
+size_t runtime_unsaved(const struct runtime *rt, uint64_t *ret_flushes, bool *ret_refused)
+{
+    *ret_flushes = rt->flushes;
+    *ret_refused = rt->refused;
+    return rt->dirty.n;
 }
 
 static int save(struct runtime *rt, struct pod_worker *w, struct error *err)
@@ -101,6 +110,7 @@ static void forget_done(struct runtime *rt, struct pod_worker *w)
 
 static bool flush_worker(struct runtime *rt, struct pod_worker *w)
 {
+    WORK_SCOPE("state", "pod", w->pod->metadata.namespace, w->pod->metadata.name);
     _cleanup_error_ struct error err = ERROR_NONE;
     struct keep *keep = w->keep;
     if (w->state == POD_GONE)
@@ -126,6 +136,7 @@ void runtime_flush(struct runtime *rt)
     bool all = true;
     rt->dirty.items = NULL;
     rt->dirty.n = 0;
+    rt->flushes++;
     for (size_t i = 0; i < n; i++) {
         keep_of(dirty[i])->dirty = false;
         if (flush_worker(rt, dirty[i]))
@@ -135,6 +146,7 @@ void runtime_flush(struct runtime *rt)
         *LIST_APPEND(&rt->dirty) = dirty[i];
     }
     free(dirty);
+    rt->refused = !all;
     if (all)
         return;
     sd_event_source_set_time_relative(rt->retry, RETRY_USEC);

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/work.h"
 #include "supervisor/pod-worker-internal.h"
 #include "supervisor/runtime-internal.h"
 #include "supervisor/state.h"
@@ -74,6 +75,7 @@ void run_set_done(struct run *run)
 static void on_changed(void *userdata, struct shim_link *link, const struct shim_state *state)
 {
     struct run *run = userdata;
+    WORK_SCOPE("pods", "pod", run->spec.pod_namespace, run->spec.pod_name);
     if (run->role == RUN_CURRENT && state->phase == SHIM_PHASE_RUNNING)
         pod_worker_container_started(run->c, state, monotime_now());
 }
@@ -106,6 +108,7 @@ static void deliver_exit(struct run *run, const struct shim_state *state)
 static void on_over(void *userdata, struct shim_link *link, const struct shim_state *state)
 {
     struct run *run = userdata;
+    WORK_SCOPE("pods", "pod", run->spec.pod_namespace, run->spec.pod_name);
     run->over = true;
     run->exit_known = state != NULL;
     switch (run->role) {
@@ -275,6 +278,7 @@ static void op_cancel_hook(void *runtime, struct container_worker *c)
 static void on_empty(void *userdata)
 {
     struct run *run = userdata;
+    WORK_SCOPE("pods", "pod", run->spec.pod_namespace, run->spec.pod_name);
     pod_worker_container_proven(run->c, monotime_now());
 }
 
@@ -376,7 +380,9 @@ static void op_bury(void *runtime, struct pod_worker *w)
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-    pod_worker_tick(userdata, monotime_now());
+    struct pod_worker *w = userdata;
+    WORK_SCOPE("pods", "pod", w->pod->metadata.namespace, w->pod->metadata.name);
+    pod_worker_tick(w, monotime_now());
     return 0;
 }
 
@@ -390,6 +396,8 @@ static void op_arm(void *runtime, struct pod_worker *w, monotime deadline)
         return;
     }
     int r = 0;
+    if (work_is_silenced("pods"))
+        return;
     if (!keep->timer)
         r = sd_event_add_time(rt->options.event, &keep->timer, CLOCK_BOOTTIME, deadline.usec, 1000,
                               on_timer, w);
@@ -466,4 +474,10 @@ const char *runtime_run_cgroup(const struct container_worker *c)
 {
     const struct run *run = c->run;
     return run && run->spec.cgroup_dirs.n ? run->spec.cgroup_dirs.items[0] : NULL;
+}
+
+struct shim_link *runtime_run_link(const struct container_worker *c)
+{
+    const struct run *run = c->run;
+    return run && !run->over ? run->link : NULL;
 }

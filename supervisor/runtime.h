@@ -59,3 +59,9 @@ struct pod *runtime_pod_of_runs(const struct runtime *rt, const char *uid);
 // lives (NULL else). Borrowed.
 const char *runtime_run_id(const struct container_worker *c);
 const char *runtime_run_cgroup(const struct container_worker *c);
+// The link to its shim while that lives, else NULL. Borrowed.
+struct shim_link *runtime_run_link(const struct container_worker *c);
+
+// For health checks: how many workers have changes that are not on disk, how often it was tried to
+// write some, and whether the newest attempt has failed (the event StateNotSaved tells why).
+size_t runtime_unsaved(const struct runtime *rt, uint64_t *ret_flushes, bool *ret_refused);

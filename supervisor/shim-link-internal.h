@@ -15,6 +15,7 @@ struct shim_link {
     sd_event_source *socket_source, *pidfd_source, *look_again;
     struct shim_state state;
     bool told_running, over;
+    uint64_t asked, answered; // questions so far, and the newest one that was answered
     struct shim_exec *execs; // that run over this link, as a list
     int callbacks;           // on the stack
     bool freed;              // from inside one of them

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/process.h"
+#include "base/work.h"
 #include "supervisor/shim-link-internal.h"
 
 enum {
@@ -97,6 +98,7 @@ static int drain_messages(struct shim_link *link)
     while (link->socket >= 0 && !link->freed &&
            (code = shim_message_receive(link->socket, &message)) == 0) {
         struct shim_state state = {0};
+        link->answered = link->asked;
         if (message.head.type == SHIM_STATE &&
             shim_state_parse(buffer_str(&message.text), &state, NULL) == 0) {
             take_state(link, &state);
@@ -208,6 +210,9 @@ int shim_link_look_again(struct shim_link *link)
 static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     struct shim_link *link = userdata;
+    WORK_SCOPE("logs", "shim", NULL, link->id);
+    if (work_is_silenced("logs"))
+        return -ENODATA; // as a callback that fails: its source is off from here on
     link->callbacks++;
     int code = drain_messages(link);
     link->callbacks--;
@@ -227,6 +232,7 @@ static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *
 int shim_link_converse(struct shim_link *link)
 {
     struct shim_message hello = {.type = SHIM_HELLO};
+    link->asked++;
     _cleanup_close_ int fd = shim_socket_connect(link->dir, "socket");
     if (fd < 0)
         return fd;

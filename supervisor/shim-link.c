@@ -292,6 +292,30 @@ static int send(struct shim_link *link, const struct shim_message *message)
     return code < 0 ? code : shim_message_send(link->socket, message, NULL, NULL, 0);
 }
 
+void shim_link_ask(struct shim_link *link)
+{
+    if (link->over || shim_link_unanswered(link) != 0)
+        return;
+    // One that takes no message is one that does not answer: where the connection is at its end,
+    // the loop finds out.
+    link->asked++;
+    if (link->socket >= 0)
+        (void)shim_message_send(link->socket, &(struct shim_message){.type = SHIM_HELLO}, NULL,
+                                NULL, 0);
+    else
+        (void)shim_link_look_again(link);
+}
+
+uint64_t shim_link_unanswered(const struct shim_link *link)
+{
+    return link->asked != link->answered ? link->asked : 0;
+}
+
+bool shim_link_was_heard(const struct shim_link *link)
+{
+    return link->answered > 0;
+}
+
 int shim_link_signal(struct shim_link *link, int signal_number)
 {
     return send(link, &(struct shim_message){.type = SHIM_SIGNAL, .number = signal_number});

@@ -48,6 +48,14 @@ int shim_link_list(const char *shims_dir, struct string_list *ret, struct error 
 const char *shim_link_id(const struct shim_link *link);
 const struct shim_state *shim_link_state(const struct shim_link *link); // newest known, never NULL
 
+// Asks for a sign of life (SHIM_HELLO, which every shim answers with its state), unless an answer
+// is still awaited. The start of a conversation is a question too.
+void shim_link_ask(struct shim_link *link);
+// The number of the question that has not been answered yet; 0 where none is open.
+uint64_t shim_link_unanswered(const struct shim_link *link);
+// Whether the shim has ever said something over this link.
+bool shim_link_was_heard(const struct shim_link *link);
+
 int shim_link_signal(struct shim_link *link, int signal_number); // the container's first process
 int shim_link_kill(struct shim_link *link);                      // everything in the container
 // SIGKILL for a shim that does not answer; `over` follows.

@@ -32,7 +32,8 @@ enum {
 
 enum shim_message_type {
     // to the shim
-    SHIM_HELLO = 1, // → SHIM_STATE now and on every change, until the connection closes
+    SHIM_HELLO = 1, // → SHIM_STATE now and on every change, until the connection closes. It may be
+                    //   said again: the agent does so to see that the shim is still at work.
     SHIM_SIGNAL,    // number: signal for the container's first process
     SHIM_KILL,      // SIGKILL for everything in the container
     SHIM_EXEC, // text: NUL-separated argv; flags; with up to 3 descriptors (stdin, stdout, stderr)

@@ -235,7 +235,7 @@ _unused_ static int setup(void **state)
     };
     world.agent = (struct agent){
         .config = &world.config,
-        .health = health_new(),
+        .health = health_new(USEC_PER_SEC, monotime_now()),
         .events = event_log_open(NULL, "n1"),
         .source = &world.source,
         .pods = &world.pods,

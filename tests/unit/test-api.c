@@ -6,7 +6,7 @@
 static void health_is_answered(void **state)
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
-    size_t part = health_register(world.agent.health, "source", 0, monotime_now());
+    size_t part = health_register(world.agent.health, "source", 0);
     assert_int_equal(request("GET", "/healthz", &body), 200);
     assert_string_equal(body.data, "ok");
     assert_int_equal(request("GET", "/livez?verbose", &body), 200);

@@ -37,7 +37,7 @@ static int setup(void **state)
     address.sun_path[0] = '@';
     setenv("NOTIFY_SOCKET", address.sun_path, 1);
     assert_int_equal(sd_event_new(&f->loop), 0);
-    f->health = health_new();
+    f->health = health_new(USEC_PER_SEC, monotime_now());
     log_set_level(LOG_LEVEL_ERROR - 1);
     *state = f;
     return 0;
@@ -171,7 +171,7 @@ static void the_watchdog_is_fed_while_all_is_well(void **state)
     struct fixture *f = *state;
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     setenv("WATCHDOG_USEC", "20000", 1);
-    size_t part = health_register(f->health, "source", 0, monotime_now());
+    size_t part = health_register(f->health, "source", 0);
     start(f);
     assert_true(notify_describe(&text));
     assert_string_equal(text.data, "watchdog every 20ms");
