@@ -6,6 +6,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -36,6 +37,32 @@ def inner_pid(pid):
     """The PID in the process's own namespace."""
     with open(f"/proc/{pid}/status") as f:
         return int(re.search(r"^NSpid:.*\s(\d+)$", f.read(), re.M).group(1))
+
+
+BARE = {"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs", "/dev/pts": "devpts", "/dev/shm": "tmpfs",
+        "/run": "tmpfs", "/sys/fs/cgroup": "cgroup2"}
+
+# A root file system as an initramfs has it: programs, a name, and empty directories. $1 is where, then
+# what is bind-mounted into it, "--", and what process 1 executes there.
+MAKE_ROOT = """set -e
+root=$1; shift
+mount -t tmpfs root "$root"; cd "$root"; mkdir -p proc sys dev run tmp etc
+echo bare >etc/hostname
+for link in bin sbin lib lib64; do [ ! -L /$link ] || ln -sfn usr/$link $link; done
+while [ "$1" != -- ]; do mkdir -p "./$1"; mount --bind "$1" "./$1"; shift; done; shift
+echo '(none)' >/proc/sys/kernel/hostname
+[ -z "$KEPT" ] || touch run/kept
+mkdir old; pivot_root . old; cd /
+python3 -c 'import ctypes; ctypes.CDLL(None).umount2(b"/old", 2)'  # umount(8) would want /proc
+rmdir old
+exec chroot . "$@"
+"""
+
+
+def mounts(pid):
+    """{mount point: file system}, the one on top for each."""
+    with open(f"/proc/{pid}/mountinfo") as f:
+        return {line.split()[4]: line.split(" - ")[1].split()[0] for line in f}
 
 
 def starter(pid):
@@ -105,7 +132,7 @@ class First(harness.Agent):
         return int(starts), int(orphans)
 
     def inside(self, *words):
-        return subprocess.run(["nsenter", "-t", str(self.first), "-p", "-m", *words], check=True,
+        return subprocess.run(["nsenter", "-t", str(self.first), "-p", "-m", "-n", "--root", *words], check=True,
                               capture_output=True, text=True, timeout=WAIT_SECONDS).stdout
 
     def end(self, number=signal.SIGTERM):
@@ -120,6 +147,39 @@ class First(harness.Agent):
                     self.process.wait(WAIT_SECONDS)
         finally:
             super().close()
+
+
+class Container(machine.Machine):
+    """A container of systemd-nspawn, with cgroups of its own, whose process 1 is mainstayd."""
+
+    def boot(self):
+        for path in self.cgroups:
+            os.makedirs(path, exist_ok=True)
+        command = ["systemd-nspawn", "--quiet", "-D", self.root, "--register=no", "--private-network",
+                   "--machine=" + self.name, "--notify-ready=yes"]
+        if self.cgroups:
+            command.append("--keep-unit")
+        for program, place in self.programs.items():
+            command.append(f"--bind-ro={os.path.join(harness.BUILD, program)}:{place}")
+        command += ["--", machine.PROGRAMS["mainstayd"], "--init", "--hostname-override", machine.NODE]
+        address = os.path.join(self.dir, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, \
+                open(os.path.join(self.dir, "console"), "ab") as console:
+            notify.bind(address)
+            self.nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console,
+                                           stderr=console, env=self.environment(address),
+                                           preexec_fn=self.enter_cgroups)
+            return self.wait_booted(notify)
+
+    def agent_log(self):
+        return self.console()
+
+    def wait_console(self, text):
+        end = time.monotonic() + WAIT_SECONDS
+        while text not in self.console():
+            if time.monotonic() > end:
+                raise AssertionError(f"no \"{text}\":\n" + self.console())
+            time.sleep(0.02)
 
 
 class FirstProcess(unittest.TestCase):
@@ -328,7 +388,56 @@ class FirstProcess(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("/proc is not that of this PID namespace", done.stderr)
 
+    # ---- a container engine's container
+
+    def test_a_container_of_nspawn(self):
+        container = Container()
+        self.addCleanup(container.close)
+        if not container.boot() and container.leader is None:
+            self.skipTest("systemd-nspawn starts no container here: " + container.console()[-300:])
+        container.drop("w.yaml", machine.pod_yaml("w", ["/bin/sh", "-c", TRAP]))
+        pod = container.wait_pod("w")
+        daemon, = [p for p in children(container.leader) if comm(p) == "mainstayd"]
+        # It has made room for the pods' cgroups.
+        self.assertIn("init.scope", container.run("cat", "/proc/1/cgroup"))
+        self.assertIn("v2 at /sys/fs/cgroup (kill, freeze", container.console())
+        os.kill(daemon, signal.SIGKILL)
+        container.wait_console("1 containers adopted")
+        self.assertEqual(pid_of(container.wait_pod("w")), pid_of(pod))
+        os.kill(container.leader, signal.SIGRTMIN + 3)
+        self.assertEqual(container.nspawn.wait(WAIT_SECONDS), 0)
+        self.assertRegex(container.console(), r"Exited: run 0 of container main exited with status 0")
+
     # ---- the machine
+
+    def bare(self, kept=""):
+        """The first process of a machine of which nothing is prepared."""
+        first = self.first("--init-as", "machine", node="bare", start=False)
+        os.mkdir(first.path("bare"))
+        first.env["KEPT"] = kept
+        first.wrapper = ["unshare", "--fork", "--pid", "--mount", "--uts", "--net", "--ipc", "--kill-child",
+                         "sh", "-c", MAKE_ROOT, "sh", first.path("bare"), "/usr", harness.BUILD,
+                         first.dir, "--"]
+        command = first.command()
+        at = command.index("--hostname-override")
+        first.command = lambda: command[:at] + command[at + 2:]  # it has to find its name
+        first.start()
+        first.drop("w.yaml", pod_yaml("w", [COMPONENT]))
+        first.wait_ready_pod("w")
+        return first
+
+    def test_what_a_bare_machine_lacks_is_mounted(self):
+        first = self.bare()
+        found = mounts(first.first)
+        self.assertEqual({point: found.get(point) for point in BARE}, BARE)
+        self.assertIn("UP", first.inside("ip", "-o", "link", "show", "lo"))
+        self.assertIn("on node bare ", first.agent_log())
+        self.assertNotIn(" W mainstayd[1]", first.agent_log())
+
+    def test_nothing_is_mounted_over_something(self):
+        first = self.bare(kept="yes")
+        self.assertNotIn("/run", mounts(first.first))
+        self.assertIn("/run is not mounted, but has something in it: left as it is", first.agent_log())
 
     def test_a_machine_is_powered_off_and_rebooted(self):
         """In a PID namespace, reboot(2) shows the parent which of the two it was by a signal."""
