@@ -28,7 +28,7 @@ static void offer(const struct complete_line *line, const char *candidate, const
 {
     if (!str_starts_with(candidate, line->current) || strpbrk(candidate, "\t\n"))
         return;
-    if (str_empty(description))
+    if (!description || !*description)
         puts(candidate);
     else
         printf("%s\t%.*s\n", candidate, (int)strcspn(description, "\t\n"), description);
@@ -283,7 +283,7 @@ static int cmd_complete(int argc, char **argv)
 {
     struct complete_options options = {0};
     _cleanup_options_rest_ struct options_rest rest = {0};
-    _cleanup_complete_line_ struct complete_line line;
+    _cleanup_complete_line_ struct complete_line line = {0};
     int status;
     if (!command_parse(&command_complete, argc, argv, &options, &rest, &status))
         return status;

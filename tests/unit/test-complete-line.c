@@ -72,7 +72,7 @@ static void assert_same(const char *a, const char *b)
 
 static void check(const struct expected *expected)
 {
-    _cleanup_complete_line_ struct complete_line line;
+    _cleanup_complete_line_ struct complete_line line = {0};
     size_t n = 0, n_arguments = 0;
     while (expected->words[n])
         n++;
@@ -99,7 +99,7 @@ static void test_lines(void **state)
 
 static void test_no_words(void **state)
 {
-    _cleanup_complete_line_ struct complete_line line;
+    _cleanup_complete_line_ struct complete_line line = {0};
     complete_line_parse(NULL, 0, &line);
     assert_null(line.command);
     assert_string_equal(line.current, "");
@@ -108,7 +108,7 @@ static void test_no_words(void **state)
 static void test_flags_are_kept(void **state)
 {
     static const char *const words[] = {"logs", "-fp", "--tail", "5", "--timestamps", ""};
-    _cleanup_complete_line_ struct complete_line line;
+    _cleanup_complete_line_ struct complete_line line = {0};
     complete_line_parse(words, ARRAY_SIZE(words), &line);
     assert_int_equal(line.n_flags, 4);
     assert_string_equal(line.flags[0]->name, "follow");
