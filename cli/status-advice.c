@@ -6,6 +6,27 @@
 #include "cli/pod-view.h"
 #include "cli/status-screen.h"
 
+bool status_is_watched(const json_t *status, const char *quality)
+{
+    const json_t *watchers = field_at(status, "watchers");
+    for (size_t i = 0; i < json_array_size(watchers); i++)
+        if (!json_is_false(field_at(json_array_get(watchers, i), quality)))
+            return true;
+    return false;
+}
+
+static void advise_watching(const json_t *status, struct buffer *out)
+{
+    if (!status_is_watched(status, "restarts"))
+        buffer_add_str(out, "Nobody restarts the agent if it dies: run it from systemd "
+                            "(`systemctl enable --now mainstayd`) or under monit (`mainstay monit "
+                            "--out /etc/monit/conf-enabled/mainstay && monit reload`). Its pods "
+                            "would live on.\n");
+    else if (!status_is_watched(status, "noticesHangs"))
+        buffer_add_str(out, "Nobody notices if the agent hangs: set WatchdogSec= in its systemd "
+                            "unit, or let monit ask for its health (`mainstay monit`).\n");
+}
+
 static void advise_agent(const struct status_view *view, struct buffer *out)
 {
     const json_t *status = view->status;
@@ -13,10 +34,7 @@ static void advise_agent(const struct status_view *view, struct buffer *out)
     if (!field_true(status, "live"))
         buffer_printf(out, "The agent is not well (%s): `journalctl -u mainstayd -n 50`.\n",
                       field_text_or_empty(status, "unhealthy"));
-    if (json_array_size(field_at(status, "watchers")) == 0)
-        buffer_add_str(out, "Nobody restarts the agent if it dies: run it from systemd "
-                            "(`systemctl enable --now mainstayd`) or under monit. Its pods would "
-                            "live on.\n");
+    advise_watching(status, out);
     const char *refused = field_text(status, "configuration.refused");
     if (refused)
         buffer_printf(out,

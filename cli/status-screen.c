@@ -96,15 +96,18 @@ static void render_agent(const struct screen *s)
 static void render_watchers(const struct screen *s)
 {
     const json_t *watchers = field_at(s->view->status, "watchers");
+    bool watched = status_is_watched(s->view->status, "restarts");
     label(s, "Watched by");
+    if (!watched)
+        styled(s, TERM_YELLOW, "nobody");
     for (size_t i = 0; i < json_array_size(watchers); i++) {
         const json_t *watcher = json_array_get(watchers, i);
         const char *detail = field_text_or_empty(watcher, "detail");
-        buffer_printf(s->out, "%s%s%s%s%s", i ? ", " : "", field_text_or_empty(watcher, "name"),
-                      *detail ? " (" : "", detail, *detail ? ")" : "");
+        _cleanup_free_ char *safe = term_safe(detail); // it may hold what a client calls itself
+        buffer_printf(s->out, "%s%s%s%s%s", i > 0 || !watched ? ", " : "",
+                      field_text_or_empty(watcher, "name"), *detail ? " (" : "", safe,
+                      *detail ? ")" : "");
     }
-    if (json_array_size(watchers) == 0)
-        styled(s, TERM_YELLOW, "nobody");
     buffer_add_char(s->out, '\n');
 }
 

@@ -24,6 +24,10 @@ void status_render(const struct status_view *view, walltime now, bool color, int
 // wider than `columns` (0: not broken) unless a single word is.
 void status_wrap(const char *text, const char *indent, int columns, struct buffer *out);
 
+// Whether there is a watcher that does not deny this of itself: "restarts" the agent when it dies,
+// "noticesHangs".
+bool status_is_watched(const json_t *status, const char *quality);
+
 // The advice alone, one line each without indentation.
 void status_advise(const struct status_view *view, struct buffer *out);
 

@@ -361,6 +361,13 @@ int etcd_status(struct etcd_client *client, struct etcd_status *ret, struct erro
     return code < 0 ? code : etcd_status_reply(buffer_str(&body), body.len, ret, err);
 }
 
+int etcd_members(struct etcd_client *client, struct etcd_members *ret, struct error *err)
+{
+    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
+    int code = call(client, "/v3/cluster/member/list", xstrdup("{}"), &body, err);
+    return code < 0 ? code : etcd_members_reply(buffer_str(&body), body.len, ret, err);
+}
+
 int etcd_wait_change(struct etcd_client *client, const char *key, int64_t revision,
                      int timeout_msec, struct error *err)
 {

@@ -63,6 +63,9 @@ int etcd_lease_revoke(struct etcd_client *client, int64_t id, struct error *err)
 // The state of the member that answers.
 int etcd_status(struct etcd_client *client, struct etcd_status *ret, struct error *err);
 
+// Who belongs to the cluster, as the member that answers knows it.
+int etcd_members(struct etcd_client *client, struct etcd_members *ret, struct error *err);
+
 // Waits until the key changes after `revision` of the store: 1, or 0 where nothing happened within
 // timeout_msec.
 int etcd_wait_change(struct etcd_client *client, const char *key, int64_t revision,

@@ -36,6 +36,16 @@ void etcd_status_free(struct etcd_status *status)
     *status = (struct etcd_status){0};
 }
 
+void etcd_members_free(struct etcd_members *members)
+{
+    LIST_EACH (member, &members->members) {
+        free(member->name);
+        string_list_free(&member->client_urls);
+    }
+    free(members->members.items);
+    *members = (struct etcd_members){0};
+}
+
 // --- requests
 
 static json_t *bytes_json(const void *data, size_t len)
@@ -321,6 +331,40 @@ int etcd_status_reply(const char *text, size_t len, struct etcd_status *ret, str
         return malformed(err, "status");
     status.version = xstrdup(version);
     *ret = status;
+    return 0;
+}
+
+static bool read_member(const json_t *object, struct etcd_member *ret)
+{
+    const json_t *urls = json_object_get(object, "clientURLs");
+    const char *name = json_string_value(json_object_get(object, "name"));
+    ret->name = xstrdup(name ? name : "");
+    ret->is_learner = json_is_true(json_object_get(object, "isLearner"));
+    for (size_t i = 0; i < json_array_size(urls); i++) {
+        const char *url = json_string_value(json_array_get(urls, i));
+        if (!url)
+            return false;
+        string_list_add(&ret->client_urls, url);
+    }
+    return get_uint64(object, "ID", &ret->id);
+}
+
+int etcd_members_reply(const char *text, size_t len, struct etcd_members *ret, struct error *err)
+{
+    json_auto_t *object = NULL;
+    struct etcd_members list = {0};
+    int code = parse(text, len, &object, err);
+    if (code < 0)
+        return code;
+    const json_t *members = json_object_get(object, "members");
+    bool good = json_array_size(members) > 0;
+    for (size_t i = 0; i < json_array_size(members) && good; i++)
+        good = read_member(json_array_get(members, i), LIST_APPEND(&list.members));
+    if (!good) {
+        etcd_members_free(&list);
+        return malformed(err, "member list");
+    }
+    *ret = list;
     return 0;
 }
 

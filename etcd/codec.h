@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/macro.h"
+#include "base/string-list.h"
 
 // A key with its value, as of one revision.
 struct etcd_kv {
@@ -48,6 +49,20 @@ struct etcd_status {
 void etcd_status_free(struct etcd_status *status);
 #define _cleanup_etcd_status_ _cleanup_(etcd_status_free)
 
+// A member of the cluster. One that was added and has not started yet has no name and no client
+// URLs.
+struct etcd_member {
+    int64_t id;
+    char *name;
+    struct string_list client_urls;
+    bool is_learner; // it does not vote
+};
+struct etcd_members {
+    LIST_OF(struct etcd_member) members;
+};
+void etcd_members_free(struct etcd_members *members);
+#define _cleanup_etcd_members_ _cleanup_(etcd_members_free)
+
 // Requests. All return text that the caller frees. `range_end` is NULL for one key; see
 // etcd_prefix_end(). limit 0: all.
 char *etcd_range_request(const char *key, const struct buffer *range_end, int64_t limit);
@@ -71,6 +86,7 @@ int etcd_lease_grant_reply(const char *text, size_t len, struct etcd_lease *ret,
 int etcd_lease_keepalive_reply(const char *text, size_t len, struct etcd_lease *ret,
                                struct error *err);
 int etcd_status_reply(const char *text, size_t len, struct etcd_status *ret, struct error *err);
+int etcd_members_reply(const char *text, size_t len, struct etcd_members *ret, struct error *err);
 
 // One line of a watch's stream: 1 for an event, 0 for the news that the watch has begun, -EAGAIN
 // where etcd has ended the watch.
