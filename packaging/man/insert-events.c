@@ -1,15 +1,13 @@
-// The reasons of events with their MESSAGE_IDs, and what the journal's catalogue calls each.
+// The MESSAGE_IDs of the journal's catalogue with what it calls each, and the events' reasons.
 #include <fcntl.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
-#include "base/log.h"
 #include "base/string-list.h"
 #include "packaging/man/inserts.h"
 #include "packaging/man/roff.h"
 #include "supervisor/event-ids.h"
-#include "supervisor/shim/shim-journal.h"
 
 enum { CATALOGUE_MOST = 1 << 20 };
 
@@ -29,31 +27,43 @@ static void add_subject(struct buffer *out, const char *subject)
     buffer_add_str(out, ".\n");
 }
 
-// The entry's first line is "-- ID", the next "Subject: …".
-static void add_meaning(struct buffer *out, const char *catalogue, const char *id)
+// The reason of the event that has this id; NULL where it is no event's.
+static const char *reason_of(const char *id)
 {
-    static const char subject[] = "\nSubject: ";
-    const char *entry = strstr(catalogue, id);
-    const char *start = entry ? strstr(entry, subject) : NULL;
-    if (!start) {
-        fprintf(stderr, "mainstay-man: the catalogue has no entry for %s\n", id);
-        exit(EXIT_FAILURE);
-    }
-    start += strlen(subject);
-    _cleanup_free_ char *line = xstrndup(start, strcspn(start, "\n"));
-    add_subject(out, line);
+    size_t n;
+    const struct event_id *ids = event_ids(&n);
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(ids[i].id, id))
+            return ids[i].reason;
+    return str_equal(event_message_id(""), id) ? "(any other event)" : NULL;
 }
 
-static void add_event(struct buffer *out, const char *catalogue, const char *reason, const char *id)
+// An entry begins with a line "-- ID" and one "Subject: …".
+static void add_entry(struct buffer *out, const char *entry)
 {
+    static const char subject[] = "Subject: ";
+    size_t n = strcspn(entry, "\n");
+    _cleanup_free_ char *id = xstrndup(entry, n);
+    entry += n + (entry[n] == '\n');
+    if (!str_starts_with(entry, subject)) {
+        fprintf(stderr, "mainstay-man: the catalogue's entry %s has no subject\n", id);
+        exit(EXIT_FAILURE);
+    }
+    entry += strlen(subject);
+    _cleanup_free_ char *line = xstrndup(entry, strcspn(entry, "\n"));
+    const char *reason = reason_of(id);
     roff_item(out);
-    roff_bold(out, reason);
-    buffer_printf(out, " %s\n", id);
-    add_meaning(out, catalogue, id);
+    if (reason) {
+        roff_bold(out, reason);
+        buffer_add_char(out, ' ');
+    }
+    buffer_printf(out, "%s\n", id);
+    add_subject(out, line);
 }
 
 void insert_events(struct buffer *out, const char *templates)
 {
+    static const char mark[] = "\n-- ";
     _cleanup_free_ char *path = path_join(templates, "../systemd/mainstay.catalog");
     _cleanup_buffer_ struct buffer catalogue = BUFFER_EMPTY;
     int r = fs_read_file(AT_FDCWD, path, CATALOGUE_MOST, &catalogue);
@@ -61,11 +71,8 @@ void insert_events(struct buffer *out, const char *templates)
         fprintf(stderr, "mainstay-man: %s: %s\n", path, strerror(-r));
         exit(EXIT_FAILURE);
     }
-    size_t n;
-    const struct event_id *ids = event_ids(&n);
-    for (size_t i = 0; i < n; i++)
-        add_event(out, buffer_str(&catalogue), ids[i].reason, ids[i].id);
-    add_event(out, buffer_str(&catalogue), "(any other event)", event_message_id(""));
-    add_event(out, buffer_str(&catalogue), "(a gap in a container's lines)", SHIM_JOURNAL_GAP_ID);
-    add_event(out, buffer_str(&catalogue), "(a gap in the agent's messages)", LOG_GAP_ID);
+    for (const char *p = buffer_str(&catalogue); (p = strstr(p, mark));) {
+        p += strlen(mark);
+        add_entry(out, p);
+    }
 }

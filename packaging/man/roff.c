@@ -109,19 +109,30 @@ void roff_sentence(struct buffer *out, const char *text)
     roff_clause(out, text);
 }
 
+// Where one paragraph, or block of indented lines, ends and the next begins.
+static void add_break(struct buffer *out, bool was_fixed, bool is_fixed)
+{
+    if (was_fixed && !is_fixed)
+        buffer_add_str(out, ".fi\n");
+    buffer_add_str(out, ".PP\n");
+    if (is_fixed && !was_fixed)
+        buffer_add_str(out, ".nf\n");
+}
+
 void roff_prose(struct buffer *out, const char *text)
 {
-    bool fixed = false;
+    bool fixed = false, ended = false;
     for (size_t n; *text; text += n + (text[n] == '\n')) {
-        n = strcspn(text, "\n");
         bool indented = text[0] == ' ';
-        if (indented != fixed)
-            buffer_add_str(out, indented ? ".PP\n.nf\n" : ".fi\n.PP\n");
-        fixed = indented;
+        n = strcspn(text, "\n");
         if (n == 0) {
-            buffer_add_str(out, ".PP\n");
+            ended = true;
             continue;
         }
+        if (ended || indented != fixed)
+            add_break(out, fixed, indented);
+        fixed = indented;
+        ended = false;
         _cleanup_free_ char *line = xstrndup(text, n);
         roff_words(out, line);
         buffer_add_char(out, '\n');

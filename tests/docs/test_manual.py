@@ -144,6 +144,24 @@ class Manual(unittest.TestCase):
             for flag in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", plain(text)):
                 self.assertIn(flag, known, page)
 
+    def test_every_message_id(self):
+        """Each entry of the journal's catalogue is in mainstay-journal(7), and no other id is."""
+        with open(os.path.join(harness.SOURCE, "packaging", "systemd", "mainstay.catalog")) as f:
+            known = re.findall(r"^-- ([0-9a-f]{32})$", f.read(), re.MULTILINE)
+        self.assertGreater(len(known), 30)
+        told = re.findall(r"\b([0-9a-f]{32})$", plain(self.pages["mainstay-journal(7)"]), re.MULTILINE)
+        self.assertEqual(sorted(told), sorted(known))
+
+    def test_parts_of_the_agent(self):
+        """mainstayd(8) names the parts that /readyz?verbose answers for."""
+        agent = harness.Agent()
+        try:
+            answer = agent.request("/readyz?verbose")[1]
+        finally:
+            agent.close()
+        parts = re.findall(r"^\[[+-]\](\w+)", answer, re.MULTILINE)
+        self.assertIn(f"lists the parts ({', '.join(parts)})", plain(self.pages["mainstayd(8)"]))
+
     def test_two_runs_are_the_same(self):
         with tempfile.TemporaryDirectory() as again:
             generate("/usr", again)
