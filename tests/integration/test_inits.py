@@ -1,0 +1,289 @@
+"""The agent under sysv's start-stop-daemon, runit's runsv, s6-supervise and OpenRC, with the files as they
+are packaged (only the paths in them are others'), and podmaster under a real systemd."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import harness
+import machine
+from harness import BUILD, COMPONENT, MAINSTAY, MAINSTAYD, SOURCE, WAIT_SECONDS, pid_of, pod_yaml
+
+PACKAGING = os.path.join(SOURCE, "packaging")
+TRAP = "trap 'echo got TERM; exit 0' TERM; echo up; while :; do sleep 0.02; done"
+
+
+class Service(harness.Agent):
+    """An agent that an init starts: its files are here, its process is somebody else's."""
+
+    def __init__(self):
+        super().__init__(start=False)
+        self.pid_file = self.path("run", "mainstayd.pid")
+        _, *flags = super().command()
+        self.write("default", f'MAINSTAYD_OPTS="{" ".join(flags)}"\n'
+                              f'MAINSTAYD_LOG="{self.path("agent.log")}"\n')
+        self.write("agent.log", "")
+
+    def install(self, source, target):
+        """The packaged file with the paths of this test."""
+        with open(os.path.join(PACKAGING, source)) as f:
+            text = f.read()
+        others = {"/usr/local/sbin/mainstayd": MAINSTAYD, "/usr/local/bin/mainstay": MAINSTAY,
+                  "/etc/default/mainstay": self.path("default"),
+                  "/run/mainstay/mainstayd.pid": self.pid_file,
+                  "/run/mainstayd.supervise.pid": self.path("supervise.pid"),
+                  "/var/log/mainstayd.log": self.path("agent.log"), "/run/mainstay": self.path("run")}
+        text = re.sub("|".join(map(re.escape, others)), lambda found: others[found.group()], text)
+        os.makedirs(os.path.dirname(self.path(target)), exist_ok=True)
+        self.write(target, text)
+        shutil.copymode(os.path.join(PACKAGING, source), self.path(target))
+        return self.path(target)
+
+    def environment(self, **more):
+        env = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "RUNLEVEL")}
+        return {**env, "MAINSTAY_SOCKET": self.socket, **more}
+
+    def agent_pid(self):
+        return self.get("/mainstay/v1/status")["pid"]
+
+    def run_pod(self, command=(COMPONENT,)):
+        self.drop("w.yaml", pod_yaml("w", command))
+        return pid_of(self.wait_ready_pod("w"))
+
+    def wait_next(self, before):
+        """Until another agent than process `before` answers."""
+        end = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError, AssertionError):
+                if self.agent_pid() != before and self.get("/mainstay/v1/status")["ready"]:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"no agent came after process {before}:\n" + self.agent_log())
+
+    def kill_agent(self):
+        before = self.agent_pid()
+        os.kill(before, signal.SIGKILL)
+        self.wait_next(before)
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            os.kill(self.agent_pid(), signal.SIGRTMIN + 3)
+            end = time.monotonic() + WAIT_SECONDS
+            while harness.processes_with(self.dir) and time.monotonic() < end:
+                time.sleep(0.05)
+        super().close()
+
+
+class Inits(unittest.TestCase):
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest("services are started by root")
+
+    def need(self, *programs):
+        for program in programs:
+            if not shutil.which(program):
+                self.skipTest(f"{program} is not installed")
+
+    def service(self):
+        service = Service()
+        self.addCleanup(service.close)
+        return service
+
+    def alive(self, pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 0)
+            return True
+        return False
+
+    # ---- the defaults file
+
+    def test_the_defaults_file_means_the_same_to_sh_and_systemd(self):
+        for name in ("mainstay", "mainstay-podmaster"):
+            path = os.path.join(PACKAGING, "default", name)
+            with open(path) as f:
+                lines = [line.rstrip("\n") for line in f if line.strip() and not line.startswith("#")]
+            for line in lines:  # nothing that only one of them expands
+                self.assertRegex(line, r'^[A-Z_]+="[^"$`\\]*"$')
+            names = " ".join(line.split("=")[0] for line in lines)
+            shown = subprocess.run(["sh", "-euc", f". {path}; for n in {names}; do eval \"echo $n=\\$$n\"; done"],
+                                   check=True, capture_output=True, text=True).stdout
+            self.assertEqual(shown.splitlines(), [line.replace('"', "") for line in lines])
+        self.assertIn("MAINSTAYD_OPTS", subprocess.run(["sed", "-n", "s/=.*//p", os.path.join(
+            PACKAGING, "default", "mainstay")], check=True, capture_output=True, text=True).stdout)
+
+    # ---- sysv
+
+    def sysv(self):
+        self.need("start-stop-daemon")
+        if not os.path.exists("/lib/lsb/init-functions"):
+            self.skipTest("no /lib/lsb/init-functions")
+        service = self.service()
+        return service, service.install("sysv/mainstayd", "init.d/mainstayd")
+
+    def call(self, service, script, action, expected=0, **env):
+        done = subprocess.run([script, action], capture_output=True, text=True, timeout=WAIT_SECONDS,
+                              stdin=subprocess.DEVNULL, env=service.environment(**env), check=False)
+        self.assertEqual(done.returncode, expected, done.stdout + done.stderr + service.agent_log())
+        return done.stdout + done.stderr
+
+    def test_sysv_start_says_ok_when_it_is_ready(self):
+        service, script = self.sysv()
+        self.assertIn("does not run", self.call(service, script, "status", 3))
+        service.drop("w.yaml", pod_yaml("w", [COMPONENT]))
+        self.call(service, script, "start")
+        self.assertTrue(service.get("/mainstay/v1/status")["ready"])  # at once
+        pid = service.agent_pid()
+        with open(service.pid_file) as f:
+            self.assertEqual(int(f.read()), pid)
+        self.assertIn(f"process {pid}", self.call(service, script, "status"))
+        self.call(service, script, "start")  # is no error, and starts no second one
+        self.assertEqual(service.agent_pid(), pid)
+
+    def test_sysv_stop_and_restart_leave_the_pods(self):
+        service, script = self.sysv()
+        self.call(service, script, "start")
+        pod, first = service.run_pod(), service.agent_pid()
+        self.call(service, script, "restart")
+        self.assertNotEqual(service.agent_pid(), first)
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+        self.call(service, script, "stop")
+        self.assertTrue(self.alive(pod))
+        self.call(service, script, "status", 3)
+        self.call(service, script, "stop")  # is no error either
+        self.call(service, script, "start")
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+        self.call(service, script, "force-reload")
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+        last = service.agent_pid()
+        os.kill(last, signal.SIGKILL)
+        harness.wait_process_gone(last)
+        self.assertIn("is dead", self.call(service, script, "status", 1))
+        self.call(service, script, "start")
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+
+    def test_sysv_pods_stop_when_the_machine_goes_down(self):
+        for action, env in (("stop", {"RUNLEVEL": "0"}), ("stop", {"RUNLEVEL": "6"}), ("stop-pods", {})):
+            with self.subTest(action, **env):
+                service, script = self.sysv()
+                self.call(service, script, "start")
+                pod = service.run_pod(["/bin/sh", "-c", TRAP])
+                self.call(service, script, action, **env)
+                self.assertFalse(self.alive(pod))
+                self.assertIn("got TERM", service.log_text("w"))
+                self.call(service, script, "status", 3)
+
+    def test_sysv_reload_says_what_is_wrong(self):
+        service, script = self.sysv()
+        self.call(service, script, "reload", 7)
+        self.call(service, script, "start")
+        pod = service.run_pod()
+        service.drop("bad.yaml", "kind: Pot\n")
+        self.assertRegex(self.call(service, script, "reload"), r"bad\.yaml:1:7: kind")
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+
+    def test_sysv_start_fails_in_time(self):
+        service, script = self.sysv()
+        with open(service.path("default"), "a") as f:
+            f.write('MAINSTAYD_OPTS="--no-such-flag"\n')
+        self.assertIn(service.path("agent.log"), self.call(service, script, "start", 1))
+        self.assertIn("unknown flag: --no-such-flag", service.agent_log())
+        self.call(service, script, "bogus", 2)
+
+    def test_sysv_order(self):
+        """insserv puts it behind the network and stops it before that goes."""
+        self.need("insserv")
+        with tempfile.TemporaryDirectory() as root:
+            for name in ["init.d"] + [f"rc{level}.d" for level in "0123456S"]:
+                os.mkdir(os.path.join(root, name))
+            shutil.copy(os.path.join(PACKAGING, "sysv", "mainstayd"), os.path.join(root, "init.d"))
+            others = ["networking", "mountall", "rsyslog"]
+            for name in others:
+                with open(os.path.join(root, "init.d", name), "w") as f:
+                    f.write(f"#!/bin/sh\n### BEGIN INIT INFO\n# Provides: {name}\n# Required-Start:\n"
+                            "# Required-Stop:\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n"
+                            "# Short-Description: x\n### END INIT INFO\n")
+                os.chmod(f.name, 0o755)
+            with open(os.path.join(root, "insserv.conf"), "w") as f:
+                f.write("$network networking\n$local_fs mountall\n$remote_fs $local_fs\n$syslog rsyslog\n"
+                        "$named $network\n$time rsyslog\n")
+            done = subprocess.run(["insserv", "-c", os.path.join(root, "insserv.conf"), "-p",
+                                   os.path.join(root, "init.d"), "-o", "/nonexistent", "mainstayd",
+                                   *others],
+                                  capture_output=True, text=True, check=False)
+            links = {level: sorted(os.listdir(os.path.join(root, f"rc{level}.d"))) for level in "0126"}
+            self.assertEqual((done.returncode, "warning" in done.stderr), (0, False), done.stderr)
+        starts = [re.sub(r"^S\d+", "", name) for name in links["2"]]
+        self.assertGreater(starts.index("mainstayd"), starts.index("networking"))
+        for level in "016":
+            stops = [name for name in links[level] if name.startswith("K")]
+            mine = next(name for name in stops if name.endswith("mainstayd"))
+            self.assertTrue(all(mine[:3] < name[:3] for name in stops if name != mine), stops)
+
+    # ---- runit and s6
+
+    def supervised(self, service, *command):
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=service.environment(),
+                                   stdout=open(service.path("agent.log"), "ab"), stderr=subprocess.STDOUT)
+        self.addCleanup(process.wait, WAIT_SECONDS)
+        return process
+
+    def tell(self, service, *command, expected=0):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS,
+                              env=service.environment(), check=False)
+        self.assertEqual(done.returncode, expected, done.stdout + done.stderr + service.agent_log())
+        return done.stdout
+
+    def test_runit(self):
+        self.need("runsv", "sv")
+        service = self.service()
+        for name in ("run", "finish", "check"):
+            directory = os.path.dirname(service.install(f"runit/mainstayd/{name}", f"service/{name}"))
+        runsv = self.supervised(service, "runsv", directory)
+        self.addCleanup(runsv.terminate)  # down, then its end
+        self.tell(service, "sv", "-w", str(int(WAIT_SECONDS)), "start", directory)  # waits for check
+        self.assertTrue(service.get("/mainstay/v1/status")["ready"])
+        self.tell(service, "sv", "check", directory)
+        pod = service.run_pod()
+        service.kill_agent()
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+        self.assertIn("ended by signal 9", service.agent_log())
+        self.tell(service, "sv", "-w", str(int(WAIT_SECONDS)), "stop", directory)
+        self.assertTrue(self.alive(pod))
+        self.assertFalse(os.path.exists(service.socket))
+        self.tell(service, "sv", "-w", str(int(WAIT_SECONDS)), "start", directory)
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+        self.tell(service, "sv", "-w", str(int(WAIT_SECONDS)), "restart", directory)
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+
+    def test_s6(self):
+        self.need("s6-supervise", "s6-svwait")
+        service = self.service()
+        for name in ("run", "notification-fd", "data/check"):
+            service.install(f"s6/mainstayd/{name}", f"service/{name}")
+        directory = service.path("service")
+        s6 = self.supervised(service, "s6-supervise", directory)
+        self.addCleanup(s6.send_signal, signal.SIGHUP)  # its end, when the service is down
+        self.addCleanup(self.tell, service, "s6-svc", "-dx", directory)
+        milliseconds = str(int(WAIT_SECONDS * 1000))
+        wait = ["s6-svwait", "-U", "-t", milliseconds, directory]
+        end = time.monotonic() + WAIT_SECONDS
+        while subprocess.run(wait, stderr=subprocess.DEVNULL, check=False).returncode and time.monotonic() < end:
+            time.sleep(0.02)  # until s6-supervise listens
+        self.assertTrue(service.get("/mainstay/v1/status")["ready"])
+        pod = service.run_pod()
+        service.kill_agent()
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+        self.tell(service, "s6-svc", "-wd", "-T", milliseconds, "-d", directory)
+        self.assertTrue(self.alive(pod))
+        self.tell(service, "s6-svc", "-wU", "-T", milliseconds, "-u", directory)
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+
+
+if __name__ == "__main__":
+    harness.main()
