@@ -296,11 +296,11 @@ static int agent_make(struct agent *agent, struct error *err)
 
 static void agent_clear(struct agent *agent)
 {
-    manifest_source_free(agent->source);
     if (agent->pods)
         pods_flush(agent->pods);
-    api_free(agent->api);
+    api_free(agent->api); // answers to the end, with all that the others know
     agent->api = NULL;
+    manifest_source_free(agent->source);
     pods_free(agent->pods);
     sd_event_source_disable_unref(agent->status_timer);
     sd_event_source_disable_unref(agent->timeout_timer);
