@@ -91,7 +91,7 @@ void roff_words(struct buffer *out, const char *text)
 void roff_clause(struct buffer *out, const char *text)
 {
     roff_words(out, text);
-    bool ended = str_ends_with(text, ".") || str_ends_with(text, "…");
+    bool ended = str_ends_with(text, ".") || str_ends_with(text, "?") || str_ends_with(text, "…");
     buffer_add_str(out, ended ? "\n" : ".\n");
 }
 
@@ -109,36 +109,37 @@ void roff_sentence(struct buffer *out, const char *text)
     roff_clause(out, text);
 }
 
-// Where one paragraph, or block of indented lines, ends and the next begins.
-static void add_break(struct buffer *out, bool was_fixed, bool is_fixed)
+// Whether a paragraph has lines of a shape of its own: indented, or with columns.
+static bool is_shaped(const char *paragraph, size_t len)
 {
-    if (was_fixed && !is_fixed)
-        buffer_add_str(out, ".fi\n");
-    buffer_add_str(out, ".PP\n");
-    if (is_fixed && !was_fixed)
+    const char *columns = strstr(paragraph, "  ");
+    return paragraph[0] == ' ' || (columns && columns < paragraph + len);
+}
+
+static void add_paragraph(struct buffer *out, const char *text, size_t len)
+{
+    bool shaped = is_shaped(text, len);
+    _cleanup_free_ char *words = xstrndup(text, len);
+    if (shaped)
         buffer_add_str(out, ".nf\n");
+    for (char *rest = words, *line; (line = strsep(&rest, "\n"));) {
+        roff_words(out, line);
+        buffer_add_char(out, '\n');
+    }
+    if (shaped)
+        buffer_add_str(out, ".fi\n");
 }
 
 void roff_prose(struct buffer *out, const char *text)
 {
-    bool fixed = false, ended = false;
-    for (size_t n; *text; text += n + (text[n] == '\n')) {
-        bool indented = text[0] == ' ';
-        n = strcspn(text, "\n");
-        if (n == 0) {
-            ended = true;
-            continue;
-        }
-        if (ended || indented != fixed)
-            add_break(out, fixed, indented);
-        fixed = indented;
-        ended = false;
-        _cleanup_free_ char *line = xstrndup(text, n);
-        roff_words(out, line);
-        buffer_add_char(out, '\n');
+    while (*text) {
+        const char *end = strstr(text, "\n\n");
+        size_t n = end ? (size_t)(end - text) : strlen(text);
+        add_paragraph(out, text, n);
+        text += n + strspn(text + n, "\n");
+        if (*text)
+            buffer_add_str(out, ".PP\n");
     }
-    if (fixed)
-        buffer_add_str(out, ".fi\n");
 }
 
 // A placeholder is written in capitals: NAME, FIELD, HOST.

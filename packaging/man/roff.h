@@ -18,7 +18,8 @@ void roff_words(struct buffer *out, const char *text);
 // word.
 void roff_clause(struct buffer *out, const char *text);
 void roff_sentence(struct buffer *out, const char *text);
-// Paragraphs: a blank line parts two of them, indented lines stay as they are.
+// Paragraphs: a blank line parts two of them; one with columns or an indented beginning stays in
+// its shape.
 void roff_prose(struct buffer *out, const char *text);
 // "NAME [-c CONTAINER] -- COMMAND": what is typed is bold, what stands for something is italic.
 void roff_usage(struct buffer *out, const char *usage);
