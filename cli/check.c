@@ -138,7 +138,7 @@ const struct command command_check = {
                 "  mainstay check disk --min-free=15 /var/lib/etcd /var/log/pods",
     .options = check_option_rows,
     .n_options = ARRAY_SIZE(check_option_rows),
-    .argument = ARGUMENT_WORDS,
+    .argument = ARGUMENT_CHECK,
     .words = check_words,
     .run = cmd_check,
 };

@@ -22,6 +22,7 @@ enum command_argument {
     ARGUMENT_FILE,
     ARGUMENT_WORDS,    // `words`, each once
     ARGUMENT_RESOURCE, // one of `words`, then names of that resource
+    ARGUMENT_CHECK,    // one of `words`, then what that check looks at
     ARGUMENT_FIELD,    // `words`, or the path of a manifest's field
     ARGUMENT_COMMAND,  // the name of another command
 };

@@ -174,6 +174,18 @@ static void offer_resource(const struct complete_line *line)
         offer_node(line);
 }
 
+// `check pod …`: what that check looks at.
+static void offer_checked(const struct complete_line *line)
+{
+    const char *check = line->arguments[0];
+    if (str_equal(check, "pod"))
+        offer_pods(line);
+    else if (str_equal(check, "certificates"))
+        puts(":files");
+    else if (str_equal(check, "disk"))
+        puts(":directories");
+}
+
 // ---- what is known here ----
 
 static void offer_values(const struct complete_line *line, const struct option *option)
@@ -185,7 +197,7 @@ static void offer_values(const struct complete_line *line, const struct option *
         offer_namespaces(line);
     else if (str_equal(argument, "CONTAINER"))
         offer_containers(line);
-    else if (str_equal(argument, "FILE") || str_equal(argument, "PATH"))
+    else if (str_starts_with(argument, "FILE") || str_equal(argument, "PATH"))
         puts(":files");
     else if (str_equal(argument, "DIR"))
         puts(":directories");
@@ -249,6 +261,12 @@ static void offer_arguments(const struct complete_line *line)
             offer_list(line, command->words);
         else
             offer_resource(line);
+        break;
+    case ARGUMENT_CHECK:
+        if (line->n_arguments == 0)
+            offer_list(line, command->words);
+        else
+            offer_checked(line);
         break;
     case ARGUMENT_FIELD:
         offer_list(line, command->words);

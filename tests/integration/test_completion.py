@@ -209,6 +209,10 @@ class CompletionTests:
         self.becomes("mainstay get man", "mainstay get manifests ")
         self.offers("mainstay get manifests ", "etcd.yaml", "web.yaml", "web2.yaml")
         self.becomes("mainstay get nodes ", "mainstay get nodes node1 ")
+        self.becomes("mainstay check cert", "mainstay check certificates ")
+        self.offers("mainstay check pod web ", "etcd-node1", "web-two-node1")
+        self.becomes("mainstay check disk files/be", "mainstay check disk files/below/")
+        self.becomes("mainstay check agent we", "mainstay check agent we")
         self.becomes("mainstay completion z", "mainstay completion zsh ")
         self.becomes("mainstay render etcd kube-s", "mainstay render etcd kube-scheduler ")
         self.becomes("mainstay explain pod.spec.containers.live",
