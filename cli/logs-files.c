@@ -132,7 +132,7 @@ static int choose_dir(const struct pod_dirs *dirs, const struct logs_whose *whos
         }
     }
     *ret = found;
-    return 0;
+    return found ? 0 : error_set(err, ENOENT, "%s is gone", where);
 }
 
 // ---- the run ----
@@ -306,7 +306,7 @@ int logs_from_files(const struct logs_options *options, const char *dir,
     int r = list_pods(dir, whose, &dirs, err);
     if (r == 0)
         r = choose_dir(&dirs, whose, where, &pod, err);
-    if (r == 0)
+    if (r == 0 && pod)
         r = show_pod(options, pod, whose, err);
     pod_dirs_free(&dirs);
     return r;

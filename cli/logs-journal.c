@@ -246,8 +246,8 @@ static int show_entry(struct journal_log *log, bool timestamps)
     log->since = (walltime){0};
     if (timestamps && !log->mid_line) {
         walltime_format_nano(t, text);
-        strcat(text, " ");
         r = put(log, text, strlen(text));
+        r = r == 0 ? put(log, " ", 1) : r;
     }
     const char *message = r == 0 ? field(log->journal, "MESSAGE", &len) : NULL;
     if (message)

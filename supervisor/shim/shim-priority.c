@@ -9,6 +9,7 @@
 enum {
     LOOK_MAX = 1024, // bytes of a line
     WORD_MAX = 16,
+    KEY_MAX = 32, // of a first key of logfmt, and of a date or time
     ALERT = 1,
     CRITICAL = 2,
     ERROR = 3,
@@ -35,7 +36,7 @@ static bool is_upper(char c)
 
 static bool is_letter(char c)
 {
-    return is_upper((char)(c & ~0x20));
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
 static bool is_blank(char c)
@@ -50,7 +51,9 @@ static size_t left(const struct text *t)
 
 static char at(const struct text *t, size_t i)
 {
-    return i < left(t) ? t->p[i] : '\0';
+    if (i >= left(t))
+        return '\0';
+    return t->p[i];
 }
 
 static bool begins_with(const struct text *t, const char *literal)
@@ -162,7 +165,7 @@ static int value_level(enum key key, const char *text, size_t len)
     if (n == 0)
         return len > 0 && is_digit(text[0]) ? number_level(key, text, len) : -1;
     if (len == 1)
-        return letter_level((char)(text[0] & ~0x20));
+        return letter_level((char)(text[0] & 0x5f));
     if (begins_with(&t, "Level(-")) // zap's, for what is finer than debug
         return DEBUG;
     // "ERROR+2" and "INFO-1" are Go's slog.
@@ -324,7 +327,7 @@ static int word_level(struct text t)
         // pflag's, on the standard error of every Kubernetes component
         return begins_with(&t, "Flag --") ? WARNING : -1;
     default:
-        return memchr(t.p, '=', MIN(left(&t), (size_t)2 * WORD_MAX)) ? logfmt_level(t) : -1;
+        return memchr(t.p, '=', MIN(left(&t), (size_t)KEY_MAX)) ? logfmt_level(t) : -1;
     }
 }
 
@@ -351,7 +354,7 @@ static int sd_daemon_level(const struct text *t)
 static size_t moment_length(const struct text *t)
 {
     size_t n = 0;
-    while (n < 2 * WORD_MAX && at(t, n) && (is_digit(at(t, n)) || strchr("-/:.,+TZ", at(t, n))))
+    while (n < KEY_MAX && at(t, n) && (is_digit(at(t, n)) || strchr("-/:.,+TZ", at(t, n))))
         n++;
     return n;
 }
@@ -386,7 +389,8 @@ static int dated_level(struct text t)
 
 int shim_priority_told(const char *line, size_t len)
 {
-    struct text t = {line, line + MIN(len, (size_t)LOOK_MAX)};
+    size_t look = MIN(len, (size_t)LOOK_MAX);
+    struct text t = {line, line + look};
     char first = at(&t, 0);
     if (is_letter(first)) {
         int level = is_digit(at(&t, 1)) && is_upper(first) ? klog_level(&t) : -1;
