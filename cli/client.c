@@ -47,6 +47,7 @@ struct client {
     struct watched_fd fds[FDS_MAX];
     size_t n_fds;
     int stopped; // what a callback returned
+    bool cut;    // a connection ended before its answer did
 };
 
 // An ordinary user's own agent, by the daemon's own defaults (supervisor/config.h), if there is
@@ -283,6 +284,7 @@ static int stream_result(struct stream *stream, CURLcode code, struct error *err
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_PARTIAL_FILE:
+        stream->client->cut = true;
         return error_set(
             err, ENOTCONN,
             "the agent at %s closed the connection; did it stop? See `systemctl status "
@@ -290,7 +292,8 @@ static int stream_result(struct stream *stream, CURLcode code, struct error *err
             stream->client->socket);
     case CURLE_OPERATION_TIMEDOUT:
         return error_set(err, ENOTCONN,
-                         "the agent at %s did not answer within %ds: it hangs. See `journalctl -u "
+                         "the agent at %s did not answer within %ds: it hangs, or does not come "
+                         "up. See `journalctl -u "
                          "mainstayd -n 50`; its pods live on when it is restarted.",
                          stream->client->socket, REQUEST_SECONDS);
     default:
@@ -380,12 +383,11 @@ int client_run(struct client *client, monotime deadline, struct error *err)
     return run(client, deadline, NULL, err);
 }
 
-// A single request on a client of its own, so that it may happen in the middle of streams.
-static int request(struct client *client, const char *path, bool post, json_t **ret,
-                   struct error *err)
+// On a client of its own, so that it may happen in the middle of streams.
+static int request_once(struct client *client, const char *path, bool post, struct buffer *ret_body,
+                        bool *ret_cut, struct error *err)
 {
     _cleanup_client_ struct client *one = client_new(client->socket);
-    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
     struct stream *stream = stream_add(one, path);
     stream->collect = true;
     curl_easy_setopt(stream->easy, CURLOPT_TIMEOUT, (long)REQUEST_SECONDS);
@@ -394,7 +396,23 @@ static int request(struct client *client, const char *path, bool post, json_t **
         curl_easy_setopt(stream->easy, CURLOPT_POSTFIELDS, "");
         curl_easy_setopt(stream->easy, CURLOPT_POSTFIELDSIZE, 0L);
     }
-    int r = run(one, MONOTIME_NEVER, &body, err);
+    int r = run(one, MONOTIME_NEVER, ret_body, err);
+    *ret_cut = one->cut;
+    return r;
+}
+
+static int request(struct client *client, const char *path, bool post, json_t **ret,
+                   struct error *err)
+{
+    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
+    bool cut;
+    int r = request_once(client, path, post, &body, &cut, err);
+    // An agent that is restarted takes the requests with it that it had begun to read; the next one
+    // answers. What asks for a deed is not asked for twice.
+    if (r < 0 && cut && !post) {
+        error_clear(err);
+        r = request_once(client, path, post, &body, &cut, err);
+    }
     if (r < 0)
         return r;
     json_error_t json_error;

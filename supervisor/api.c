@@ -22,6 +22,7 @@ enum {
     CONNECTION_MEMORY = 16 << 10,
     ACCEPT_RETRY_USEC = 1000000,
     FAREWELL_TURNS = 16, // of MHD_run() at the end, for the last lines of streams
+    FAREWELL_MSEC = 20,  // and for requests that are on the way
 };
 
 // ---- libmicrohttpd in the loop ----
@@ -381,6 +382,20 @@ void api_manifest_changed(struct api *api, const char *file)
         watches_manifest_changed(api, file);
 }
 
+// Who was let in gets his answer, if he asks at once: those in the queue are for the next agent.
+static void finish_requests(struct api *api)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    struct pollfd readable = {.fd = info ? info->epoll_fd : -1, .events = POLLIN};
+    monotime end = monotime_add_ms(monotime_now(), FAREWELL_MSEC);
+    while (api->local.open + api->health.open > 0) {
+        int64_t left = monotime_since(end, monotime_now()) / USEC_PER_MSEC;
+        if (left <= 0 || poll(&readable, 1, (int)left) <= 0)
+            return;
+        MHD_run(api->daemon);
+    }
+}
+
 // Suspended connections must be resumed before the daemon may be stopped.
 static void stop_daemon(struct api *api)
 {
@@ -389,6 +404,7 @@ static void stop_daemon(struct api *api)
     api_streams_end(api);
     for (int i = 0; i < FAREWELL_TURNS && api->streams.n > 0; i++)
         MHD_run(api->daemon);
+    finish_requests(api);
     MHD_stop_daemon(api->daemon);
 }
 
