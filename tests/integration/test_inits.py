@@ -27,6 +27,7 @@ class Service(harness.Agent):
         self.pid_file = self.path("run", "mainstayd.pid")
         _, *flags = super().command()
         self.write("default", f'MAINSTAYD_OPTS="{" ".join(flags)}"\n'
+                              f'MAINSTAY_SOCKET="{self.socket}"\n'
                               f'MAINSTAYD_LOG="{self.path("agent.log")}"\n')
         self.write("agent.log", "")
 
@@ -47,7 +48,7 @@ class Service(harness.Agent):
 
     def environment(self, **more):
         env = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "RUNLEVEL")}
-        return {**env, "MAINSTAY_SOCKET": self.socket, **more}
+        return {**env, **more}
 
     def agent_pid(self):
         return self.get("/mainstay/v1/status")["pid"]
@@ -283,6 +284,62 @@ class Inits(unittest.TestCase):
         self.assertTrue(self.alive(pod))
         self.tell(service, "s6-svc", "-wU", "-T", milliseconds, "-u", directory)
         self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+
+    # ---- OpenRC
+
+    def openrc(self, service):
+        """Runs commands where OpenRC believes to have booted: in mount and PID namespaces of their own."""
+        root = service.path("openrc")
+        service.install("openrc/mainstayd", "openrc/init.d/mainstayd")
+        for name in ("localmount", "net"):  # what it needs and uses; nothing else is to be started
+            service.write(f"openrc/init.d/{name}", "#!/sbin/openrc-run\nstart() { :; }\n")
+            os.chmod(service.path("openrc", "init.d", name), 0o755)
+        for level in ("sysinit", "boot", "default", "shutdown", "reboot", "single"):
+            os.makedirs(service.path("openrc", "runlevels", level))
+        setup = (f"set -e; mount --bind {root}/init.d /etc/init.d; mount --bind {root}/runlevels /etc/runlevels;"
+                 "mount -t tmpfs run /run; mkdir /run/openrc; cd /run/openrc; mkdir starting started stopping"
+                 " inactive wasinactive failed hotplugged daemons options exclusive scheduled tmp;"
+                 "touch softlevel; echo up; while sleep 0.05; do :; done")  # it reaps
+        keeper = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
+                                   "sh", "-c", setup], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+        self.addCleanup(keeper.stdout.close)
+        self.addCleanup(keeper.wait, WAIT_SECONDS)
+        self.addCleanup(keeper.kill)
+        if keeper.stdout.readline() != "up\n":
+            self.skipTest("no place for OpenRC can be made here")
+        with open(f"/proc/{keeper.pid}/task/{keeper.pid}/children") as f:
+            first = f.read().split()[0]
+
+        def run(*words, expected=0):
+            done = subprocess.run(["nsenter", "-t", first, "-m", "-p", *words], capture_output=True, text=True,
+                                  timeout=WAIT_SECONDS, stdin=subprocess.DEVNULL, check=False)
+            self.assertEqual(done.returncode, expected, done.stdout + done.stderr + service.agent_log())
+            return done.stdout + done.stderr
+        return run
+
+    def test_openrc(self):
+        self.need("openrc-run", "supervise-daemon", "openrc")
+        service = self.service()
+        run = self.openrc(service)
+        script = "/etc/init.d/mainstayd"
+        run(script, "status", expected=3)
+        run(script, "start")
+        self.assertTrue(service.get("/mainstay/v1/status")["ready"])
+        run(script, "status")
+        pod, first = service.run_pod(["/bin/sh", "-c", TRAP]), service.agent_pid()
+        run("kill", "-KILL", str(first))
+        service.wait_next(first)
+        run(script, "reload")
+        run(script, "restart")
+        run(script, "stop")
+        self.assertIn("trap", run("cat", f"/proc/{pod}/cmdline"))  # it lives
+        run(script, "start")
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+        self.assertEqual(harness.container(service.pod("w"))["restartCount"], 0)
+        run("openrc", "shutdown")  # what init calls when the machine goes down
+        self.assertIn("got TERM", service.log_text("w"))
+        run("test", "-e", f"/proc/{pod}", expected=1)
+        run(script, "status", expected=3)
 
 
 if __name__ == "__main__":
