@@ -1,5 +1,6 @@
 """mainstayd under a real systemd and journald, with the unit as it is packaged."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -330,10 +332,29 @@ class Systemd(unittest.TestCase):
         self.assertEqual(pid_of(machine.wait_pod("w")), pid)
         self.check_lines(machine)
 
+    @contextlib.contextmanager
+    def commanding(self, machine):
+        """Runs a command again and again; yields what those said that failed."""
+        failed, over = [], threading.Event()
+
+        def run():
+            while not over.is_set():
+                try:
+                    machine.run("mainstay", "get", "pods")
+                except AssertionError as e:
+                    failed.append(str(e))
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield failed
+        finally:
+            over.set()
+            thread.join()
+
     def test_nobody_is_refused(self):
         """Clients that ask without a pause, on both sockets, whatever happens to the agent."""
         machine, pid = self.running()
-        with machine.asking("/run/mainstay/mainstay.sock", 10248) as asking:
+        with machine.asking("/run/mainstay/mainstay.sock", 10248) as asking, self.commanding(machine) as failed:
             for i in range(10):
                 machine.run("systemctl", "restart", "mainstayd")
             starts = machine.starts()
@@ -348,6 +369,7 @@ class Systemd(unittest.TestCase):
             self.assertEqual(counts[kind]["refused"], {}, counts)
             # A request that the dying agent had taken is lost with it; nearly all of them queue up.
             self.assertGreater(counts[kind]["answered"], 17)
+        self.assertEqual(failed, [])
         self.assertEqual(pid_of(machine.wait_pod("w")), pid)
         self.assertEqual(machine.show("NFileDescriptorStore"), "2")
 
