@@ -137,7 +137,7 @@ class Manual(unittest.TestCase):
         known = {flag for command in self.commands
                  for flag in flags_of(output(harness.MAINSTAY, command, "--help"))}
         known |= flags_of(output(harness.MAINSTAYD, "--help")) | flags_of(output(PODMASTER, "--help"))
-        known |= {"--unix-socket", "--prefix", "--since"}  # curl, etcdctl, journalctl
+        known |= {"--unix-socket", "--prefix", "--since", "--now"}  # curl, etcdctl, journalctl, systemctl
         for page, text in self.pages.items():
             if page == "mainstay-config(5)":  # the kubelet's; see Config
                 continue
