@@ -39,8 +39,19 @@ static struct {
            .fd = -1,
            .budget.usec_per_second = WAIT_USEC_PER_SECOND};
 
+static bool connect_journal(void)
+{
+    static const struct sockaddr_un address = {.sun_family = AF_UNIX,
+                                               .sun_path = "/run/systemd/journal/socket"};
+    if (state.fd < 0)
+        state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    // Also anew, where the journal's socket is another one now.
+    return state.fd >= 0 &&
+           connect(state.fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
 // systemd sets JOURNAL_STREAM=DEVICE:INODE of the stream it connected; a redirected stderr differs.
-// Where there was no journal just then it gives a service /dev/null: nobody reads that, and the
+// Where there is no journal just then it gives a service /dev/null: nobody reads that, and the
 // journal may come yet.
 static bool stderr_is_journal(void)
 {
@@ -50,7 +61,8 @@ static bool stderr_is_journal(void)
     if (fstat(STDERR_FILENO, &st) < 0)
         return false;
     if (!stream)
-        return getenv("INVOCATION_ID") && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+        return getenv("INVOCATION_ID") && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3) &&
+               !connect_journal();
     return sscanf(stream, "%lu:%lu", &device, &inode) == 2 && st.st_dev == device &&
            st.st_ino == inode;
 }
@@ -81,17 +93,6 @@ static void write_stderr(enum log_level level, const char *message)
 }
 
 // ---- the journal's native protocol ----
-
-static bool connect_journal(void)
-{
-    static const struct sockaddr_un address = {.sun_family = AF_UNIX,
-                                               .sun_path = "/run/systemd/journal/socket"};
-    if (state.fd < 0)
-        state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    // Also anew, where the journal's socket is another one now.
-    return state.fd >= 0 &&
-           connect(state.fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-}
 
 static int send_now(const struct buffer *text)
 {
