@@ -342,5 +342,64 @@ class Inits(unittest.TestCase):
         run(script, "status", expected=3)
 
 
+class Podmaster(unittest.TestCase):
+    """mainstay-podmaster@.service under a real systemd, with a real etcd."""
+
+    def machine(self):
+        programs = {**machine.PROGRAMS, "podmaster": "/usr/local/sbin/podmaster"}
+        for program in ("etcd", "etcdctl"):
+            if not shutil.which(program):
+                self.skipTest(f"{program} is not installed")
+            programs[os.path.realpath(shutil.which(program))] = "/usr/local/bin/" + program
+        m = machine.Machine(programs=programs)
+        self.addCleanup(m.close)
+        unit = "mainstay-podmaster@.service"
+        shutil.copy(os.path.join(PACKAGING, "systemd", unit), m.path("etc/systemd/system", unit))
+        m.write("etc/default/mainstay-podmaster",
+                'PODMASTER_OPTS="--etcd-endpoints http://127.0.0.1:2379 --lease-ttl 4 --stop-time 1"\n')
+        m.write("etc/mainstay/podmaster/w.yaml", pod_yaml("w", [machine.COMPONENT]))
+        self.assertTrue(m.boot(), m.console()[-3000:])
+        return m
+
+    def podmaster(self, m, name):
+        return m.run("systemctl", "show", "-P", name, "mainstay-podmaster@w").strip()
+
+    def wait_restarted(self, m, main):
+        end = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < end:
+            if self.podmaster(m, "MainPID") not in ("0", main) and self.podmaster(m, "ActiveState") == "active":
+                return
+            time.sleep(0.05)
+        self.fail("podmaster was not started again:\n" + m.run("journalctl", "-u", "mainstay-podmaster@w"))
+
+    def test_the_unit(self):
+        why_not = machine.why_no_machines()
+        if why_not:
+            self.skipTest(why_not)
+        m = self.machine()
+        self.assertEqual(m.run("systemd-analyze", "--man=no", "verify", "mainstay-podmaster@w.service"), "")
+        client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
+        m.run("systemd-run", "--unit=etcd", "--property=Type=notify", "etcd", "--data-dir", "/tmp/etcd",
+              "--listen-client-urls", client, "--advertise-client-urls", client,
+              "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+              "--initial-cluster", "default=" + peer)
+        m.run("systemctl", "start", "mainstayd", "mainstay-podmaster@w")
+        pid, main = machine.pid_of(m.wait_pod("w")), self.podmaster(m, "MainPID")
+        self.assertIn("Holds /mainstay/podmaster/w", self.podmaster(m, "StatusText"))
+        # A crash: the next one goes on where it was, and nobody has noticed.
+        m.run("kill", "-KILL", main)
+        self.wait_restarted(m, main)
+        self.assertEqual(machine.pid_of(m.wait_pod("w")), pid)
+        # A hang: the watch over the deadline, which systemd leaves alone, takes the manifest away.
+        main = self.podmaster(m, "MainPID")
+        m.run("kill", "-STOP", main)
+        m.run("mainstay", "wait", "w", "--for=gone", f"--timeout={int(WAIT_SECONDS)}s")
+        m.run("kill", "-CONT", main)
+        m.wait_pod("w")
+        m.run("systemctl", "stop", "mainstay-podmaster@w")
+        m.run("mainstay", "wait", "w", "--for=gone", f"--timeout={int(WAIT_SECONDS)}s")
+        self.assertEqual(m.run("env", "ETCDCTL_API=3", "etcdctl", "--endpoints", client, "get", "--prefix", "/mainstay"), "")
+
+
 if __name__ == "__main__":
     harness.main()
