@@ -35,6 +35,7 @@ static const struct event_id ids[] = {
     {"NetworkNotReady", "202c0d96aef84bf5ba5d2d964e2ef1c3"},
     {"NoManifestDirectory", "255535922f264472a3013d2d5d104fb9"},
     {"OOMKilled", "e9afd32cfd354cdba82b12b9f4f1fa6e"},
+    {"PartHung", "84bacf6d1ee140ceb64983f0a79f6fa1"},
     {"PodFailed", "a2175f067c3c4fba9be935c2fd4145df"},
     {"Prepared", "2495bbf1ded34f4493bc901125414e07"},
     {"Removed", "a5c2b46e0fbb41008ebc9e98eb53d5bc"},
