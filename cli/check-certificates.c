@@ -16,13 +16,16 @@
 #include "pki/key.h"
 #include "pki/kubeconfig.h"
 
-enum { FILE_MAX_BYTES = 1 << 20 };
+enum {
+    FILE_MAX_BYTES = 1 << 20,
+    TOLD_MOST = 4, // further ones are counted
+};
 
 struct look {
     const struct check_options *options;
     walltime now;
     struct string_list files; // each once
-    size_t n;                 // certificates
+    size_t n, n_bad;          // certificates, and those that are not well
     walltime first;           // to expire
     char *first_file;
     struct buffer *bad;
@@ -77,6 +80,19 @@ void check_certificate_files(const struct node_manifests *manifests, struct stri
 
 // ---- how long ----
 
+// The first few by name: what cannot be renewed one by one need not be told one by one.
+static void complain(struct look *look, const char *format, ...) _printf_(2, 3);
+static void complain(struct look *look, const char *format, ...)
+{
+    va_list args;
+    if (look->n_bad++ >= TOLD_MOST)
+        return;
+    va_start(args, format);
+    _cleanup_free_ char *text = xvasprintf(format, args);
+    va_end(args);
+    check_add(look->bad, "%s", text);
+}
+
 static void judge(struct look *look, const char *file, X509 *certificate)
 {
     char until[RFC3339_NANO_SIZE], left[DURATION_SIZE];
@@ -90,13 +106,12 @@ static void judge(struct look *look, const char *file, X509 *certificate)
     }
     walltime_format(end, until);
     if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
-        check_add(look->bad, "%s is not valid yet", file);
+        complain(look, "%s is not valid yet", file);
     if (sec <= 0)
-        check_add(look->bad, "%s has expired, %s ago (%s)", file, duration_format_human(-sec, left),
-                  until);
+        complain(look, "%s has expired, %s ago (%s)", file, duration_format_human(-sec, left),
+                 until);
     else if (sec < look->options->days * CERTIFICATE_DAY_SEC)
-        check_add(look->bad, "%s expires in %s (%s)", file, duration_format_human(sec, left),
-                  until);
+        complain(look, "%s expires in %s (%s)", file, duration_format_human(sec, left), until);
 }
 
 // Every certificate of a PEM file: a bundle of CAs has several.
@@ -107,7 +122,7 @@ static void judge_pem(struct look *look, const char *file, const char *text)
         _cleanup_error_ struct error err = ERROR_NONE;
         _cleanup_x509_ X509 *certificate = NULL;
         if (certificate_from_pem(text, strlen(text), &certificate, &err) < 0)
-            check_add(look->bad, "%s: %s", file, error_message(&err));
+            complain(look, "%s: %s", file, error_message(&err));
         else
             judge(look, file, certificate);
     }
@@ -118,11 +133,11 @@ static void judge_kubeconfig(struct look *look, const char *file)
     _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_kubeconfig_content_ struct kubeconfig_content content = {0};
     if (kubeconfig_load(file, &content, &err) < 0) {
-        check_add(look->bad, "%s: %s", file, error_message(&err));
+        complain(look, "%s: %s", file, error_message(&err));
         return;
     }
     if (!content.certificate && !content.ca && !content.server)
-        check_add(look->bad, "%s holds no certificate", file);
+        complain(look, "%s holds no certificate", file);
     if (content.certificate)
         judge(look, file, content.certificate);
     if (content.ca)
@@ -134,7 +149,7 @@ static void judge_file(struct look *look, const char *file)
     _cleanup_secret_ struct buffer text = BUFFER_EMPTY; // a kubeconfig holds a key
     int r = fs_read_file(AT_FDCWD, file, FILE_MAX_BYTES, &text);
     if (r < 0)
-        check_add(look->bad, "%s: %s", file, strerror(-r));
+        complain(look, "%s: %s", file, strerror(-r));
     else if (strstr(buffer_str(&text), "-----BEGIN CERTIFICATE-----"))
         judge_pem(look, file, buffer_str(&text));
     else
@@ -156,7 +171,7 @@ static int find_files(struct look *look, const char *const *words, size_t n, str
         return r;
     check_certificate_files(&manifests, &look->files);
     for (size_t i = 0; i < manifests.passed_over.n; i++)
-        check_add(look->bad, "%s", manifests.passed_over.items[i]);
+        complain(look, "%s", manifests.passed_over.items[i]);
     return 0;
 }
 
@@ -179,6 +194,8 @@ int check_certificates(const struct check_options *options, const char *const *w
     int r = find_files(&look, words, n, err);
     for (size_t i = 0; i < look.files.n && r == 0; i++)
         judge_file(&look, look.files.items[i]);
+    if (look.n_bad > TOLD_MOST)
+        check_add(out, "and %zu more", look.n_bad - TOLD_MOST);
     bool well = out->len == 0;
     if (well && r == 0)
         say_good(&look, out);

@@ -16,7 +16,7 @@
 
 enum {
     COMMAND_LINE_MAX = 1 << 20,
-    STOP_SEC = 60,         // TERM, and KILL for one that hangs: start-stop-daemon takes 35 s
+    STOP_SEC = 60,         // TERM, and KILL for one that hangs: the init script takes 35 s
     SYSTEMD_STOP_SEC = 200 // TimeoutStopSec= of the unit, and some
 };
 
@@ -202,7 +202,8 @@ static const char *systemctl(void)
 }
 
 // monit waits for the process and not for its readiness, which the health URL shows. The name is
-// that of the process: its program may have been replaced by a newer one meanwhile.
+// that of the process: its program may have been replaced by a newer one meanwhile. An agent ends
+// at once when asked to, so one that does not hangs.
 static void add_direct(const struct agent_facts *facts, const struct monit_options *options,
                        struct monit_agent *ret)
 {
@@ -214,7 +215,7 @@ static void add_direct(const struct agent_facts *facts, const struct monit_optio
     for (size_t i = 0; i < facts->flags.n; i++)
         string_list_add(&ret->start, facts->flags.items[i]);
     ADD_WORDS(&ret->stop, "/sbin/start-stop-daemon", "--stop", "--oknodo", "--retry",
-              "TERM/30/KILL/5", "--pidfile", facts->pid_file, "--name", "mainstayd");
+              "TERM/5/KILL/5", "--pidfile", facts->pid_file, "--name", "mainstayd");
 }
 
 int agent_facts_methods(const struct agent_facts *facts, const struct monit_options *options,

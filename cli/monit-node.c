@@ -271,7 +271,7 @@ static int add_agent(struct gathering *g, struct error *err)
         agent->url->host = xstrdup(facts->healthz_host);
         agent->url->port = facts->healthz_port;
         agent->url->path = xstrdup("/healthz");
-        agent->url->timeout_sec = HEALTH_SEC;
+        agent->url->timeout_sec = MIN(HEALTH_SEC, MAX(agent->patience_sec, 1));
     }
     int r = agent_facts_methods(facts, g->options, agent, err);
     if (agent->has_service_manager)
