@@ -194,10 +194,11 @@ static char *pod_log_dir(const struct logs *logs, bool agent_answers)
     return dir;
 }
 
-// The agent's own answer stays the error where nobody else knows more.
-static int logs_from_others(struct logs *logs, const char *name, int agents_answer)
+// 0, or the error: the agent's own answer, which is in *err, where nobody else knows more.
+static int logs_from_others(struct logs *logs, const char *name, int agents_answer,
+                            struct error *err)
 {
-    _cleanup_error_ struct error files = ERROR_NONE, journal = ERROR_NONE;
+    _cleanup_error_ struct error other = ERROR_NONE;
     _cleanup_free_ char *dir = pod_log_dir(logs, agents_answer == -ENOENT);
     struct logs_whose whose = {
         .namespace_ = logs->pod ? logs->namespace_ : logs->options->scope.namespace_,
@@ -207,10 +208,16 @@ static int logs_from_others(struct logs *logs, const char *name, int agents_answ
                 : logs->pod                ? "the agent has no log of it"
                                            : "the agent knows no such pod",
     };
-    int r = logs_from_files(logs->options, dir, &whose, &files);
-    if (r == -ENOENT || r == -EACCES)
-        r = logs_from_journal(logs->options, &whose, &journal);
-    return r;
+    int r = logs_from_files(logs->options, dir, &whose, &other);
+    if (r == -ENOENT || r == -EACCES) {
+        error_clear(&other);
+        r = logs_from_journal(logs->options, &whose, &other);
+    }
+    if (r == 0)
+        return 0;
+    if (r != -EINVAL && r != -EIO)
+        return agents_answer;
+    return error_set(err, -r, "%s", error_message(&other));
 }
 
 static int logs_from_source(struct logs *logs, const char *name, struct error *err)
@@ -225,7 +232,7 @@ static int logs_from_source(struct logs *logs, const char *name, struct error *e
     }
     int r = logs_from_agent(logs, name, err);
     bool others = (r == -ENOTCONN || r == -ENOENT) && !logs->shown;
-    return others && logs_from_others(logs, name, r) == 0 ? 0 : r;
+    return others ? logs_from_others(logs, name, r, err) : r;
 }
 
 static const char *wrong_combination(const struct logs_options *o)

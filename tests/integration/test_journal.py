@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import harness
@@ -109,6 +110,68 @@ class Catalogue(unittest.TestCase):
             self.assertEqual(done.returncode, 0, command)
             for flag in re.findall(r"(?<=\s)(--?[a-z-]+)", rest.partition(" -- ")[0]):
                 self.assertRegex(done.stdout, rf"(?<![\w-]){flag}(?![\w-])", f"mainstay {command}{rest}")
+
+
+class Files(unittest.TestCase):
+    """`mainstay logs` where no agent is, on files as a shim leaves them."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="mainstay-logs-")
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def write(self, pod, uid, file, *lines, namespace="default", container="main", second=0):
+        path = os.path.join(self.dir, f"{namespace}_{pod}_{uid}", container, file)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            for line in lines:
+                f.write(f"2026-11-21T07:00:{second:02d}.000000001Z {line}\n")
+        os.utime(path, (second, second))
+
+    def logs(self, *words, status=0):
+        done = subprocess.run([harness.MAINSTAY, "--socket", os.path.join(self.dir, "none"), "logs", "--pod-log-dir",
+                               self.dir, *words], capture_output=True, text=True, timeout=WAIT_SECONDS,
+                              stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout if status == 0 else done.stderr
+
+    def test_the_newest_instance_and_the_newest_run(self):
+        self.write("a-n1", "old", "7.log", "stdout F old", second=1)
+        self.write("a-n1", "new", "0.log", "stdout F first", second=2)
+        self.write("a-n1", "new", "2.log", "stdout F newest", second=4)
+        self.write("a-n1", "new", "2.log.20261121-070000", "stdout F long ", "stdout P be", "stdout F fore", second=3)
+        for name in ("a", "a-n1", "pod/a"):
+            self.assertEqual(self.logs(name), "long \nbefore\nnewest\n")
+        self.assertEqual(self.logs("a", "-p"), "first\n")
+        self.assertEqual(self.logs("a", "--tail", "2"), "before\nnewest\n")
+        self.assertEqual(self.logs("a", "--since-time", "2026-11-21T07:00:04Z", "--timestamps"),
+                         "2026-11-21T07:00:04.000000001Z newest\n")
+        self.assertEqual(self.logs("a", "--limit-bytes", "7"), "long \nb")
+
+    def test_which_pod_is_meant(self):
+        self.write("a-n1", "u", "0.log", "stdout F a")
+        self.write("a-b-n1", "u", "0.log", "stdout F b")
+        self.write("x-n1", "u", "0.log", "stdout F one", namespace="one")
+        self.write("x-n1", "u", "0.log", "stdout F two", namespace="two")
+        os.mkdir(os.path.join(self.dir, "not-a-pod"))
+        for source in ("auto", "files"):
+            self.assertRegex(self.logs("a", "--source", source, status=1),
+                             "a .* may be a-b-n1, a-n1: give the whole name")
+        self.assertRegex(self.logs("nosuch", status=3), "cannot reach the agent")
+        self.assertEqual(self.logs("a-b"), "b\n")
+        self.assertRegex(self.logs("x", "--source=files", status=1), "namespaces one and two: choose with -n")
+        self.assertEqual(self.logs("x", "-n", "two"), "two\n")
+        self.assertRegex(self.logs("nosuch", "--source=files", status=1), f"nothing of a pod nosuch in {self.dir}")
+        self.assertRegex(self.logs("a-n1", "--source=files", "-p", status=1), "no log of a previous run")
+        self.assertRegex(self.logs("a-n1", "--source=sky", status=2), "auto, files, journal")
+
+    def test_which_container_is_meant(self):
+        self.write("a-n1", "u", "0.log", "stdout F m", "stdout P no end")
+        self.write("a-n1", "u", "0.log", "stdout F s", container="side")
+        self.assertEqual(self.logs("a", "-c", "side"), "s\n")
+        self.assertEqual(self.logs("a"), "m\nno end")
+        self.assertEqual(self.logs("a", "--all-containers", "--prefix"),
+                         "[pod/a-n1/main] m\n[pod/a-n1/main] no end\n[pod/a-n1/side] s\n")
+        self.assertRegex(self.logs("a", "-c", "x", "--source=files", status=1), "there are: main side")
 
 
 class JournalTest(unittest.TestCase):
