@@ -34,6 +34,9 @@ install_unit(monit/mainstayd share/mainstay/monit/mainstayd)
 install_unit(monit/mainstay-control-plane share/mainstay/monit/mainstay-control-plane)
 install_completion(bash share/bash-completion/completions/mainstay)
 install_completion(zsh share/zsh/site-functions/_mainstay)
+install_unit(completions/daemons.bash share/bash-completion/completions/mainstayd)
+install_unit(completions/daemons.bash share/bash-completion/completions/podmaster)
+install_unit(completions/_mainstayd share/zsh/site-functions/_mainstayd)
 install_unit("systemd/mainstay-podmaster@.service" "lib/systemd/system/mainstay-podmaster@.service")
 
 # For the other inits: examples, of which a package or an operator takes one.
@@ -61,3 +64,4 @@ if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
 endif()
 
 install_script(stop-pods libexec/mainstay/stop-pods)
+install_script(before-removal libexec/mainstay/before-removal)

@@ -20,6 +20,7 @@ import unittest
 
 import harness
 
+DAEMONS = os.path.join(harness.SOURCE, "packaging", "completions")
 BASH_COMPLETION = "/usr/share/bash-completion/bash_completion"
 TAB, KILL_LINE, ALL, SHOW = "\t", "\x18k", "\x18a", "\x18p"
 
@@ -118,6 +119,17 @@ zstyle ':completion:all-matches:*' insert true
 bindkey '^Xa' all-matches
 """)
     return Shell(directory, ["zsh", "-o", "NO_GLOBAL_RCS", "-i"], dict(env, ZDOTDIR=directory))
+
+
+class DaemonTests:
+    """Of the programs that are seldom typed, the flags."""
+
+    def test_daemons(self):
+        self.becomes("mainstayd --pod-man", "mainstayd --pod-manifest-path ")
+        self.becomes("mainstayd --config files/on", "mainstayd --config files/one.yaml ")
+        self.becomes("podmaster --etcd", "podmaster --etcd-endpoints ")
+        flags = self.shell.all("podmaster --s")
+        self.assertEqual([f.rstrip("=") for f in flags], ["--source", "--state-dir", "--stop-time"])
 
 
 class CompletionTests:
@@ -239,10 +251,11 @@ class CompletionTests:
 
 
 @unittest.skipUnless(shutil.which("bash"), "bash is not there")
-class Bash(CompletionTests, unittest.TestCase):
+class Bash(CompletionTests, DaemonTests, unittest.TestCase):
     @classmethod
     def start(cls, env):
-        return bash(cls.directory, env, "source <(mainstay completion bash)")
+        return bash(cls.directory, env, "source <(mainstay completion bash)\n"
+                                        f"source {DAEMONS}/daemons.bash")
 
     def test_an_agent_that_hangs(self):
         """It does not hang the shell: the question is given up by an alarm."""
@@ -272,7 +285,7 @@ class BashCompletionLoaded(CompletionTests, unittest.TestCase):
 
 
 @unittest.skipUnless(shutil.which("zsh"), "zsh is not there")
-class Zsh(CompletionTests, unittest.TestCase):
+class Zsh(CompletionTests, DaemonTests, unittest.TestCase):
     """Found in fpath, as it is installed."""
 
     @classmethod
@@ -281,6 +294,7 @@ class Zsh(CompletionTests, unittest.TestCase):
         os.makedirs(directory)
         with open(os.path.join(directory, "_mainstay"), "w") as f:
             f.write(cls.script("zsh"))
+        shutil.copy(os.path.join(DAEMONS, "_mainstayd"), directory)
         return zsh(cls.directory, env,
                    f"fpath=({directory} $fpath); autoload -Uz compinit; compinit -u -D")
 
@@ -294,7 +308,7 @@ class Zsh(CompletionTests, unittest.TestCase):
 
 
 @unittest.skipUnless(shutil.which("zsh"), "zsh is not there")
-class ZshSourced(Zsh):
+class ZshSourced(CompletionTests, unittest.TestCase):
     @classmethod
     def start(cls, env):
         return zsh(cls.directory, env, "autoload -Uz compinit; compinit -u -D\n"
