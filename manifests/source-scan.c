@@ -125,8 +125,11 @@ static int look_at_all(struct manifest_source *source)
     code = enumerate(source->directory, &names);
     if (code < 0)
         return code;
-    for (size_t i = 0; i < names.n; i++)
+    for (size_t i = 0; i < names.n; i++) {
         look_at_entry(source, names.items[i], LOOK_RESCAN);
+        if (source->ops.progress)
+            source->ops.progress(source->userdata);
+    }
     return 0;
 }
 

@@ -48,6 +48,9 @@ struct manifest_source_ops {
                         const char *file);
     // The state, the findings or the conflict of a file changed (once per distinct content).
     void (*file_changed)(void *userdata, const struct manifest_status *status);
+    // A look at the whole directory has got on by one file: it may last, on a slow disk. May be
+    // NULL. Nothing is to be asked from the source now.
+    void (*progress)(void *userdata);
     // A file went away.
     void (*file_removed)(void *userdata, const char *file);
     // The directory has been read completely for the first time (also when it does not exist:

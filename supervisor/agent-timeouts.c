@@ -19,6 +19,8 @@ void agent_progress(struct agent *agent)
         !monotime_reached(monotime_add_usec(agent->extended, NOT_AGAIN_USEC), now))
         return;
     agent->extended = now;
+    notify_status(agent->notify, "Starting: %s",
+                  agent->source ? "the manifests are read" : "what runs is adopted");
     notify_extend(agent->notify, START_USEC);
 }
 

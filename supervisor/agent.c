@@ -25,7 +25,6 @@ enum { SETTLE_USEC = 100000 };
 static void on_pod_set(void *userdata, struct pod *pod, const char *file)
 {
     struct agent *agent = userdata;
-    agent_progress(agent);
     pods_set(agent->pods, pod, file);
 }
 
@@ -97,7 +96,13 @@ static void on_synced(void *userdata, bool present)
     notify_ready(agent->notify);
 }
 
+static void on_progress(void *userdata)
+{
+    agent_progress(userdata);
+}
+
 static const struct manifest_source_ops source_ops = {
+    .progress = on_progress,
     .pod_set = on_pod_set,
     .pod_removed = on_pod_removed,
     .file_changed = on_file_changed,
@@ -113,11 +118,6 @@ static void on_pod_changed(void *userdata, const struct pod_worker *w, bool dele
     if (agent->api)
         api_pod_changed(agent->api, w, deleted);
     agent_status_changed(agent);
-}
-
-static void on_progress(void *userdata)
-{
-    agent_progress(userdata);
 }
 
 static void on_all_stopped(void *userdata)

@@ -150,6 +150,9 @@ class Systemd(unittest.TestCase):
         for i in range(6):
             machine.drop(f"w{i}.yaml", pod_yaml(f"w{i}", [COMPONENT]))
         machine.drop_in("[Service]\nTimeoutStartSec=1s\nEnvironment=LD_PRELOAD=/usr/local/lib/slow.so\n")
+        machine.run("systemctl", "start", "--no-block", "mainstayd")
+        self.wait_status(machine, "Starting: the manifests are read")
+        self.assertEqual(machine.show("ActiveState"), "activating")
         machine.run("systemctl", "start", "mainstayd")
         self.assertEqual(sorted(machine.pods()), [f"w{i}" for i in range(6)])  # all of it was read
         self.assertEqual(machine.show("NRestarts"), "0")
