@@ -240,6 +240,13 @@ class Inits(unittest.TestCase):
         self.assertEqual(done.returncode, expected, done.stdout + done.stderr + service.agent_log())
         return done.stdout
 
+    def until(self, service, *command):
+        """A supervisor that has only been started tells nobody when it listens."""
+        end = time.monotonic() + WAIT_SECONDS
+        while subprocess.run(command, capture_output=True, env=service.environment(), check=False).returncode:
+            self.assertLess(time.monotonic(), end, service.agent_log())
+            time.sleep(0.02)
+
     def test_runit(self):
         self.need("runsv", "sv")
         service = self.service()
@@ -247,6 +254,7 @@ class Inits(unittest.TestCase):
             directory = os.path.dirname(service.install(f"runit/mainstayd/{name}", f"service/{name}"))
         runsv = self.supervised(service, "runsv", directory)
         self.addCleanup(runsv.terminate)  # down, then its end
+        self.until(service, "sv", "status", directory)  # runsv listens
         self.tell(service, "sv", "-w", str(int(WAIT_SECONDS)), "start", directory)  # waits for check
         self.assertTrue(service.get("/mainstay/v1/status")["ready"])
         self.tell(service, "sv", "check", directory)
@@ -272,10 +280,8 @@ class Inits(unittest.TestCase):
         self.addCleanup(s6.send_signal, signal.SIGHUP)  # its end, when the service is down
         self.addCleanup(self.tell, service, "s6-svc", "-dx", directory)
         milliseconds = str(int(WAIT_SECONDS * 1000))
-        wait = ["s6-svwait", "-U", "-t", milliseconds, directory]
-        end = time.monotonic() + WAIT_SECONDS
-        while subprocess.run(wait, stderr=subprocess.DEVNULL, check=False).returncode and time.monotonic() < end:
-            time.sleep(0.02)  # until s6-supervise listens
+        self.until(service, "s6-svok", directory)  # s6-supervise listens
+        self.tell(service, "s6-svwait", "-U", "-t", milliseconds, directory)
         self.assertTrue(service.get("/mainstay/v1/status")["ready"])
         pod = service.run_pod()
         service.kill_agent()
