@@ -346,7 +346,7 @@ static bool read_member(const json_t *object, struct etcd_member *ret)
             return false;
         string_list_add(&ret->client_urls, url);
     }
-    return get_uint64(object, "ID", &ret->id);
+    return get_uint64(object, "ID", &ret->id) && ret->id != 0;
 }
 
 int etcd_members_reply(const char *text, size_t len, struct etcd_members *ret, struct error *err)

@@ -18,6 +18,7 @@ static void read_keys(const char *text, size_t len)
 static void read_numbers(const char *text, size_t len)
 {
     _cleanup_etcd_status_ struct etcd_status status = {0};
+    _cleanup_etcd_members_ struct etcd_members members = {0};
     struct etcd_lease lease;
     int64_t number;
     etcd_put_reply(text, len, &number, NULL);
@@ -25,6 +26,7 @@ static void read_numbers(const char *text, size_t len)
     etcd_lease_grant_reply(text, len, &lease, NULL);
     etcd_lease_keepalive_reply(text, len, &lease, NULL);
     etcd_status_reply(text, len, &status, NULL);
+    etcd_members_reply(text, len, &members, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/string-list.h"
 #include "cli/columns.h"
 #include "cli/field.h"
@@ -246,6 +247,30 @@ static void advice_fits_the_trouble(void **state)
     json_decref(pods);
 }
 
+static void advice_depends_on_who_watches(void **state)
+{
+    static const struct {
+        const char *watchers, *advice;
+    } cases[] = {
+        {"[]", "Nobody restarts the agent if it dies"},
+        {"[{\"restarts\":false,\"noticesHangs\":false}]", "Nobody restarts the agent if it dies"},
+        {"[{\"restarts\":true,\"noticesHangs\":false}]", "Nobody notices if the agent hangs"},
+        {"[{\"restarts\":true,\"noticesHangs\":false},{\"restarts\":true,\"noticesHangs\":true}]",
+         ""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_buffer_ struct buffer out = BUFFER_EMPTY;
+        _cleanup_free_ char *text = xasprintf("{\"live\":true,\"watchers\":%s}", cases[i].watchers);
+        json_t *status = load(text);
+        const struct status_view view = {status, NULL, NULL, NULL};
+        status_advise(&view, &out);
+        if (!str_starts_with(buffer_str(&out), cases[i].advice) ||
+            (!*cases[i].advice && out.len > 0))
+            fail_msg("%s: %s", cases[i].watchers, buffer_str(&out));
+        json_decref(status);
+    }
+}
+
 static void sentences_are_broken_between_words(void **state)
 {
     _cleanup_buffer_ struct buffer out = BUFFER_EMPTY;
@@ -280,6 +305,7 @@ int main(void)
         cmocka_unit_test(the_node_comes_from_the_status),
         cmocka_unit_test(advice_fits_the_trouble),
         cmocka_unit_test(screens_are_cut_to_size),
+        cmocka_unit_test(advice_depends_on_who_watches),
         cmocka_unit_test(sentences_are_broken_between_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

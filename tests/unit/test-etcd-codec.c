@@ -131,6 +131,29 @@ static void status_is_read(void **state)
     assert_int_equal(status.db_size, 20480);
 }
 
+static void members_are_read(void **state)
+{
+    const char text[] = "{" HEADER ",\"members\":[{\"ID\":\"10276657743932975437\",\"name\":"
+                        "\"m0\",\"peerURLs\":[\"https://p\"],\"clientURLs\":[\"https://a\","
+                        "\"https://b\"]},{\"ID\":\"7\",\"isLearner\":true}]}";
+    static const char *const wrong[] = {"{}", "{\"members\":[]}", "{\"members\":[{}]}",
+                                        "{\"members\":[{\"ID\":\"1\",\"clientURLs\":[1]}]}"};
+    _cleanup_etcd_members_ struct etcd_members list = {0};
+    assert_int_equal(etcd_members_reply(text, strlen(text), &list, NULL), 0);
+    assert_int_equal(list.members.n, 2);
+    assert_string_equal(list.members.items[0].name, "m0");
+    assert_int_equal(list.members.items[0].id, (int64_t)10276657743932975437ULL);
+    assert_int_equal(list.members.items[0].client_urls.n, 2);
+    assert_false(list.members.items[0].is_learner);
+    assert_true(list.members.items[1].is_learner);
+    assert_string_equal(list.members.items[1].name, "");
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        struct etcd_members none = {0};
+        assert_int_equal(etcd_members_reply(wrong[i], strlen(wrong[i]), &none, NULL), -EBADMSG);
+        assert_int_equal(none.members.n, 0);
+    }
+}
+
 static void watches_begin_report_and_end(void **state)
 {
     const char begun[] = "{\"result\":{" HEADER ",\"created\":true}}";
@@ -237,6 +260,7 @@ int main(void)
         cmocka_unit_test(creations_win_or_say_who_won),
         cmocka_unit_test(leases_are_granted_kept_and_gone),
         cmocka_unit_test(status_is_read),
+        cmocka_unit_test(members_are_read),
         cmocka_unit_test(watches_begin_report_and_end),
         cmocka_unit_test(errors_keep_their_meaning),
         cmocka_unit_test(nonsense_is_refused),
