@@ -53,6 +53,10 @@ int logs_choose_containers(const struct logs_options *options, const char *pod,
                            struct error *err)
 {
     _cleanup_buffer_ struct buffer known = BUFFER_EMPTY;
+    if (names->n == 0)
+        return error_set(err, ENOENT, "there is no log of pod %s%s%s", pod,
+                         options->scope.namespace_ ? " in namespace " : "",
+                         options->scope.namespace_ ? options->scope.namespace_ : "");
     if (options->all_containers) {
         string_list_copy(ret, names);
         return 0;
@@ -60,9 +64,9 @@ int logs_choose_containers(const struct logs_options *options, const char *pod,
     LIST_EACH (name, names)
         buffer_printf(&known, "%s%s", known.len > 0 ? " " : "", *name);
     const char *wanted = options->container;
-    if (names->n == 0 || (wanted && !string_list_contains(names, wanted)))
+    if (wanted && !string_list_contains(names, wanted))
         return error_set(err, ENOENT, "pod %s has no log of container \"%s\"; there are: %s", pod,
-                         wanted ? wanted : "", buffer_str(&known));
+                         wanted, buffer_str(&known));
     string_list_add(ret, wanted ? wanted : names->items[0]);
     if (!wanted && names->n > 1)
         fprintf(stderr, "Defaulted container \"%s\" out of: %s\n", names->items[0],
