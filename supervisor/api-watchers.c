@@ -80,7 +80,7 @@ static void add_service_manager(json_t *list)
     const char *path = getenv("NOTIFY_SOCKET");
     char every[DURATION_SIZE];
     uint64_t usec = 0;
-    if (str_empty(path))
+    if (!path || !*path)
         return;
     bool watchdog = sd_watchdog_enabled(0, &usec) > 0;
     if (!watchdog && !is_systemds(path))
