@@ -12,6 +12,8 @@
 #include "cli/node-manifests.h"
 #include "etcd/client.h"
 
+enum { TIMEOUT_MSEC_MOST = 600000 };
+
 // How etcd is reached.
 struct access {
     struct string_list endpoints;
@@ -108,6 +110,8 @@ static int connect_to(const struct access *access, const struct string_list *end
                       struct error *err)
 {
     bool tls = false;
+    int64_t msec =
+        MIN(options->timeout_nsec / NSEC_PER_USEC / USEC_PER_MSEC, (int64_t)TIMEOUT_MSEC_MOST);
     for (size_t i = 0; i < endpoints->n; i++)
         tls = tls || str_starts_with(endpoints->items[i], "https:");
     const struct etcd_config config = {
@@ -115,7 +119,7 @@ static int connect_to(const struct access *access, const struct string_list *end
         .cacert = tls ? access->cacert : NULL,
         .cert = tls ? access->cert : NULL,
         .key = tls ? access->key : NULL,
-        .timeout_msec = (int)MIN(options->timeout_nsec / 1000000, (int64_t)600000),
+        .timeout_msec = (int)msec,
     };
     return etcd_client_new(&config, ret, err);
 }

@@ -136,13 +136,14 @@ static void add_url(struct gathering *g, const struct pod *pod, const struct con
     const struct http_get_action *get = probe ? probe->httpGet : NULL;
     if (!get || (str_empty(get->host) && !pod->spec.hostNetwork))
         return;
+    int64_t timeout = MAX(probe->timeoutSeconds, (int64_t)1);
     const char *node = g->facts->node_ip ? g->facts->node_ip : "127.0.0.1";
     struct monit_url url = {
         .host = xstrdup(str_empty(get->host) ? node : get->host),
         .port = resolve_port(container, &get->port),
         .path = xstrdup(str_empty(get->path) ? "/" : get->path),
         .https = str_equal(get->scheme, "HTTPS"),
-        .timeout_sec = (int)MAX(probe->timeoutSeconds, (int64_t)1),
+        .timeout_sec = (int)timeout,
     };
     bool known = url.port == 0;
     for (size_t i = 0; i < out->urls.n && !known; i++)
