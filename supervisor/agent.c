@@ -6,12 +6,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "supervisor/api.h"
 
@@ -153,7 +153,7 @@ static int lock_run_dir(struct agent *agent, struct error *err)
     agent->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (agent->lock_fd < 0)
         return error_errno(err, errno, "%s", path);
-    if (flock(agent->lock_fd, LOCK_EX | LOCK_NB) < 0)
+    if (lock_take(agent->lock_fd) < 0)
         return error_set(err, EBUSY,
                          "another agent runs with %s (it holds %s): stop it, or give this one its "
                          "own --run-dir and --root-dir",

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +14,8 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "base/lock.h"
+#include "base/process.h"
 
 #ifndef SIOCUNIXFILE // of <linux/un.h>, which cannot be included beside <sys/un.h>
 #define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0)
@@ -30,12 +31,24 @@ int api_socket_lock(const char *path, struct error *err)
         open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
         return error_errno(err, errno, "open %s", lock);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+    if (lock_take(fd) == -EWOULDBLOCK)
         return error_set(err, EADDRINUSE,
                          "another agent is running: it holds %s (see `mainstay status`, or give "
                          "this one its own --socket)",
                          lock);
     return TAKE_FD(fd);
+}
+
+// A listener that was killed may have a child that is about to exec: that holds the socket for a
+// moment longer, but answers nobody.
+static bool listener_lives(int fd)
+{
+    struct ucred listener;
+    socklen_t size = sizeof(listener);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) < 0 || listener.pid <= 0)
+        return true; // nothing is known about it, as from another PID namespace
+    _cleanup_close_ int pidfd = process_pidfd(listener.pid);
+    return pidfd == -ESRCH ? false : pidfd < 0 || !process_exited(pidfd);
 }
 
 // 1: somebody answers; 0: nobody does; else a negative errno.
@@ -44,7 +57,9 @@ static int somebody_answers(const struct sockaddr_un *address)
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+        return listener_lives(fd);
+    if (errno == EAGAIN)
         return 1;
     return errno == ECONNREFUSED || errno == ENOENT ? 0 : -errno;
 }

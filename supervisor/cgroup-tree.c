@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "supervisor/cgroup-internal.h"
 
 enum { PROC_FILE_MAX = 4 << 20 };
@@ -236,7 +236,7 @@ static int lock_base(struct cgroup_tree *tree, struct error *err)
     if (!base)
         return 0;
     tree->lock_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (tree->lock_fd >= 0 && flock(tree->lock_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+    if (tree->lock_fd >= 0 && lock_take(tree->lock_fd) == -EWOULDBLOCK)
         return error_set(err, EBUSY,
                          "another agent keeps its pods in the cgroup %s: give this one its own "
                          "--cgroup-name",

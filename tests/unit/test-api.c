@@ -10,7 +10,7 @@ static void health_is_answered(void **state)
     assert_int_equal(request("GET", "/healthz", &body), 200);
     assert_string_equal(body.data, "ok");
     assert_int_equal(request("GET", "/livez?verbose", &body), 200);
-    assert_string_equal(body.data, "[+]source ok\nhealthz check passed\n");
+    assert_string_equal(body.data, "[+]source ok\nlivez check passed\n");
     assert_int_equal(request("HEAD", "/readyz", &body), 200);
     assert_string_equal(buffer_str(&body), "");
     health_set_ready(world.agent.health, part, false);
@@ -19,6 +19,27 @@ static void health_is_answered(void **state)
     health_set_failed(world.agent.health, part, "no");
     assert_int_equal(request("GET", "/healthz", &body), 500);
     assert_string_equal(body.data, "[-]source failed: no\nhealthz check failed\n");
+}
+
+static void a_part_is_asked_for_or_left_out(void **state)
+{
+    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
+    size_t logs = health_register(world.agent.health, "logs", 0);
+    health_register(world.agent.health, "loop", 0);
+    health_set_degraded(world.agent.health, logs, "a shim is silent");
+    assert_int_equal(request("GET", "/livez/logs", &body), 200);
+    assert_string_equal(body.data, "ok");
+    assert_int_equal(request("GET", "/readyz/logs", &body), 500);
+    assert_string_equal(body.data, "[-]logs failed: a shim is silent\n");
+    assert_int_equal(request("GET", "/readyz/loop?verbose", &body), 200);
+    assert_string_equal(body.data, "[+]loop ok\n");
+    assert_int_equal(request("GET", "/readyz/log", &body), 404);
+    assert_int_equal(request("GET", "/readyz", &body), 500);
+    assert_int_equal(request("GET", "/readyz?exclude=logs&exclude=loop", &body), 200);
+    assert_string_equal(body.data, "ok");
+    assert_int_equal(request("GET", "/readyz?verbose&exclude=logs&exclude=x", &body), 200);
+    assert_string_equal(body.data, "[+]logs excluded: ok\n[+]loop ok\nreadyz check passed\n"
+                                   "warn: there is no check \"x\" to exclude\n");
 }
 
 static void wrong_requests_are_refused_by_name(void **state)
@@ -256,6 +277,34 @@ static void a_second_agent_is_kept_out(void **state)
     assert_int_equal(request("GET", "/healthz", NULL), 200);
 }
 
+// The listener is killed while a child of its has not executed anything yet.
+static void a_socket_that_only_a_child_still_holds_is_stale(void **state)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int hold[2];
+    api_free(TAKE_PTR(world.agent.api));
+    strcpy(address.sun_path, world.config.socket_path);
+    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+    pid_t listener = fork();
+    if (listener == 0) {
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
+            _exit(1);
+        if (fork() > 0)
+            _exit(0);
+        close(hold[1]);
+        _exit((int)read(hold[0], &address, 1)); // until the test is over
+    }
+    int status;
+    assert_int_equal(waitpid(listener, &status, 0), listener);
+    assert_int_equal(status, 0);
+    assert_int_equal(api_start(&world.agent, &world.agent.api, &err), 0);
+    assert_int_equal(request("GET", "/healthz", NULL), 200);
+    close(hold[0]);
+    close(hold[1]);
+}
+
 static void a_stale_socket_is_replaced_and_nothing_else(void **state)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
@@ -471,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         API_TEST(health_is_answered),
+        API_TEST(a_part_is_asked_for_or_left_out),
         API_TEST(wrong_requests_are_refused_by_name),
         API_TEST(bodies_are_bounded),
         API_TEST(one_connection_serves_many_requests),
@@ -481,6 +531,7 @@ int main(void)
         API_TEST(the_health_port_answers_health_only),
         API_TEST(a_taken_health_port_names_the_way_out),
         API_TEST(a_second_agent_is_kept_out),
+        API_TEST(a_socket_that_only_a_child_still_holds_is_stale),
         API_TEST(a_stale_socket_is_replaced_and_nothing_else),
         API_TEST(clients_queue_up_for_the_next_agent),
         API_TEST(a_socket_that_no_client_reaches_is_let_go),
