@@ -162,6 +162,20 @@ class Manual(unittest.TestCase):
         parts = re.findall(r"^\[[+-]\](\w+)", answer, re.MULTILINE)
         self.assertIn(f"lists the parts ({', '.join(parts)})", plain(self.pages["mainstayd(8)"]))
 
+    def test_fields_of_manifests(self):
+        """What mainstay-manifests(5) tells of a field is what `mainstay explain` tells."""
+        page = self.pages["mainstay-manifests(5)"]
+        sections = dict(re.findall(r"^\.SS (pod\S*)\n(.*?)(?=^\.S[SH])", page, re.MULTILINE | re.DOTALL))
+        self.assertIn("pod.spec.containers", sections)
+        for path, text in sections.items():
+            explained = output(harness.MAINSTAY, "explain", path)
+            names = re.findall(r"^   (\w+)\t<", explained, re.MULTILINE)
+            told = re.findall(r"^\.TP\n\\fB(\w+)", text, re.MULTILINE)
+            if not told:  # it refers to another one
+                told = re.findall(r"^\.TP\n\\fB(\w+)", sections[plain(text).split()[1].rstrip(".")],
+                                  re.MULTILINE)
+            self.assertEqual(told, names, path)
+
     def test_two_runs_are_the_same(self):
         with tempfile.TemporaryDirectory() as again:
             generate("/usr", again)
