@@ -8,13 +8,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import unittest
 
 import harness
 import machine
-from harness import COMPONENT, MAINSTAYD, SHIM, WAIT_SECONDS, pid_of, pod_yaml, processes_with
+from harness import COMPONENT, MAINSTAYD, WAIT_SECONDS, pid_of, pod_yaml, processes_with
 
 TRAP = "trap 'echo got TERM; exit 0' TERM; echo up; while :; do sleep 0.02; done"
 

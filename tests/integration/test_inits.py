@@ -13,7 +13,7 @@ import unittest
 
 import harness
 import machine
-from harness import BUILD, COMPONENT, MAINSTAY, MAINSTAYD, SOURCE, WAIT_SECONDS, pid_of, pod_yaml
+from harness import COMPONENT, MAINSTAY, MAINSTAYD, SOURCE, WAIT_SECONDS, pid_of, pod_yaml
 
 PACKAGING = os.path.join(SOURCE, "packaging")
 TRAP = "trap 'echo got TERM; exit 0' TERM; echo up; while :; do sleep 0.02; done"
