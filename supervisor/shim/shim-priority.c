@@ -306,13 +306,26 @@ static int logfmt_level(struct text t)
 // "E1121 07:00:00.…"
 static int klog_level(const struct text *t)
 {
+    if (!is_upper(at(t, 0)))
+        return -1;
     for (size_t i = 1; i < 8; i++)
         if (i == 5 ? at(t, i) != ' ' : !is_digit(at(t, i)))
             return -1;
     return letter_level(t->p[0]);
 }
 
-// "ERROR: …", "WARN[0012] …", "level=info …"
+// "WARN[0012] …": logrus on a terminal, which cuts its levels to four letters.
+static int logrus_level(const struct text *t)
+{
+    static const struct word levels[] = {
+        WORD("INFO", INFO),     WORD("WARN", WARNING),  WORD("ERRO", ERROR), WORD("DEBU", DEBUG),
+        WORD("FATA", CRITICAL), WORD("PANI", CRITICAL), WORD("TRAC", DEBUG),
+    };
+    bool fits = is_upper(at(t, 0)) && is_upper(at(t, 3)) && is_digit(at(t, 5));
+    return fits ? find_word(levels, ARRAY_SIZE(levels), t->p, 4) : -1;
+}
+
+// "ERROR: …", "level=info …", and so on
 static int word_level(struct text t)
 {
     size_t n = letters(&t);
@@ -320,7 +333,7 @@ static int word_level(struct text t)
     case ':':
         return level_of(t.p, n);
     case '[':
-        return is_upper(t.p[0]) && is_digit(at(&t, n + 1)) ? level_of(t.p, n) : -1;
+        return n == 4 ? logrus_level(&t) : -1;
     case ' ':
         if (begins_with(&t, "fatal error: ")) // Go's run time
             return CRITICAL;
@@ -393,7 +406,7 @@ int shim_priority_told(const char *line, size_t len)
     struct text t = {line, line + look};
     char first = at(&t, 0);
     if (is_letter(first)) {
-        int level = is_digit(at(&t, 1)) && is_upper(first) ? klog_level(&t) : -1;
+        int level = klog_level(&t);
         if (level >= 0)
             return level;
         // etcd's raft puts its name right before the date.
@@ -423,9 +436,11 @@ static bool begins_trace(const struct text *t)
            begins_with(t, "goroutine ");
 }
 
+// Programs that log by klog write little else, and the further lines of its messages may begin with
+// anything: "Trace[42]: …", "goroutine 1 [running]:".
 static bool goes_on(const struct shim_priority *stream, const struct text *t)
 {
-    if (left(t) == 0 || is_blank(t->p[0]))
+    if (stream->in_klog || left(t) == 0 || is_blank(t->p[0]))
         return true;
     return stream->in_trace &&
            (t->end[-1] == ')' || begins_with(t, "goroutine ") || begins_with(t, "created by ") ||
@@ -447,6 +462,7 @@ int shim_priority_next(struct shim_priority *stream, const char *line, size_t le
         stream->in_trace |= begins_with(&t, "goroutine ");
         return stream->last;
     }
+    stream->in_klog = klog_level(&t) >= 0;
     stream->in_trace = begins_trace(&t);
     stream->last = told >= 0 ? told : is_stderr ? ERROR : INFO;
     return stream->last;

@@ -10,6 +10,7 @@ struct shim_priority {
     int last;      // of the line before, where `known`
     bool known;    // there was a line before
     bool in_trace; // it belongs to a stack trace
+    bool in_klog;  // it is klog's or belongs to such a one, which may have several lines
     bool mid_line; // it was a part, and its rest follows
 };
 

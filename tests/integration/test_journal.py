@@ -259,8 +259,8 @@ class Lines(JournalTest):
 
     def test_priorities_and_what_inherits_them(self):
         machine = self.machine()
-        told = [("E1121 07:00:00.000001       1 a.go:1] broken", 3), ("\tin many", 3), ("", 3), ("plain", 6),
-                ('{"level":"warn","msg":"x"}', 4), ("ts=1 level=error", 3), ("<7>debug", 7),
+        told = [("E1121 07:00:00.000001       1 a.go:1] broken", 3), ("\tin many", 3), ("", 3), ("lines", 3),
+                ('{"level":"warn","msg":"x"}', 4), ("plain", 6), ("ts=1 level=error", 3), ("<7>debug", 7),
                 ("2026-11-21 10:58:51.765019 W | auth: x", 4), ("<0>not onto every terminal", 1),
                 ("panic: oh", 2), ("goroutine 1 [running]:", 2), ("main.main()", 2), ("\t/src/main.go:5 +0x1d", 2)]
         machine.write("var/tmp/lines", "".join(line + "\n" for line, _ in told))

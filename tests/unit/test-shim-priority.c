@@ -106,6 +106,8 @@ static const struct {
     {"[restful] 2020/11/21 07:00:00 log.go:33: listing", -1},
     {"INFO[0000] up", 6},
     {"WARN[0012] hm", 4},
+    {"ERRO[0012] no", 3},
+    {"Trace[12]: ---\"initial value restored\" 1ms", -1},
     {"info[0]", -1},
     {"2020-11-21T07:00:00.123Z\tERROR\tcontroller\tno", 3},
     {"2020-11-21 07:00:00,123 WARNING root: hm", 4},
@@ -174,18 +176,35 @@ static void check_stream(const struct step *steps, size_t n, bool is_stderr)
 
 static void without_a_word_the_stream_decides(void **state)
 {
-    static const struct step steps[] = {
-        {"", 6}, {"plain", 6}, {"E1121 07:00:00.0 no", 3}, {"x", 6}};
+    static const struct step steps[] = {{"", 6}, {"plain", 6}, {"<3>no", 3}, {"x", 6}};
     check_stream(steps, ARRAY_SIZE(steps), false);
-    static const struct step others[] = {
-        {"", 3}, {"plain", 3}, {"I1121 07:00:00.0 up", 6}, {"x", 3}};
+    static const struct step others[] = {{"", 3}, {"plain", 3}, {"level=info", 6}, {"x", 3}};
     check_stream(others, ARRAY_SIZE(others), true);
+}
+
+static void a_message_of_klog_has_many_lines(void **state)
+{
+    static const struct step steps[] = {
+        {"raw", 3},
+        {"I1121 07:00:00.0 1 trace.go:205] Trace[12]: \"GuaranteedUpdate etcd3\" (total time: "
+         "5ms):",
+         6},
+        {"Trace[12]: ---\"initial value restored\" 1ms (07:00:00.000)", 6},
+        {"Trace[12]: [5.1ms] [5.1ms] END", 6},
+        {"Flag --insecure-port has been deprecated", 4},
+        {"raw", 3},
+        {"W1121 07:00:00.0 1 x.go:1] a map:", 4},
+        {"}", 4},
+        {"panic: oh", 2},
+        {"raw", 3},
+    };
+    check_stream(steps, ARRAY_SIZE(steps), true);
 }
 
 static void indented_lines_belong_to_the_one_before(void **state)
 {
     static const struct step steps[] = {
-        {"W1121 07:00:00.0 1 trace.go:1] a multi-line message:", 4},
+        {"[WARNING] a multi-line message:", 4},
         {"  first part", 4},
         {"\tsecond part", 4},
         {"", 4},
@@ -223,7 +242,7 @@ static void a_logged_stack_has_the_priority_of_its_message(void **state)
         {"goroutine 12 [running]:", 3},
         {"k8s.io/apimachinery/pkg/util/runtime.logPanic(0x1, 0x2)", 3},
         {"\t/src/runtime.go:74 +0x95", 3},
-        {"I1121 07:00:00.0 1 x.go:1] on", 6},
+        {"<7>on", 7},
         {"f(x)", 6},
     };
     check_stream(steps, ARRAY_SIZE(steps), false);
@@ -235,7 +254,7 @@ static void the_rest_of_a_line_is_as_its_beginning(void **state)
         {"E1121 07:00:00.0 1 x.go:1] long", 3, true},
         {"I1121 07:00:00.0 no prefix, but the middle of it", 3, true},
         {"<7>nor this", 3},
-        {"plain", 6},
+        {"<6>plain", 6},
     };
     check_stream(steps, ARRAY_SIZE(steps), false);
 }
@@ -246,6 +265,7 @@ int main(void)
         cmocka_unit_test(lines_tell),
         cmocka_unit_test(only_the_beginning_is_looked_at),
         cmocka_unit_test(without_a_word_the_stream_decides),
+        cmocka_unit_test(a_message_of_klog_has_many_lines),
         cmocka_unit_test(indented_lines_belong_to_the_one_before),
         cmocka_unit_test(a_panic_is_critical_to_its_last_frame),
         cmocka_unit_test(a_logged_stack_has_the_priority_of_its_message),
