@@ -24,7 +24,7 @@ struct agent {
     const struct config *config;
     char *const *argv; // of this process
     struct health *health;
-    struct agent_health *parts;                 // agent-health.c's own
+    struct agent_health *parts;                // agent-health.c's own
     void (*check_health)(struct agent *agent); // brings `health` up to date; may be NULL
     struct hang *hang;
     struct event_log *events;
@@ -75,8 +75,8 @@ void agent_stop_all(struct agent *agent, bool exit_after);
 void agent_status_tell(struct agent *agent);
 void agent_status_changed(struct agent *agent);
 
-// In agent-health.c. Makes the registry of the parts, and what tells the service manager about them;
-// takes both apart again.
+// In agent-health.c. Makes the registry of the parts, and what tells the service manager about
+// them; takes both apart again.
 int agent_health_start(struct agent *agent, struct error *err);
 void agent_health_end(struct agent *agent);
 // The directory was read: the agent is ready.
