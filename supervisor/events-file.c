@@ -12,8 +12,8 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "base/work.h"
 #include "base/string-list.h"
+#include "base/work.h"
 #include "supervisor/events-internal.h"
 #include "supervisor/json-text.h"
 
