@@ -16,9 +16,9 @@ struct shim_link {
     struct shim_state state;
     bool told_running, over;
     uint64_t asked, answered; // questions so far, and the newest one that was answered
-    struct shim_exec *execs; // that run over this link, as a list
-    int callbacks;           // on the stack
-    bool freed;              // from inside one of them
+    struct shim_exec *execs;  // that run over this link, as a list
+    int callbacks;            // on the stack
+    bool freed;               // from inside one of them
 };
 
 // shim-spawn.c: starts the shim program with the descriptors of shim-proto.h, which stay the
