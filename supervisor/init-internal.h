@@ -60,7 +60,7 @@ bool init_in_first_namespace(void);
 void init_have_proc(void);
 
 // Mounts what is missing and never over something, brings up lo, names the host.
-void init_machine_begin(void);
+void init_machine_begin(const struct init *init);
 
 // Moves this process out of the way of the cgroups that the agent makes: with processes in it, a
 // cgroup of version 2 gives its children no controllers.

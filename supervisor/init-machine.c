@@ -2,6 +2,7 @@
 // had is said, and the agent says what it misses.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -81,6 +83,22 @@ static void mount_missing(const struct mount_row *row)
         init_log('I', "mounted %s (%s)", row->path, row->type);
 }
 
+// From the initramfs itself nobody can pivot_root(2) away, as a container with a root of its own
+// has to; from a mount of it on top of it everybody can.
+static void cover_initramfs(void)
+{
+    static const char place[] = "/.root";
+    struct statfs root;
+    if (statfs("/", &root) < 0 || (root.f_type != RAMFS_MAGIC && root.f_type != TMPFS_MAGIC))
+        return;
+    if ((mkdir(place, 0700) < 0 && errno != EEXIST) ||
+        mount("/", place, NULL, MS_BIND | MS_REC, NULL) < 0 || chdir(place) < 0 ||
+        mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+        init_log('W', "the initramfs cannot be left: %s (images with a rootfs/ will not run)",
+                 strerror(errno));
+    (void)rmdir(place);
+}
+
 // The kernel has opened the console for us, unless there was none yet.
 static void have_standard_streams(void)
 {
@@ -132,8 +150,10 @@ void init_have_proc(void)
     mount_missing(&mounts[0]);
 }
 
-void init_machine_begin(void)
+void init_machine_begin(const struct init *init)
 {
+    if (init->first_namespace)
+        cover_initramfs();
     for (size_t i = 1; i < ARRAY_SIZE(mounts); i++)
         mount_missing(&mounts[i]);
     have_standard_streams();

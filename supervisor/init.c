@@ -251,7 +251,7 @@ static bool begin(struct init *init)
     init->first_namespace = init_in_first_namespace();
     init->machine = is_machine(init);
     if (init->machine)
-        init_machine_begin();
+        init_machine_begin(init);
     if (init->first_namespace)
         reboot(RB_DISABLE_CAD); // it is a SIGINT to us then
     if (!init_proc_is_ours()) {
