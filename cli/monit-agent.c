@@ -65,6 +65,8 @@ static void read_command_line(long long pid, struct agent_facts *facts)
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     snprintf(path, sizeof(path), "/proc/%lld/exe", pid);
     char *program = read_program(path);
+    snprintf(path, sizeof(path), "/proc/%lld/cwd", pid);
+    facts->directory = read_program(path);
     snprintf(path, sizeof(path), "/proc/%lld/cmdline", pid);
     if (program && fs_read_file(AT_FDCWD, path, COMMAND_LINE_MAX, &text) == 0)
         for (size_t at = strlen(buffer_str(&text)) + 1; at < text.len;
@@ -125,6 +127,7 @@ static int read_flags(const char *const *flags, size_t n, struct agent_facts *fa
     if (r < 0)
         return error_prefix(err, r, "mainstayd's flags");
     facts->program = find_mainstayd();
+    facts->directory = getcwd(NULL, 0);
     facts->manifests = xstrdup(config.manifest_path);
     facts->root_dir = xstrdup(config.root_dir);
     facts->pod_log_dir = xstrdup(config.pod_log_dir);
@@ -173,6 +176,7 @@ int agent_facts_gather(const struct monit_options *options, const char *const *f
 void agent_facts_free(struct agent_facts *facts)
 {
     free(facts->program);
+    free(facts->directory);
     string_list_free(&facts->flags);
     free(facts->manifests);
     free(facts->root_dir);
@@ -201,6 +205,21 @@ static const char *systemctl(void)
                : "/bin/systemctl";
 }
 
+// A path that means something else elsewhere: "manifests/x", "--config=../y".
+static bool is_relative_path(const char *word)
+{
+    const char *value = word[0] != '-' ? word : strchr(word, '=') ? strchr(word, '=') + 1 : "";
+    return value[0] != '/' && strchr(value, '/');
+}
+
+static bool needs_directory(const struct agent_facts *facts)
+{
+    for (size_t i = 0; i < facts->flags.n; i++)
+        if (is_relative_path(facts->flags.items[i]))
+            return facts->directory;
+    return false;
+}
+
 // monit waits for the process and not for its readiness, which the health URL shows. The name is
 // that of the process: its program may have been replaced by a newer one meanwhile. An agent ends
 // at once when asked to, so one that does not hangs.
@@ -210,6 +229,8 @@ static void add_direct(const struct agent_facts *facts, const struct monit_optio
     ADD_WORDS(&ret->start, "/sbin/start-stop-daemon", "--start", "--oknodo", "--background",
               "--pidfile", facts->pid_file, "--name", "mainstayd", "--output", options->log,
               "--startas", facts->program);
+    if (needs_directory(facts))
+        ADD_WORDS(&ret->start, "--chdir", facts->directory);
     if (facts->flags.n > 0)
         ADD_WORDS(&ret->start, "--");
     for (size_t i = 0; i < facts->flags.n; i++)

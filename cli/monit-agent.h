@@ -8,6 +8,7 @@
 struct agent_facts {
     char *program; // mainstayd
     struct string_list flags;
+    char *directory; // what relative paths among them start from
     char *manifests, *root_dir, *pod_log_dir, *socket, *pid_file;
     char *healthz_host; // NULL: there is no health port
     int healthz_port;

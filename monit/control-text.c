@@ -4,7 +4,18 @@
 #include <errno.h>
 #include <string.h>
 
-enum { COMMENT_WIDTH = 100 };
+enum {
+    COMMENT_WIDTH = 100,
+    WORDS_MOST = 63,   // of a command, its program included
+    STRING_MOST = 8192 // monit's scanner gives up at 16 KiB
+};
+
+static int refuse_length(size_t len, struct error *err)
+{
+    return len > STRING_MOST
+               ? error_set(err, EINVAL, "monit takes no string of %zu characters", len)
+               : 0;
+}
 
 // What no string of monit's can hold.
 static int refuse_controls(const char *text, struct error *err)
@@ -18,7 +29,9 @@ static int refuse_controls(const char *text, struct error *err)
 
 int monit_text_string(const char *text, struct buffer *out, struct error *err)
 {
-    int r = refuse_controls(text, err);
+    int r = refuse_length(strlen(text), err);
+    if (r == 0)
+        r = refuse_controls(text, err);
     if (r == 0)
         buffer_printf(out, "\"%s\"", text);
     return r;
@@ -40,6 +53,12 @@ static int add_word(const char *word, struct buffer *out, struct error *err)
 
 int monit_text_command(const struct string_list *argv, struct buffer *out, struct error *err)
 {
+    size_t start = out->len;
+    if (argv->n > WORDS_MOST)
+        return error_set(err, EINVAL,
+                         "monit runs no command of %zu words, %d are the most: put the agent's "
+                         "flags into its configuration file or into a script",
+                         argv->n, WORDS_MOST);
     buffer_add_char(out, '"');
     for (size_t i = 0; i < argv->n; i++) {
         if (i > 0)
@@ -49,7 +68,7 @@ int monit_text_command(const struct string_list *argv, struct buffer *out, struc
             return r;
     }
     buffer_add_char(out, '"');
-    return 0;
+    return refuse_length(out->len - start, err);
 }
 
 void monit_text_comment(const char *indent, const char *text, struct buffer *out)

@@ -367,17 +367,3 @@ void notify_status(struct notify *n, const char *format, ...)
     if (!n->trouble)
         send_state(n, "STATUS=%s", n->status);
 }
-
-bool notify_describe(struct buffer *out)
-{
-    uint64_t usec = 0;
-    char every[DURATION_SIZE];
-    if (str_empty(getenv("NOTIFY_SOCKET")))
-        return false;
-    if (sd_watchdog_enabled(0, &usec) > 0)
-        buffer_printf(out, "watchdog every %s",
-                      duration_format_go((int64_t)usec * NSEC_PER_USEC, every));
-    else
-        buffer_add_str(out, "started it, without a watchdog");
-    return true;
-}

@@ -60,7 +60,3 @@ void notify_status(struct notify *notify, const char *format, ...) _printf_(2, 3
 
 // Sends it again: somebody else has spoken in this process's name (monit/hang.h).
 void notify_repeat_status(struct notify *notify);
-
-// Who watches this process, for people: "watchdog every 30s", "started it, without a watchdog".
-// False where no service manager has started it.
-bool notify_describe(struct buffer *out);

@@ -326,6 +326,14 @@ class ControlFile(unittest.TestCase):
         self.assertIn('if failed unixsocket "/run/mainstay/mainstay.sock" protocol http', text)
         self.assertEqual(syntax(self.root, text)[0], 0)
 
+    def test_relative_paths_of_the_agents_flags_keep_their_meaning(self):
+        done = subprocess.run([MAINSTAY, "monit", "--offline", "--init", "none", "--manifests", ".", "--",
+                               "--run-dir=x/y", "--node-ip", "10.0.0.1"], cwd=self.root, text=True,
+                              capture_output=True, check=True)
+        self.assertIn(f"--chdir {self.root} -- --run-dir=x/y", done.stdout)
+        self.assertIn(f'with pidfile "{self.root}/x/y/mainstayd.pid"', done.stdout)
+        self.assertNotIn("--chdir", self.make("--init", "none", "--manifests", self.root, "--", "--v=2"))
+
     def test_out_is_for_root_only_and_says_what_next(self):
         self.make("--manifests", self.root, "--out", self.root)
         self.assertEqual(os.stat(self.root + "/mainstay").st_mode & 0o777, 0o600)

@@ -45,6 +45,18 @@ static void what_has_no_way_to_be_written_is_refused(void **state)
             fail_msg("%s was written as %s", words[i], text);
     }
     _cleanup_buffer_ struct buffer out = BUFFER_EMPTY;
+    _cleanup_string_list_ struct string_list many = {0}, long_one = {0};
+    for (int i = 0; i < 63; i++)
+        string_list_add(&many, "x");
+    assert_int_equal(monit_text_command(&many, &out, NULL), 0);
+    string_list_add(&many, "x");
+    assert_int_equal(monit_text_command(&many, &out, NULL), -EINVAL);
+    char *word = xcalloc(1, 9000);
+    memset(word, 'x', 8999);
+    string_list_add_owned(&long_one, word);
+    assert_int_equal(monit_text_command(&long_one, &out, NULL), -EINVAL);
+    assert_int_equal(monit_text_string(word, &out, NULL), -EINVAL);
+    buffer_truncate(&out, 0);
     assert_int_equal(monit_text_string("a\"b", &out, NULL), -EINVAL);
     assert_int_equal(monit_text_string("a 'b", &out, NULL), 0);
     assert_string_equal(buffer_str(&out), "\"a 'b\"");
