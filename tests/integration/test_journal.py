@@ -267,6 +267,8 @@ class Lines(JournalTest):
         self.running(machine, "p", "cat /var/tmp/lines; exec " + COMPONENT)
         entries = self.entries(machine, "p", len(told))
         self.assertEqual([(e["MESSAGE"], int(e["PRIORITY"])) for e in entries], told)
+        # Of no unit, so that no unit's rate limit holds for it.
+        self.assertEqual([e for e in entries if "_SYSTEMD_UNIT" in e], [])
         errors = machine.run("journalctl", "-q", "-o", "cat", "-p", "err", f"MAINSTAY_POD=p-{NODE}",
                              "SYSLOG_IDENTIFIER=main").split("\n")
         self.assertEqual(errors[:-1], [line for line, priority in told if priority <= 3])
