@@ -433,6 +433,23 @@ class Checks(unittest.TestCase):
             os.mkdir(f"{mount}/{i}")
         self.assertRegex(self.check("disk", mount, status=1), r"has \d% of its inodes free \(\d\), less than 5%")
 
+    def start_etcd(self, command):
+        etcd = subprocess.Popen(["etcd", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+        self.addCleanup(etcd.stderr.close)
+        self.addCleanup(etcd.wait)
+        self.addCleanup(etcd.kill)
+        return etcd
+
+    def await_etcd(self, etcd):
+        lines = []
+        for line in etcd.stderr:
+            lines.append(line)
+            if "ready to serve client requests" in line:
+                threading.Thread(target=etcd.stderr.read, daemon=True).start()  # it shall not block on a full pipe
+                return
+        raise AssertionError("".join(lines))
+
     @unittest.skipUnless(shutil.which("etcd"), "etcd is not installed")
     def test_quorum(self):
         client, peer, metrics = free_ports(3)
@@ -442,18 +459,7 @@ class Checks(unittest.TestCase):
         self.assertIn("etcd does not answer", self.check(*check, status=1))
         with open(f"{manifests}/etcd.yaml") as f:
             command = re.findall(r'- "(--[^"]*)"', f.read())
-        etcd = subprocess.Popen(["etcd", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                stderr=subprocess.PIPE, text=True)
-        self.addCleanup(etcd.stderr.close)
-        self.addCleanup(etcd.wait)
-        self.addCleanup(etcd.kill)
-        lines = []
-        for line in etcd.stderr:
-            lines.append(line)
-            if "ready to serve client requests" in line:
-                break
-        else:
-            raise AssertionError("".join(lines))
+        self.await_etcd(self.start_etcd(command))
         self.assertRegex(self.check(*check), r"^etcd has a quorum: 1 of 1 member answers, leader m0, term \d+$")
         # A second member that never comes: two are needed now, and one answers.
         pki = os.path.join(self.root, "etc/kubernetes/pki")
@@ -466,6 +472,35 @@ class Checks(unittest.TestCase):
         line = self.check(*check, status=1)
         self.assertRegex(line, r"^etcd has no quorum: [01] of 2 members answers?, 2 are needed")
         self.assertIn("a new member: has not started yet", line)
+
+    @unittest.skipUnless(shutil.which("etcd"), "etcd is not installed")
+    def test_quorum_of_three(self):
+        ports = free_ports(6)
+        cluster = ",".join(f"m{i}=http://127.0.0.1:{ports[i]}" for i in range(3))
+        commands = [["--name", f"m{i}", "--data-dir", f"{self.root}/{i}", "--listen-peer-urls",
+                     f"http://127.0.0.1:{ports[i]}", "--initial-advertise-peer-urls",
+                     f"http://127.0.0.1:{ports[i]}", "--listen-client-urls",
+                     f"http://127.0.0.1:{ports[3 + i]}", "--advertise-client-urls",
+                     f"http://127.0.0.1:{ports[3 + i]}", "--initial-cluster", cluster] for i in range(3)]
+        members = [self.start_etcd(command) for command in commands]
+        for member in members:
+            self.await_etcd(member)
+        with open(f"{self.root}/etcd.yaml", "w") as f:
+            f.write(pod_yaml("etcd", ["etcd", *commands[0]]))
+        check = ["quorum", "--manifests", self.root, "--timeout", "1s"]
+        self.assertRegex(self.check(*check), r"^etcd has a quorum: 3 of 3 members answer, leader m[0-2], term \d+$")
+        members[1].kill()
+        members[1].wait()
+        # The two that are left may have to elect a leader first: until then they have none.
+        end = time.monotonic() + WAIT_SECONDS
+        line = self.check(*check, status=1)
+        while "has a quorum" not in line and time.monotonic() < end:
+            line = self.check(*check, status=1)
+        self.assertRegex(line, r"^etcd has a quorum: 2 of 3 members answer, leader m[02], term \d+, and losing one more "
+                         rf"would end it; m1: http://127.0.0.1:{ports[4]}: .*connect")
+        members[2].kill()
+        members[2].wait()
+        self.assertRegex(self.check(*check, status=1), r"^etcd has no quorum: [01] of 3 members answers?, 2 are needed")
 
     def test_quorum_that_no_manifest_names(self):
         done = subprocess.run([MAINSTAY, "check", "quorum", "--manifests", self.root], text=True,
