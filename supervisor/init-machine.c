@@ -1,5 +1,6 @@
 // What the kernel leaves to the machine's first process. All of it is best effort: what cannot be
 // had is said, and the agent says what it misses.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -64,6 +65,21 @@ static bool is_mount_point(const char *path)
     return stat(path, &here) == 0 && stat(parent, &above) == 0 && here.st_dev != above.st_dev;
 }
 
+// Not by rmdir(2): a devtmpfs is the same one wherever it is mounted, and the kernel detaches what
+// others have mounted on a directory that is removed.
+static bool is_empty(const char *path)
+{
+    DIR *directory = opendir(path);
+    const struct dirent *entry = NULL;
+    if (!directory)
+        return true;
+    do
+        entry = readdir(directory);
+    while (entry && (str_equal(entry->d_name, ".") || str_equal(entry->d_name, "..")));
+    closedir(directory);
+    return !entry;
+}
+
 static void mount_missing(const struct mount_row *row)
 {
     if ((row->proof && access(row->proof, F_OK) == 0) || is_mount_point(row->path))
@@ -71,9 +87,7 @@ static void mount_missing(const struct mount_row *row)
     // Below /sys nothing can be made: a kernel without cgroups has no place for them.
     if (mkdir(row->path, 0755) < 0 && errno != EEXIST && errno != EPERM)
         init_log('W', "%s cannot be made: %s", row->path, strerror(errno));
-    if (rmdir(row->path) == 0) // empty: make it anew below what is mounted
-        (void)mkdir(row->path, 0755);
-    else if (errno == ENOTEMPTY && strcmp(row->path, "/dev") != 0) {
+    if (strcmp(row->path, "/dev") != 0 && !is_empty(row->path)) {
         init_log('W', "%s is not mounted, but has something in it: left as it is", row->path);
         return;
     }
