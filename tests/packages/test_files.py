@@ -71,6 +71,7 @@ class Deb(unittest.TestCase):
         """The files that differ, for whoever must find out why."""
         with tempfile.TemporaryDirectory() as place:
             for name, debs in ("a", self.debs), ("b", others):
+                os.mkdir(os.path.join(place, name))
                 for deb in debs:
                     run("dpkg-deb", "-R", deb, os.path.join(place, name, os.path.basename(deb)))
             return subprocess.run(["diff", "-rq", "a", "b"], cwd=place, capture_output=True, text=True).stdout
