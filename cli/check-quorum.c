@@ -213,8 +213,10 @@ static int check(const struct check_options *options, const struct access *acces
         buffer_printf(out, "etcd does not answer: %s", error_message(&why));
         return 0;
     }
+    // In this order: where a leader must be elected first, the members know him afterwards.
+    int proof = prove_quorum(client, &why);
     ask_members(access, &members, options, &tally);
-    bool well = judge(&tally, prove_quorum(client, &why), &why, out);
+    bool well = judge(&tally, proof, &why, out);
     free(tally.leader);
     buffer_free(&tally.silent);
     return well;
