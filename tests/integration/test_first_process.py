@@ -426,12 +426,15 @@ class FirstProcess(unittest.TestCase):
         return first
 
     def test_what_a_bare_machine_lacks_is_mounted(self):
+        outside = {point: mounts("self").get(point) for point in BARE}
         first = self.bare()
         found = mounts(first.first)
         self.assertEqual({point: found.get(point) for point in BARE}, BARE)
         self.assertIn("UP", first.inside("ip", "-o", "link", "show", "lo"))
         self.assertIn("on node bare ", first.agent_log())
         self.assertNotIn(" W mainstayd[1]", first.agent_log())
+        # The devtmpfs is the same one out here: what is mounted on it here stays.
+        self.assertEqual({point: mounts("self").get(point) for point in BARE}, outside)
 
     def test_nothing_is_mounted_over_something(self):
         first = self.bare(kept="yes")
