@@ -174,6 +174,18 @@ class Files(unittest.TestCase):
         self.assertRegex(self.logs("a", "-c", "x", "--source=files", status=1), "there are: main side")
 
 
+class NoJournal(harness.AgentTest):
+    @unittest.skipIf(os.path.exists("/run/systemd/journal/socket"), "this machine has a journal")
+    def test_a_machine_without_a_journal_hears_nothing_of_one(self):
+        agent = self.agent()
+        agent.drop("a.yaml", pod_yaml("a", [harness.COMPONENT, "lines", "1000", "0", "exit", "0"],
+                                      "  restartPolicy: Never\n"))
+        agent.wait_event("Completed")
+        self.assertEqual(len(agent.log_text("a")), 1000)
+        self.assertEqual([e["message"] for e in agent.events() if "the journal" in e["message"]], [])
+        self.assertNotIn("the journal", agent.cli("describe", "pod", "a").stdout)
+
+
 class JournalTest(unittest.TestCase):
     maxDiff = None
     why_not = None
@@ -379,7 +391,16 @@ class Sources(JournalTest):
             wrong = self.logs(machine, "s", "-c", "side", "--source", source, status=1)[1]
             self.assertIn("main", wrong)
             self.assertIn("nosuch", self.logs(machine, "nosuch", "--source", source, status=1)[1])
+        self.check_without_files(machine)
         self.check_without_agent(machine)
+
+    def check_without_files(self, machine):
+        away, directory = machine.path("var/log/away"), machine.path("var/log/pods")
+        os.rename(directory, away)
+        text, said = self.logs(machine, "s")
+        self.assertEqual(set(text.splitlines()), {"run 1", "err", "last"})
+        self.assertEqual(said, "mainstay: the agent has no log of it: these lines are from the journal\n")
+        os.rename(away, directory)
 
     def check_without_agent(self, machine):
         machine.run("systemctl", "stop", "mainstayd")
