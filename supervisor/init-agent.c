@@ -13,7 +13,7 @@
 #include "base/string-list.h"
 #include "supervisor/init-internal.h"
 
-#define WATCHER_VARIABLE "MAINSTAY_WATCHER" // monit/ reads it
+#define WATCHER_VARIABLE "MAINSTAY_WATCHER"
 #define WATCHER_INIT     "init"
 #define DEFAULT_PATH     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -80,9 +80,8 @@ static void decode_octal(char *s)
 {
     char *to = s;
     for (; *s; s++) {
-        int c;
-        if (*s == '\\' && sscanf(s + 1, "%3o", (unsigned *)&c) == 1) {
-            *to++ = (char)c;
+        if (*s == '\\' && strspn(s + 1, "01234567") >= 3) {
+            *to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
             s += 3;
         } else {
             *to++ = *s;
@@ -91,7 +90,7 @@ static void decode_octal(char *s)
     *to = '\0';
 }
 
-// The mount points in the order in which they were mounted; false when there are none further.
+// Takes the last line off: what was mounted last goes first. NULL when none is left.
 static char *last_line(struct buffer *text)
 {
     while (text->len > 0 && text->data[text->len - 1] == '\n')

@@ -36,6 +36,7 @@ class Service(harness.Agent):
         with open(os.path.join(PACKAGING, source)) as f:
             text = f.read()
         others = {"/usr/local/sbin/mainstayd": MAINSTAYD, "/usr/local/bin/mainstay": MAINSTAY,
+                  "/usr/local/libexec/mainstay/stop-pods": os.path.join(PACKAGING, "stop-pods"),
                   "/etc/default/mainstay": self.path("default"),
                   "/run/mainstay/mainstayd.pid": self.pid_file,
                   "/run/mainstayd.supervise.pid": self.path("supervise.pid"),
@@ -179,6 +180,15 @@ class Inits(unittest.TestCase):
                 self.assertIn("got TERM", service.log_text("w"))
                 self.call(service, script, "status", 3)
 
+    def test_sysv_pods_of_a_stopped_agent_stop_too(self):
+        service, script = self.sysv()
+        self.call(service, script, "start")
+        pod = service.run_pod(["/bin/sh", "-c", TRAP])
+        self.call(service, script, "stop")
+        self.call(service, script, "stop", RUNLEVEL="0", MAINSTAY_RUN_DIR=service.path("run"))
+        self.assertFalse(self.alive(pod))
+        self.assertIn("got TERM", service.log_text("w"))
+
     def test_sysv_reload_says_what_is_wrong(self):
         service, script = self.sysv()
         self.call(service, script, "reload", 7)
@@ -186,6 +196,18 @@ class Inits(unittest.TestCase):
         pod = service.run_pod()
         service.drop("bad.yaml", "kind: Pot\n")
         self.assertRegex(self.call(service, script, "reload"), r"bad\.yaml:1:7: kind")
+        self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
+        service.remove("bad.yaml")
+        self.call(service, script, "stop")
+        service.write("config.yaml", "kind: KubeletConfiguration\n"
+                                     "apiVersion: kubelet.config.k8s.io/v1beta1\n")
+        with open(service.path("default"), "a") as f:
+            f.write(f'MAINSTAYD_OPTS="$MAINSTAYD_OPTS --config {service.path("config.yaml")}"\n')
+        self.call(service, script, "start")
+        self.call(service, script, "reload")
+        service.write("config.yaml", "kind: KubeletConfiguration\nhealthzPrt: 1\n"
+                                     "apiVersion: kubelet.config.k8s.io/v1beta1\n")
+        self.assertRegex(self.call(service, script, "reload", 1), r"config\.yaml:2:1: .*healthzPort")
         self.assertEqual(pid_of(service.wait_ready_pod("w")), pod)
 
     def test_sysv_start_fails_in_time(self):
