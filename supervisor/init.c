@@ -121,7 +121,7 @@ static void agent_died(struct init *init, const siginfo_t *info, monotime now)
     say_how_it_died(info);
     if (init->end != INIT_GOES_ON) {
         keeper_at_once(&init->keeper, now);
-    } else if (!init->machine && !init->keeper.ever_ready && info->si_code == CLD_EXITED && !well) {
+    } else if (!init->machine && !init->keeper.ever_ready && info->si_code == CLD_EXITED) {
         init->over = true; // whoever runs the container is to know
         init->status = info->si_status;
     }
@@ -178,8 +178,8 @@ static void take_signal(struct init *init, int number, monotime now)
         begin_end(init, INIT_POWER_OFF, number, now);
     else if (number == SIGINT || number == SIGNAL_REBOOT) // ctrl-alt-del
         begin_end(init, INIT_REBOOT, number, now);
-    else if (number == SIGHUP || number == SIGUSR2)
-        signal_agent(init, number);
+    else if ((number == SIGHUP || number == SIGUSR2) && init->keeper.ready)
+        signal_agent(init, number); // one that only starts reads everything anyway
     else if (number == SIGUSR1)
         tell_how_it_stands(init);
 }

@@ -366,6 +366,20 @@ class FirstProcess(unittest.TestCase):
         self.assertEqual(first.process.wait(WAIT_SECONDS), 2)
         self.assertIn("unknown flag: --no-such-flag", first.agent_log())
 
+    def test_help_and_version_are_no_agent(self):
+        for flag, says in (("--version", "mainstayd "), ("--help", "--init-as")):
+            first = self.first(flag, start=False)
+            first.start(wait=False)
+            self.assertEqual(first.process.wait(WAIT_SECONDS), 0)
+            self.assertIn(says, first.agent_log())
+
+    def test_a_container_that_may_do_little(self):
+        """No cgroup to write to: it says so, and runs the pods."""
+        first, _ = self.running(wrapper=["sh", "-c", "mount -t tmpfs -o ro none /sys/fs/cgroup; exec \"$@\"",
+                                         "sh"])
+        self.assertIn("no writable cgroup", first.events("HostLimitation")[0]["message"])
+        self.assertEqual(first.end(), 0)
+
     def test_it_is_for_process_1_only(self):
         done = subprocess.run([MAINSTAYD, "--init"], capture_output=True, text=True, timeout=WAIT_SECONDS,
                               check=False)
