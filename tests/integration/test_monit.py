@@ -152,13 +152,12 @@ class InCharge(unittest.TestCase):
                  f"        httpHeaders:\n        - name: X-Token\n          value: \"a b, c: d\"\n")
         self.agent.drop("web.yaml", pod_yaml("web", [COMPONENT], container_extra=probe))
         self.agent.drop("plain.yaml", pod_yaml("plain", [COMPONENT]))
-        self.control = self.generate("--offline")
+
+    def watch(self, *pace):
+        self.control = mainstay("monit", "--offline", *PACE, *pace, "--init", "none", "--log",
+                                self.agent.path("agent.log"), "--", *self.agent.command()[1:])
         self.monit = Monit(self.agent.dir, self.control)
         self.addCleanup(self.monit.close)
-
-    def generate(self, *how):
-        flags = ["--", *self.agent.command()[1:]] if "--offline" in how else []
-        return mainstay("monit", *how, *PACE, "--init", "none", "--log", self.agent.path("agent.log"), *flags)
 
     def pid(self):
         with open(self.agent.path("run", "mainstayd.pid")) as f:
@@ -175,6 +174,7 @@ class InCharge(unittest.TestCase):
         return {name: pid_of(self.agent.wait_ready_pod(name)) for name in ("web", "plain")}
 
     def test_hang_and_death_are_noticed_and_cost_the_pods_nothing(self):
+        self.watch()
         first = int(self.monit.await_agent()["pid"])
         self.assertEqual(first, self.pid())
         before = self.pods()
@@ -217,7 +217,20 @@ class InCharge(unittest.TestCase):
         self.monit.await_agent(but=third)
         self.assertEqual(self.pods(), before)
 
+    def test_a_slow_start_is_not_taken_for_a_hang(self):
+        self.watch("--start-timeout", "1h")
+        pid = int(self.monit.await_agent()["pid"])
+        os.kill(pid, signal.SIGSTOP)  # as one that reads a full directory from a slow disk
+        self.addCleanup(os.kill, pid, signal.SIGCONT)
+        seen = set()
+        while len(seen) < 6:  # cycles, twice and more of what a hang is given
+            status = self.monit.await_agent()
+            self.assertEqual(status["pid"], str(pid))
+            seen.add(status["data collected"])
+            time.sleep(0.2)
+
     def test_pods_and_manifests_that_are_not_well(self):
+        self.watch()
         self.monit.await_agent()
         self.pods()
         for service in ("web", "web_url", "plain", "mainstay_manifests", "mainstay_disk"):
