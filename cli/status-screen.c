@@ -63,6 +63,22 @@ static void sentence(const struct screen *s, const char *text)
     status_wrap(safe, "  ", s->columns, s->out);
 }
 
+// A line for each part that is in trouble: red where a restart of the agent may cure it.
+static void render_troubles(const struct screen *s, const json_t *health)
+{
+    for (size_t i = 0; i < json_array_size(health); i++) {
+        const json_t *part = json_array_get(health, i);
+        bool live = field_true(part, "ok");
+        if (live && !field_true(part, "degraded"))
+            continue;
+        _cleanup_free_ char *text = xasprintf("%s: %s", field_text_or_empty(part, "name"),
+                                              field_text_or_empty(part, "message"));
+        buffer_add_str(s->out, term_begin(live ? TERM_YELLOW : TERM_RED, s->color));
+        sentence(s, text);
+        buffer_add_str(s->out, term_end(live ? TERM_YELLOW : TERM_RED, s->color));
+    }
+}
+
 static void render_agent(const struct screen *s)
 {
     const json_t *status = s->view->status;
@@ -77,20 +93,14 @@ static void render_agent(const struct screen *s)
                   age_of_text(field_text(status, "startedAt"), s->now, age));
     if (!field_true(status, "live"))
         styled(s, TERM_RED, "not well");
+    else if (field_true(status, "ready"))
+        styled(s, TERM_GREEN, "ready");
     else
-        styled(s, field_true(status, "ready") ? TERM_GREEN : TERM_YELLOW,
-               field_true(status, "ready") ? "ready" : "starting");
+        styled(s, TERM_YELLOW, unhealthy ? "degraded" : "starting");
     if (unhealthy)
         buffer_printf(s->out, " (%s)", unhealthy);
     buffer_add_char(s->out, '\n');
-    const json_t *health = field_at(status, "health");
-    for (size_t i = 0; i < json_array_size(health); i++) {
-        const json_t *part = json_array_get(health, i);
-        if (field_true(part, "ok"))
-            continue;
-        buffer_printf(s->out, "  %s: %s\n", field_text_or_empty(part, "name"),
-                      field_text_or_empty(part, "message"));
-    }
+    render_troubles(s, field_at(status, "health"));
 }
 
 static void render_watchers(const struct screen *s)

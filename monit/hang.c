@@ -130,9 +130,9 @@ static void tell(struct hang *h, int64_t now)
              h->seen.what[0] ? ": " : "", h->seen.what, sleeps ? " (waits in " : "",
              sleeps ? wchan : "", sleeps ? ")" : "");
     report(h, part);
-    say_to_manager(h, text);
     if (h->journal < 0 || !say_to_journal(h, part, text))
         say_to_stderr(h, text);
+    say_to_manager(h, text);
     h->told_at = now;
 }
 

@@ -50,6 +50,11 @@ void health_free(struct health *health)
 
 // ---- the health clock ----
 
+void health_set_period(struct health *health, int64_t period_usec)
+{
+    health->period_usec = period_usec;
+}
+
 void health_observe(struct health *health, monotime now)
 {
     int64_t passed = monotime_since(now, health->observed);

@@ -31,6 +31,9 @@ struct health;
 struct health *health_new(int64_t period_usec, monotime now);
 void health_free(struct health *health);
 
+// Where it turns out to be another one.
+void health_set_period(struct health *health, int64_t period_usec);
+
 // Lets the health clock go on. To be called at every health tick, and before health is asked for.
 void health_observe(struct health *health, monotime now);
 

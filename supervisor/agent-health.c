@@ -333,8 +333,10 @@ int agent_health_start(struct agent *agent, struct error *err)
     if (r < 0)
         return r;
     notify_set_check(agent->notify, on_feed, agent);
-    if (notify_feeds_every(agent->notify) > 0)
+    if (notify_feeds_every(agent->notify) > 0) {
+        health_set_period(agent->health, notify_feeds_every(agent->notify));
         return 0;
+    }
     r = sd_event_add_time_relative(agent->loop, &agent->parts->tick, CLOCK_MONOTONIC,
                                    (uint64_t)work_scaled_usec(TICK_USEC),
                                    (uint64_t)work_scaled_usec(TICK_ACCURACY_USEC), on_tick, agent);

@@ -40,6 +40,7 @@ static json_t *health_items(const struct health *health)
         json_object_set_new(o, "name", json_text(v.name));
         json_object_set_new(o, "ok", json_boolean(v.live));
         json_object_set_new(o, "ready", json_boolean(v.ready));
+        json_object_set_new(o, "degraded", json_boolean(v.degraded));
         set_text_or_null(o, "message", buffer_str(&why));
         json_array_append_new(list, o);
     }

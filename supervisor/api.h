@@ -24,7 +24,7 @@
 //      "pidFile":PATH|null,
 //      "watchers":[{"name":"systemd|mainstayd --init|monit|runit|s6|OpenRC|…|healthz",
 //                   "detail":"watchdog every 30s","restarts":bool,"noticesHangs":bool}],
-//      "health":[{"name","ok":bool,"ready":bool,"message"|null}],
+//      "health":[{"name","ok":bool (live),"ready":bool,"degraded":bool,"message"|null}],
 //      "cgroups":"v2 at …","limitations":["…"],
 //      "counts":{"pods","ready","pending","running","succeeded","failed","held","stopping",
 //                "containers","backOff","restarts","manifests","accepted","refused","conflict",

@@ -101,7 +101,7 @@ class Agent:
 
     def start(self, wait=True, preexec=None):
         self.log = open(self.path("agent.log"), "ab")
-        env = dict(os.environ, NOTIFY_SOCKET=self.notify_path, **self.env)
+        env = {**os.environ, "NOTIFY_SOCKET": self.notify_path, **self.env}
         self.process = subprocess.Popen(self.command(), stdout=self.log, stderr=self.log, env=env,
                                         stdin=subprocess.DEVNULL, preexec_fn=preexec)
         self.log.close()
