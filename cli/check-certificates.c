@@ -181,10 +181,13 @@ static void say_good(const struct look *look, struct buffer *out)
     int64_t sec = (look->first.nsec - look->now.nsec) / NSEC_PER_SEC;
     if (look->n == 0)
         buffer_add_str(out, "no manifest names a certificate");
+    else if (look->n == 1)
+        buffer_printf(out, "%s is valid, for %s more", look->first_file,
+                      duration_format_human(sec, left));
     else
-        buffer_printf(out,
-                      "%zu certificates in %zu files are valid; the first to expire is %s, in %s",
-                      look->n, look->files.n, look->first_file, duration_format_human(sec, left));
+        buffer_printf(out, "%zu certificates in %zu %s are valid; the first to expire is %s, in %s",
+                      look->n, look->files.n, look->files.n == 1 ? "file" : "files",
+                      look->first_file, duration_format_human(sec, left));
 }
 
 int check_certificates(const struct check_options *options, const char *const *words, size_t n,

@@ -119,7 +119,7 @@ static int cmd_check(int argc, char **argv)
 const struct command command_check = {
     .name = "check",
     .group = "Look",
-    .summary = "One line and an exit status for monit, Nagios and scripts: is this well?",
+    .summary = "Say in one line, and by the exit status, whether something is well",
     .usage = "agent|pod [NAME…]|manifests|certificates [FILE…]|disk DIR…|quorum",
     .description =
         "agent         it answers, and every part of it is well and ready\n"

@@ -163,8 +163,8 @@ int agent_facts_gather(const struct monit_options *options, const char *const *f
     if (r < 0) {
         if (!options->offline && n == 0)
             fprintf(stderr,
-                    "note: no agent answers, so the file is for one with no flags; give its flags "
-                    "behind --, if it has some (%s)\n",
+                    "note: %s\n"
+                    "note: this is for an agent with its default flags; give others behind --\n",
                     error_message(&why));
         r = read_flags(flags, n, ret, err);
     }

@@ -14,19 +14,15 @@ static int is_manifest(const struct dirent *entry)
     return draft_is_manifest_name(entry->d_name);
 }
 
-static void pass_over(struct node_manifests *m, const char *file, const char *why)
-{
-    string_list_add_owned(&m->passed_over, xasprintf("%s: %s", file, why));
-}
-
 static void add_file(struct node_manifests *m, const char *file, const char *node)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     struct draft *draft = LIST_APPEND(&m->drafts);
     if (draft_load(file, node, draft, &err) < 0)
-        pass_over(m, file, error_message(&err));
+        string_list_add(&m->passed_over, error_message(&err));
     else if (!draft->valid)
-        pass_over(m, file, "is no good manifest (see `mainstay validate`)");
+        string_list_add_owned(&m->passed_over,
+                              xasprintf("%s: is no good manifest (see `mainstay validate`)", file));
     else
         return;
     draft_free(draft);
