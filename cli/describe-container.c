@@ -78,7 +78,17 @@ static void exec_action(const json_t *exec, struct buffer *out)
     buffer_add_char(out, ']');
 }
 
-static void describe_probe(struct buffer *out, const char *label, const json_t *probe)
+// How a probe stands, in a word of its own behind kubectl's.
+static const char *standing(const char *result)
+{
+    return !result                          ? ""
+           : strcmp(result, "Success") == 0 ? " (succeeds)"
+           : strcmp(result, "Failure") == 0 ? " (fails)"
+                                            : " (no answer yet)";
+}
+
+static void describe_probe(struct buffer *out, const char *label, const json_t *probe,
+                           const char *result)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     const json_t *http = field_at(probe, "httpGet"), *tcp = field_at(probe, "tcpSocket");
@@ -96,10 +106,10 @@ static void describe_probe(struct buffer *out, const char *label, const json_t *
     } else if (exec) {
         exec_action(exec, &text);
     }
-    buffer_printf(&text, " delay=%llds timeout=%llds period=%llds #success=%lld #failure=%lld",
+    buffer_printf(&text, " delay=%llds timeout=%llds period=%llds #success=%lld #failure=%lld%s",
                   field_int(probe, "initialDelaySeconds"), field_int(probe, "timeoutSeconds"),
                   field_int(probe, "periodSeconds"), field_int(probe, "successThreshold"),
-                  field_int(probe, "failureThreshold"));
+                  field_int(probe, "failureThreshold"), standing(result));
     describe_line(out, 4, label, buffer_str(&text));
 }
 
@@ -210,9 +220,12 @@ void describe_container(struct buffer *out, const json_t *spec, const json_t *st
     describe_extension(out, extension);
     map_items(out, "Limits", field_at(spec, "resources.limits"));
     map_items(out, "Requests", field_at(spec, "resources.requests"));
-    describe_probe(out, "Liveness", field_at(spec, "livenessProbe"));
-    describe_probe(out, "Readiness", field_at(spec, "readinessProbe"));
-    describe_probe(out, "Startup", field_at(spec, "startupProbe"));
+    describe_probe(out, "Liveness", field_at(spec, "livenessProbe"),
+                   field_text(extension, "probes.liveness"));
+    describe_probe(out, "Readiness", field_at(spec, "readinessProbe"),
+                   field_text(extension, "probes.readiness"));
+    describe_probe(out, "Startup", field_at(spec, "startupProbe"),
+                   field_text(extension, "probes.startup"));
     describe_environment(out, field_at(spec, "env"));
     describe_mounts(out, field_at(spec, "volumeMounts"));
 }

@@ -10,7 +10,6 @@
 #define SECRET_NOTE                                                                                \
     "Secrets live in the API server, which a static pod must not depend on; keep the value in a "  \
     "file of the node and mount it with a hostPath volume"
-#define PROBE_NOTE "probes are not run by this release; the container counts as ready while it runs"
 
 static const struct field_schema container_port_fields[] = {
     ROW_STRING(container_port, name, .check = check_port_name,
@@ -153,11 +152,10 @@ static const struct field_schema container_fields[] = {
              REFUSED("block volumes come from PersistentVolumeClaims, which live in the API "
                      "server; mount the device with a hostPath volume of type BlockDevice"),
              .doc = "Block devices."),
-    ROW_STRUCT_PTR(container, livenessProbe, probe, REPORTED(PROBE_NOTE),
-                   .doc = "A failure restarts the container."),
-    ROW_STRUCT_PTR(container, readinessProbe, probe, REPORTED(PROBE_NOTE),
+    ROW_STRUCT_PTR(container, livenessProbe, probe, .doc = "A failure restarts the container."),
+    ROW_STRUCT_PTR(container, readinessProbe, probe,
                    .doc = "While it fails, the container is not ready."),
-    ROW_STRUCT_PTR(container, startupProbe, probe, REPORTED(PROBE_NOTE),
+    ROW_STRUCT_PTR(container, startupProbe, probe,
                    .doc = "The other probes wait for its first success; a failure restarts the "
                           "container."),
     ROW_STRUCT_PTR(container, lifecycle, lifecycle, .doc = "Hooks at the start and the stop."),

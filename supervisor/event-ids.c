@@ -38,6 +38,7 @@ static const struct event_id ids[] = {
     {"PartHung", "84bacf6d1ee140ceb64983f0a79f6fa1"},
     {"PodFailed", "a2175f067c3c4fba9be935c2fd4145df"},
     {"Prepared", "2495bbf1ded34f4493bc901125414e07"},
+    {"ProbeWarning", "088ce3dc445f4dda979cc26337ba3b8c"},
     {"Removed", "a5c2b46e0fbb41008ebc9e98eb53d5bc"},
     {"ShimDied", "1156e9259af24316aad128c79e6a95da"},
     {"ShimNotAdopted", "23aab3aeb55f48f398e036e2df09c1e9"},
@@ -49,6 +50,7 @@ static const struct event_id ids[] = {
     {"StillAlive", "65825030c797424083a13f6a7e0a5f7b"},
     {"Stopped", "c849ff228e344d8fbe6b3cc4f422530f"},
     {"TimerFailed", "0c43b5881c764b1ebb5a8227a6dd4fdb"},
+    {"Unhealthy", "b3790a398d75441d9bb37e5ae9ddd687"},
     {"UnknownContainer", "26d2c97534584d21b5a0b72c3de9e999"},
 };
 

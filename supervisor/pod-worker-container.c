@@ -35,6 +35,12 @@ void container_set_waiting(struct container_worker *c, const char *reason, const
     c->waiting_message = new_message;
 }
 
+void container_reset_probes(struct container_worker *c)
+{
+    for (enum probe_kind kind = 0; kind < PROBE_KINDS; kind++)
+        c->probes[kind] = probe_initial_result(kind);
+}
+
 static int64_t grace_usec(const struct container_worker *c)
 {
     const int64_t *seconds = c->pod->pod->spec.terminationGracePeriodSeconds;
@@ -58,6 +64,8 @@ bool container_should_restart(const struct container_worker *c)
         return failed && !(policy && strcmp(policy, "Never") == 0);
     if (!policy || strcmp(policy, "Always") == 0)
         return true;
+    if (c->unhealthy) // also where it then ended with status 0
+        return strcmp(policy, "Never") != 0;
     return strcmp(policy, "OnFailure") == 0 && failed;
 }
 
@@ -79,7 +87,8 @@ static void do_start(struct container_worker *c, monotime now)
     if (c->ever_started)
         c->restart_count++;
     c->grace_end = (monotime){0};
-    c->stop_requested = c->start_failed = false;
+    c->stop_requested = c->start_failed = c->unhealthy = false;
+    container_reset_probes(c);
     if (c->pod->ops->start(c->pod->runtime, c, &reason, &err) < 0) {
         c->restart_count = before;
         c->start_failed = true;
@@ -254,6 +263,8 @@ void pod_worker_container_started(struct container_worker *c, const struct shim_
     bool known = c->pid == state->pid && c->pid != 0;
     c->pid = state->pid;
     c->started_at = state->started_at;
+    if (!known)
+        c->process_at = now;
     free(c->command);
     c->command = xstrdup_or_null(state->command);
     if (!known && c->state == CONTAINER_STARTING)
@@ -382,6 +393,35 @@ void pod_worker_hook_done(struct container_worker *c, bool ok, const char *why, 
                          "%s hook of container %s: %s", post_start ? "postStart" : "preStop",
                          c->spec->name, why ? why : "failed");
     container_step(c, ok ? CONTAINER_EV_HOOK_DONE : CONTAINER_EV_HOOK_FAILED, now);
+    pod_worker_settle(c->pod, now);
+}
+
+// ---- probes ----
+
+// K/kuberuntime/kuberuntime_manager.go, computePodActions(): the words, and that OnFailure restarts
+// it whatever its exit status.
+static void stop_unhealthy(struct container_worker *c, enum probe_kind kind, monotime now)
+{
+    const struct probe *probe = container_probe(c->spec, kind);
+    const char *policy = c->pod->pod->spec.restartPolicy;
+    bool restart = !policy || strcmp(policy, "Never") != 0;
+    if (c->state != CONTAINER_RUNNING)
+        return;
+    pod_worker_event(c->pod, c, EVENT_NORMAL, "Killing", "Container %s failed %s probe%s",
+                     c->spec->name, kind == PROBE_STARTUP ? "startup" : "liveness",
+                     restart ? ", will be restarted" : "");
+    c->unhealthy = c->stop_requested = true;
+    if (probe->terminationGracePeriodSeconds)
+        c->grace_end = monotime_add_usec(now, *probe->terminationGracePeriodSeconds * USEC_PER_SEC);
+    container_step(c, CONTAINER_EV_STOP, now);
+}
+
+void pod_worker_probed(struct container_worker *c, enum probe_kind kind, enum probe_result result,
+                       monotime now)
+{
+    c->probes[kind] = result;
+    if (result == PROBE_FAILURE && kind != PROBE_READINESS)
+        stop_unhealthy(c, kind, now);
     pod_worker_settle(c->pod, now);
 }
 

@@ -13,6 +13,9 @@ bool container_should_restart(const struct container_worker *c);
 void container_decide(struct container_worker *c, monotime now);
 
 void container_set_waiting(struct container_worker *c, const char *reason, const char *message);
+// Before a new run: what counts of its probes until they have asked.
+void container_reset_probes(struct container_worker *c);
+
 void container_exit_clear(struct container_exit *exit);
 
 // After any event: lets the pod's machine catch up with its containers, arms the timer and saves.

@@ -40,6 +40,7 @@ static void add_container(struct pod_worker *w, const struct container *spec, bo
     c->spec = spec;
     c->init = init;
     c->deadline = MONOTIME_NEVER;
+    container_reset_probes(c);
 }
 
 struct pod_worker *pod_worker_new(struct pod *pod, const char *file, struct backoff_curve curve,
@@ -105,7 +106,8 @@ static void do_init(struct pod_worker *w, monotime now)
 
 static void do_start(struct pod_worker *w, monotime now)
 {
-    w->initialized_since = walltime_now();
+    if (!walltime_is_set(w->initialized_since)) // an agent may go on with what another began
+        w->initialized_since = walltime_now();
     for (size_t i = w->n_init; i < w->n_containers; i++)
         if (w->containers[i].state == CONTAINER_WAITING)
             container_step(&w->containers[i], CONTAINER_EV_START, now);
@@ -267,9 +269,27 @@ static bool compute_ready(const struct pod_worker *w)
     if (w->state != POD_RUNNING)
         return false;
     for (size_t i = w->n_init; i < w->n_containers; i++)
-        if (w->containers[i].state != CONTAINER_RUNNING)
+        if (!pod_worker_container_is_ready(&w->containers[i]))
             return false;
     return true;
+}
+
+static bool has_probes(const struct container_worker *c)
+{
+    return !c->init && (c->spec->startupProbe || c->spec->readinessProbe || c->spec->livenessProbe);
+}
+
+// Containers that run are probed, others are not.
+static void settle_probes(struct pod_worker *w)
+{
+    for (size_t i = w->n_init; i < w->n_containers; i++) {
+        struct container_worker *c = &w->containers[i];
+        bool on = c->state == CONTAINER_RUNNING && c->run;
+        if (on == c->probing || !has_probes(c))
+            continue;
+        c->probing = on;
+        w->ops->probe(w->runtime, c, on);
+    }
 }
 
 static monotime earliest_deadline(const struct pod_worker *w)
@@ -284,6 +304,7 @@ void pod_worker_settle(struct pod_worker *w, monotime now)
 {
     while (advance(w, now))
         ;
+    settle_probes(w);
     bool ready = compute_ready(w);
     if (ready != w->ready) {
         w->ready = ready;
@@ -476,6 +497,18 @@ struct container_worker *pod_worker_container(struct pod_worker *w, const char *
         if (strcmp(w->containers[i].spec->name, name) == 0)
             return &w->containers[i];
     return NULL;
+}
+
+bool pod_worker_container_is_started(const struct container_worker *c)
+{
+    return c->state == CONTAINER_RUNNING &&
+           (!c->spec->startupProbe || c->probes[PROBE_STARTUP] == PROBE_SUCCESS);
+}
+
+bool pod_worker_container_is_ready(const struct container_worker *c)
+{
+    return pod_worker_container_is_started(c) &&
+           (!c->spec->readinessProbe || c->probes[PROBE_READINESS] == PROBE_SUCCESS);
 }
 
 bool pod_worker_is_ready(const struct pod_worker *w)

@@ -14,6 +14,7 @@
 #include "supervisor/container-machine.h"
 #include "supervisor/events.h"
 #include "supervisor/pod-machine.h"
+#include "supervisor/probe-machine.h"
 #include "supervisor/shim/shim-proto.h"
 
 struct pod_worker;
@@ -42,6 +43,7 @@ struct container_worker {
     bool restart_requested; // after the stop, start again at once
     monotime grace_end;     // while stopping: when SIGKILL is due
     walltime started_at;    // of the current run
+    monotime process_at;    // when its process was there
     pid_t pid;              // of the current run; 0 where there is none
     char *command;          // the file that was executed
     char *warnings;         // of the current run, as its shim tells them, one a line
@@ -49,7 +51,10 @@ struct container_worker {
     char *waiting_message;
     struct container_exit last, previous; // the newest exit, and the one before it
     struct backoff backoff;
-    void *run; // the runtime's own: what it started for this container; NULL where nothing is
+    enum probe_result probes[PROBE_KINDS]; // what counts of the current run
+    bool probing;                          // the runtime asks for them
+    bool unhealthy; // a failed liveness or startup probe stops (or has stopped) this run
+    void *run;      // the runtime's own: what it started for this container; NULL where nothing is
     // agent-health.c's own: what is waited for, and whether the shim's silence was told.
     struct health_wait slow, overdue, shim;
     bool shim_complained;
@@ -68,6 +73,9 @@ struct pod_runtime_ops {
     int (*hook)(void *runtime, struct container_worker *c, const struct lifecycle_handler *hook,
                 int64_t timeout_usec, struct error *err);
     void (*cancel_hook)(void *runtime, struct container_worker *c);
+    // Begin with (or end) the probes of a container that runs; pod_worker_probed() follows. Called
+    // for containers only that have any.
+    void (*probe)(void *runtime, struct container_worker *c, bool on);
     // The shim is over: kill what is left and call pod_worker_container_proven() when nothing is.
     void (*prove)(void *runtime, struct container_worker *c);
     // The exit is on record: let go of the run (c->run becomes NULL).
@@ -138,6 +146,10 @@ void pod_worker_container_over(struct container_worker *c, const struct shim_sta
                                monotime now);
 void pod_worker_container_proven(struct container_worker *c, monotime now);
 void pod_worker_hook_done(struct container_worker *c, bool ok, const char *why, monotime now);
+// What a probe's answers add up to has changed: a failed liveness or startup probe stops the
+// container, with the probe's grace period, and restarts it unless the policy is Never.
+void pod_worker_probed(struct container_worker *c, enum probe_kind kind, enum probe_result result,
+                       monotime now);
 
 // A container whose run an earlier agent started (c->run is set): puts it into the state that fits;
 // what its shim reports follows through pod_worker_container_started() and _over().
@@ -152,6 +164,10 @@ void pod_worker_resume(struct pod_worker *w, monotime now);
 
 struct container_worker *pod_worker_container(struct pod_worker *w, const char *name);
 bool pod_worker_is_ready(const struct pod_worker *w);
+// K/prober/prober_manager.go, UpdatePodStatus(): it runs, and its startup probe (if any) has
+// succeeded; and its readiness probe (if any) succeeds, too.
+bool pod_worker_container_is_started(const struct container_worker *c);
+bool pod_worker_container_is_ready(const struct container_worker *c);
 // "Pending", "Running", "Succeeded", "Failed".
 const char *pod_worker_phase(const struct pod_worker *w);
 // True while any process of the pod may exist.

@@ -47,7 +47,9 @@ static void on_exec(void *userdata, int error_code, int status, const char *outp
                             duration_format_go(question->limit_usec * NSEC_PER_USEC, limit));
     } else if (error_code < 0) {
         outcome = PROBE_ERRORED;
-        message = len > 0 ? probe_text(output, len) : xstrdup(strerror(-error_code));
+        // The container has ended: that is told as what it is, not as a probe's trouble.
+        if (error_code != -ESRCH)
+            message = len > 0 ? probe_text(output, len) : xstrdup(strerror(-error_code));
     } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         outcome = PROBE_FAILED;
         message = describe(status, output, len);

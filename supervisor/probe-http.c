@@ -89,7 +89,7 @@ static char *url_part(const char *url, CURLUPart part)
 {
     CURLU *parsed = curl_url();
     char *text = NULL, *copy = NULL;
-    if (parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+    if (parsed && curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
         curl_url_get(parsed, part, &text, 0) == CURLUE_OK)
         copy = xstrdup(text);
     curl_free(text);

@@ -119,6 +119,13 @@ enum probe_step probe_machine_answer(struct probe_machine *m, enum probe_outcome
     return set_result(m, passed) ? PROBE_STEP_CHANGED : PROBE_STEP_NONE;
 }
 
+const struct probe *container_probe(const struct container *container, enum probe_kind kind)
+{
+    return kind == PROBE_STARTUP     ? container->startupProbe
+           : kind == PROBE_READINESS ? container->readinessProbe
+                                     : container->livenessProbe;
+}
+
 const char *probe_kind_name(enum probe_kind kind)
 {
     static const char *const names[PROBE_KINDS] = {

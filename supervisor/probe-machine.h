@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/monotime.h"
-#include "podspec/pod-probes.h"
+#include "podspec/pod-container.h"
 
 enum probe_kind { PROBE_STARTUP, PROBE_READINESS, PROBE_LIVENESS, PROBE_KINDS };
 
@@ -76,6 +76,9 @@ monotime probe_machine_due(const struct probe_machine *m);
 void probe_machine_ask(struct probe_machine *m, monotime now);
 // It is answered. A question that took longer than the period is followed by the next one at once.
 enum probe_step probe_machine_answer(struct probe_machine *m, enum probe_outcome outcome);
+
+// The container's probe of that kind, or NULL.
+const struct probe *container_probe(const struct container *container, enum probe_kind kind);
 
 const char *probe_kind_name(enum probe_kind kind);       // "Liveness", as in events
 const char *probe_result_name(enum probe_result result); // "Success", "Failure", "Unknown"

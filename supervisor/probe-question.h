@@ -16,7 +16,8 @@ struct probe_target {
     struct probe_transfers *transfers;
 };
 
-// Called once, from the loop. `message`: why, where the probe has not simply passed.
+// Called once, from the loop. `message`: why, where the probe has not simply passed; NULL also
+// where the container has ended, which is nothing to tell about.
 typedef void (*probe_answered)(void *userdata, enum probe_outcome outcome, const char *message);
 
 // What every kind of question begins with.

@@ -1,6 +1,7 @@
 // What the files runtime*.c share; nobody else includes it.
 #pragma once
 
+#include "supervisor/prober.h"
 #include "supervisor/runtime.h"
 
 enum run_role {
@@ -22,6 +23,7 @@ struct run {
     uint64_t oom_kills;    // that the cgroup had counted when the run began (or was adopted)
     struct shim_exec *hook;
     sd_event_source *hook_timer;
+    struct probes *probes; // while the container is probed
     struct cgroup_watch *empty_watch;
     sd_event_source *exit_watch; // without cgroups: the first process of a shim that died
 };
@@ -39,6 +41,7 @@ struct runtime {
     struct runtime_options options;
     const struct runtime_owner_ops *ops;
     void *userdata;
+    struct prober *prober;
     LIST_OF(struct pod_worker *) dirty;
     sd_event_source *flush, *retry;
     uint64_t flushes;   // how often it was tried

@@ -46,6 +46,7 @@ void run_free(struct run *run)
     if (!run)
         return;
     run_cancel_hook(run);
+    probes_free(run->probes);
     run_stop_watching(run);
     shim_link_free(run->link);
     shim_spec_free(&run->spec);
@@ -273,6 +274,19 @@ static void op_cancel_hook(void *runtime, struct container_worker *c)
         run_cancel_hook(c->run);
 }
 
+// ---- probes ----
+
+static void op_probe(void *runtime, struct container_worker *c, bool on)
+{
+    struct runtime *rt = runtime;
+    struct run *run = c->run;
+    if (!run)
+        return;
+    probes_free(TAKE_PTR(run->probes));
+    if (on)
+        run->probes = probes_new(rt->prober, c, run->link);
+}
+
 // ---- proof that nothing is left ----
 
 static void on_empty(void *userdata)
@@ -337,6 +351,7 @@ static void op_forget(void *runtime, struct container_worker *c)
     struct run *run = c->run;
     c->run = NULL;
     run_cancel_hook(run);
+    probes_free(TAKE_PTR(run->probes));
     run_stop_watching(run);
     run_set_done(run);
 }
@@ -429,6 +444,7 @@ const struct pod_runtime_ops runtime_ops = {
     .kill = op_kill,
     .hook = op_hook,
     .cancel_hook = op_cancel_hook,
+    .probe = op_probe,
     .prove = op_prove,
     .forget = op_forget,
     .bury = op_bury,
@@ -444,6 +460,7 @@ int runtime_new(const struct runtime_options *options, const struct runtime_owne
     rt->options = *options;
     rt->ops = ops;
     rt->userdata = userdata;
+    rt->prober = prober_new(options->event, options->containers.node_ip);
     int r = runtime_keep_init(rt, err);
     if (r < 0) {
         runtime_free(rt);
@@ -461,6 +478,7 @@ void runtime_free(struct runtime *rt)
         run_free(*run);
     free(rt->unclaimed.items);
     runtime_keep_free(rt);
+    prober_free(rt->prober);
     free(rt);
 }
 

@@ -80,7 +80,7 @@ bool status_container_is_ready(const struct container_worker *c)
     if (c->init)
         return c->state == CONTAINER_EXITED && c->last.known && c->last.exit_code == 0 &&
                !c->start_failed;
-    return c->state == CONTAINER_RUNNING;
+    return pod_worker_container_is_ready(c);
 }
 
 json_t *status_container(const struct container_worker *c)
@@ -102,6 +102,6 @@ json_t *status_container(const struct container_worker *c)
     if (c->ever_started)
         json_object_set_new(status, "containerID", container_id(c, c->restart_count));
     if (!c->init)
-        json_object_set_new(status, "started", json_boolean(c->state == CONTAINER_RUNNING));
+        json_object_set_new(status, "started", json_boolean(pod_worker_container_is_started(c)));
     return status;
 }

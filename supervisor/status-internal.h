@@ -5,7 +5,8 @@
 
 // v1 ContainerStatus (status-container.c).
 json_t *status_container(const struct container_worker *c);
-// True where the container counts as ready: an init container that succeeded, another that runs.
+// True where the container counts as ready: an init container that succeeded, another
+// that runs and whose probes say so.
 bool status_container_is_ready(const struct container_worker *c);
 
 // v1 PodConditions (status-conditions.c).

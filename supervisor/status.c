@@ -63,6 +63,19 @@ static walltime next_start(const struct container_worker *c, const struct status
     return (walltime){context->now_wall.nsec + wait * NSEC_PER_USEC};
 }
 
+// {"liveness": "Success", …} of the probes that the container has.
+static json_t *extension_probes(const struct container_worker *c)
+{
+    static const char *const keys[PROBE_KINDS] = {[PROBE_STARTUP] = "startup",
+                                                  [PROBE_READINESS] = "readiness",
+                                                  [PROBE_LIVENESS] = "liveness"};
+    json_t *o = json_object();
+    for (enum probe_kind kind = 0; kind < PROBE_KINDS; kind++)
+        if (container_probe(c->spec, kind))
+            json_set_text(o, keys[kind], probe_result_name(c->probes[kind]));
+    return o;
+}
+
 static json_t *extension_container(const struct container_worker *c,
                                    const struct status_context *context)
 {
@@ -83,6 +96,7 @@ static json_t *extension_container(const struct container_worker *c,
     json_object_set_new(o, "shimSocket", json_text(socket));
     json_object_set_new(o, "nextStart", json_time(next_start(c, context)));
     json_object_set_new(o, "cgroup", json_text(runtime_run_cgroup(c)));
+    json_object_set_new(o, "probes", extension_probes(c));
     return o;
 }
 

@@ -28,6 +28,7 @@ struct fake {
     monotime now, armed;
     int starts, signals, kills, shim_kills, proves, hooks, cancels, saves, buries, gones;
     bool fail_start, fail_hook, prove_at_once, hook_runs;
+    bool probed[MOST]; // by index of the container
     struct event_log *events;
     struct fake_run runs[MOST]; // by index of the container
 };
@@ -82,6 +83,13 @@ static void fake_cancel_hook(void *runtime, struct container_worker *c)
     f->hook_runs = false;
 }
 
+static void fake_probe(void *runtime, struct container_worker *c, bool on)
+{
+    struct fake *f = runtime;
+    assert_int_not_equal(f->probed[index_of(c)], on);
+    f->probed[index_of(c)] = on;
+}
+
 static void fake_prove(void *runtime, struct container_worker *c)
 {
     struct fake *f = runtime;
@@ -123,6 +131,7 @@ static const struct pod_runtime_ops fake_ops = {
     .kill = fake_kill,
     .hook = fake_hook,
     .cancel_hook = fake_cancel_hook,
+    .probe = fake_probe,
     .prove = fake_prove,
     .forget = fake_forget,
     .bury = fake_bury,
@@ -207,7 +216,7 @@ _unused_ static int64_t armed_in(const struct fake *f)
     return monotime_since(f->armed, f->now) / USEC_PER_SEC;
 }
 
-static bool has_event(const struct fake *f, const char *reason)
+_unused_ static bool has_event(const struct fake *f, const char *reason)
 {
     const struct event **list = NULL;
     size_t n = event_log_since(f->events, 0, &list);

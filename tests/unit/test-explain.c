@@ -73,7 +73,7 @@ static void paths_of_findings_are_understood(void **state)
 static void recursion_shows_the_tree(void **state)
 {
     _cleanup_free_ char *text = explain("pod.spec.containers", true);
-    assert_non_null(strstr(text, "   livenessProbe\t<Object> -warned-\n      exec\t<Object>\n"
+    assert_non_null(strstr(text, "   livenessProbe\t<Object>\n      exec\t<Object>\n"
                                  "         command\t<[]string>"));
 }
 

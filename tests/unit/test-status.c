@@ -362,7 +362,7 @@ static void the_extension_says_what_only_we_know(void **state)
            "{\"name\":\"etcd\",\"init\":false,\"state\":\"Running\",\"pid\":7,\"command\":null,"
            "\"restartCount\":0,\"logPath\":\"/log/etcd/0.log\",\"shimSocket\":"
            "\"/run/m/shims/u1_etcd_0/socket\",\"nextStart\":null,\"cgroup\":"
-           "\"/kubepods/pod1/etcd\"}");
+           "\"/kubepods/pod1/etcd\",\"probes\":{}}");
     expect_member(json_array_get(containers, 2), "nextStart", "\"1970-01-01T00:00:06Z\"");
     expect_member(json_array_get(containers, 2), "pid", "null");
     json_decref(own);
