@@ -36,7 +36,7 @@ static const struct {
     {"supervise", "daemontools"},
     {"perpd", "perp"},
     {"nosh", "nosh"},
-    {"service-manage", "nosh"},
+    {"service-manager", "nosh"},
 };
 
 // Health is asked for over TCP by monit, load balancers and scripts, and over the socket by monit.
