@@ -129,10 +129,10 @@ static void tell(struct hang *h, int64_t now)
     snprintf(text, sizeof(text), "%s hangs for %s%s%s%s%s%s", part, duration,
              h->seen.what[0] ? ": " : "", h->seen.what, sleeps ? " (waits in " : "",
              sleeps ? wchan : "", sleeps ? ")" : "");
-    report(h, part);
     if (h->journal < 0 || !say_to_journal(h, part, text))
         say_to_stderr(h, text);
     say_to_manager(h, text);
+    report(h, part); // last: the main thread sets STATUS= right when it reads this
     h->told_at = now;
 }
 
@@ -181,7 +181,17 @@ static int64_t look_at(struct hang *h, const struct work *work, int64_t now)
         return step;
     if (h->told_at == 0 || now - h->told_at >= REPEAT_USEC)
         tell(h, now);
-    return REPEAT_USEC;
+    return h->limit_usec;
+}
+
+// The main thread may have armed the timer meanwhile, for what it works on now: where it has got on
+// since, that is looked at soon. Where it gets on later, its own arming comes later too.
+static void arm_again(const struct hang *h, uint64_t step, int64_t usec)
+{
+    struct work now;
+    arm(h, usec);
+    if (!work_read(&now) || now.step != step)
+        arm(h, h->limit_usec / STEPS);
 }
 
 static void *observe(void *userdata)
@@ -194,7 +204,10 @@ static void *observe(void *userdata)
             return NULL;
         if (atomic_load(&h->resting) || atomic_load(&h->stop))
             continue;
-        arm(h, work_read(&work) ? look_at(h, &work, work_clock()) : h->limit_usec / STEPS);
+        if (work_read(&work))
+            arm_again(h, work.step, look_at(h, &work, work_clock()));
+        else
+            arm(h, h->limit_usec / STEPS);
     }
     return NULL;
 }

@@ -25,7 +25,7 @@ __attribute__((constructor)) static void open_jumps(void)
 
 int clock_gettime(clockid_t clock, struct timespec *ret)
 {
-    static int (*real)(clockid_t clock, struct timespec *ret);
+    static int (*real)(clockid_t clock, struct timespec * ret);
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
     int code = real(clock, ret);
