@@ -24,7 +24,9 @@ static const struct field_schema http_get_action_fields[] = {
                .doc = "HTTP, or HTTPS (whose certificate is not verified)."),
     ROW_LIST(http_get_action, httpHeaders, http_header, .doc = "Headers of the request."),
 };
-TYPE(http_get_action, "HTTPGetAction", "Make an HTTP request; a status of 200 to 399 is success.");
+TYPE(http_get_action, "HTTPGetAction",
+     "Make an HTTP request; a status of 200 to 399 is success. Redirects are followed on the same "
+     "host; one to another host is success with a warning. An answer that breaks off is failure.");
 
 static const struct field_schema tcp_socket_action_fields[] = {
     ROW_INT_OR_STRING(tcp_socket_action, port, .required = true,
@@ -39,7 +41,8 @@ static const struct field_schema grpc_action_fields[] = {
             .doc = "The port's number."),
     ROW_STRING(grpc_action, service, .doc = "The service named in the health request."),
 };
-TYPE(grpc_action, "GRPCAction", "Ask a gRPC server for its health; SERVING is success.");
+TYPE(grpc_action, "GRPCAction",
+     "Ask a gRPC server, without TLS, for its health; SERVING is success.");
 
 static const struct field_schema sleep_action_fields[] = {
     ROW_INT(sleep_action, seconds, .required = true, .min = 1, .max = INT32_MAX,
@@ -53,11 +56,12 @@ static const struct field_schema probe_fields[] = {
     ROW_STRUCT_PTR(probe, tcpSocket, tcp_socket_action, .doc = "Open a TCP connection."),
     ROW_STRUCT_PTR(probe, grpc, grpc_action, .doc = "Ask a gRPC server for its health."),
     ROW_INT(probe, initialDelaySeconds, .min = 0, .max = INT32_MAX,
-            .doc = "Seconds after the container's start before the first probe."),
+            .doc = "Seconds after the container's start before the first probe; half a second "
+                   "where 0."),
     ROW_INT(probe, timeoutSeconds, .min = 0, .max = INT32_MAX, .default_value = "1",
             .doc = "Seconds after which a probe without an answer has failed."),
     ROW_INT(probe, periodSeconds, .min = 0, .max = INT32_MAX, .default_value = "10",
-            .doc = "Seconds from one probe to the next."),
+            .doc = "Seconds from one probe to the next, counted from the first."),
     ROW_INT(probe, successThreshold, .min = 0, .max = INT32_MAX, .default_value = "1",
             .doc = "Successes in a row, after a failure, that count as success; must be 1 for "
                    "liveness and startup probes."),

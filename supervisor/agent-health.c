@@ -168,6 +168,28 @@ static void check_pods(struct agent *agent, struct findings *f)
     each_container(agent, f, check_worker);
 }
 
+// ---- prober ----
+
+static void check_probes(struct agent *agent, struct container_worker *c, struct findings *f)
+{
+    const struct object_meta *pod = &c->pod->pod->metadata;
+    char duration[DURATION_SIZE];
+    uint64_t question = runtime_overdue_probe(c, monotime_now());
+    if (question == 0) {
+        health_waited(&c->probe);
+        return;
+    }
+    int64_t waited = health_waiting(agent->health, &c->probe, question);
+    if (waited > agent->parts->patience_usec)
+        find_failed(f, "pod %s/%s: a probe of container %s has been due for %s", pod->namespace,
+                    pod->name, c->spec->name, human(waited, duration));
+}
+
+static void check_prober(struct agent *agent, struct findings *f)
+{
+    each_container(agent, f, check_probes);
+}
+
 // ---- logs: the shims write them ----
 
 static void tell_unresponsive(struct container_worker *c, int64_t waited, bool heard)
@@ -273,8 +295,9 @@ static const struct {
     const char *name;
     void (*check)(struct agent *agent, struct findings *f);
 } parts[] = {
-    {"loop", NULL},       {"source", check_source}, {"pods", check_pods},
-    {"logs", check_logs}, {"api", check_api},       {"state", check_state},
+    {"loop", NULL},           {"source", check_source}, {"pods", check_pods},
+    {"prober", check_prober}, {"logs", check_logs},     {"api", check_api},
+    {"state", check_state},
 };
 
 static void check_part(struct agent *agent, size_t part)

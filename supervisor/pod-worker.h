@@ -56,7 +56,7 @@ struct container_worker {
     bool unhealthy; // a failed liveness or startup probe stops (or has stopped) this run
     void *run;      // the runtime's own: what it started for this container; NULL where nothing is
     // agent-health.c's own: what is waited for, and whether the shim's silence was told.
-    struct health_wait slow, overdue, shim;
+    struct health_wait slow, overdue, shim, probe;
     bool shim_complained;
 };
 

@@ -494,6 +494,12 @@ const char *runtime_run_cgroup(const struct container_worker *c)
     return run && run->spec.cgroup_dirs.n ? run->spec.cgroup_dirs.items[0] : NULL;
 }
 
+uint64_t runtime_overdue_probe(const struct container_worker *c, monotime now)
+{
+    const struct run *run = c->run;
+    return run && run->probes ? probes_overdue(run->probes, now) : 0;
+}
+
 struct shim_link *runtime_run_link(const struct container_worker *c)
 {
     const struct run *run = c->run;

@@ -24,6 +24,7 @@ SCALE = 20  # the loop may take 0.5 s for one thing, a part 3 s for anything
 FEED = 0.5  # seconds between two feedings of the watchdog
 LOAD_SECONDS = float(os.environ.get("MAINSTAY_LOAD_SECONDS", "15"))
 FREEZE_SECONDS = float(os.environ.get("MAINSTAY_FREEZE_SECONDS", "3.5"))
+PROBE = "    readinessProbe: {exec: {command: [/bin/true]}, periodSeconds: 1}\n"
 TROUBLE = re.compile(r"STATUS=(Unhealthy|Degraded)")
 
 
@@ -124,6 +125,10 @@ def touch_pods(agent):
     agent.drop("new.yaml", pod_yaml("new", [COMPONENT]))
 
 
+def probe_a_pod(agent):
+    agent.drop("new.yaml", pod_yaml("new", [COMPONENT], container_extra=PROBE))
+
+
 def ask(agent):
     """A client that waits for its answer in another process, however that ends."""
     agent.client = subprocess.Popen([harness.MAINSTAY, "--socket", agent.socket, "get", "pods"],
@@ -144,6 +149,7 @@ def shims(agent):
 ENTRANCES = {
     "source": (touch_pods, r"(file .*new\.yaml|directory /.*manifests)"),
     "pods": (touch_pods, "pod default/new-node1"),
+    "prober": (probe_a_pod, "pod default/new-node1"),
     "logs": (touch_pods, "shim "),
     "state": (touch_pods, "(pod default/new-node1|file .*events)"),
     "api": (ask, "(connections|GET /)"),
@@ -171,7 +177,7 @@ class LoopHangs(HangTest):
         told = [m for m in manager.heard[hungry:] if "STATUS=" in m]
         self.assertTrue(told and not TROUBLE.search(told[-1]), told)
         self.assertEqual(agent.request("/healthz"), (200, "ok"))
-        if enter is touch_pods:
+        if enter is not ask:
             agent.wait_ready_pod("new")
 
     def test_the_source_blocks(self):
@@ -182,6 +188,9 @@ class LoopHangs(HangTest):
 
     def test_the_pods_spin(self):
         self.check("pods", "spin")
+
+    def test_the_prober_blocks(self):
+        self.check("prober", "block")
 
     def test_the_logs_block(self):
         self.check("logs", "block")
@@ -244,6 +253,14 @@ class PartHangs(HangTest):
         agent.remove("one.yaml")
         self.check(agent, manager, "pods",
                    r"pod default/one-node1: container main should have left state Terminating", mark)
+
+    def test_a_probe_is_not_put(self):
+        agent, manager = self.start()
+        self.run_pod(agent, container_extra=PROBE)
+        self.hang(agent, "prober", "silent")
+        mark = manager.mark()
+        self.check(agent, manager, "prober",
+                   r"pod default/one-node1: a probe of container main has been due for \d+s", mark)
 
     def test_state_is_not_written(self):
         agent, manager = self.start()
