@@ -13,8 +13,10 @@ enum { WORK_WHAT_SIZE = 160 }; // bytes of a description; a longer one is cut
 // From here to the end of the block the main thread works for `part` (a literal: "source", "pods",
 // …) on `kind` and "parent/name" ("pod", "default", "etcd-n1"), parent and name copied; each may be
 // NULL. May be nested: the innermost one counts.
-#define WORK_SCOPE(part, kind, parent, name)                                                       \
-    _cleanup_(work_leave) _unused_ const int work_scope = work_enter(part, kind, parent, name)
+#define WORK_SCOPE(part, kind, parent, name)          WORK_SCOPE_NAMED(part, kind, parent, name, __COUNTER__)
+#define WORK_SCOPE_NAMED(part, kind, parent, name, n) WORK_SCOPE_OF(part, kind, parent, name, n)
+#define WORK_SCOPE_OF(part, kind, parent, name, n)                                                 \
+    _cleanup_(work_leave) _unused_ const int work_scope##n = work_enter(part, kind, parent, name)
 
 int work_enter(const char *part, const char *kind, const char *parent, const char *name);
 void work_leave(const int *scope);
