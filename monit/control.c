@@ -22,9 +22,10 @@ static const char header_characters[] =
 static const char head[] =
     "Two services look at each pod. NAME asks the agent, as `mainstay get pod NAME -o json` does "
     "(`mainstay check pod NAME`); NAME_url asks the component itself, by the URLs of its probes. "
-    "For both there is an alert and nothing else: mainstayd restarts what dies, and of two that "
-    "restart one thing, each takes the other's restart for a fault. The one thing that monit "
-    "restarts is mainstayd, whose pods live on meanwhile and are found again.\n"
+    "For both there is an alert and nothing else: mainstayd restarts what dies or fails its "
+    "liveness probe, and of two that restart one thing, each takes the other's restart for a "
+    "fault. The one thing that monit restarts is mainstayd, whose pods live on meanwhile and are "
+    "found again.\n"
     "\n"
     "This file replaces the classic pair monit-kubelet and monit-docker: there is no kubelet and "
     "no container engine, so take those files away. The agent is in their groups, so `monit -g "

@@ -146,7 +146,7 @@ class InCharge(unittest.TestCase):
         self.agent = Agent("--healthz-port", str(free_ports(1)[0]), start=False)
         self.addCleanup(self.agent.close)
         self.addCleanup(self.stop_agent)
-        probe = (f"    livenessProbe:\n      periodSeconds: 1\n      failureThreshold: 1\n      httpGet:\n"
+        probe = (f"    readinessProbe:\n      periodSeconds: 1\n      failureThreshold: 1\n      httpGet:\n"
                  f"        host: 127.0.0.1\n        port: {self.component.server_port}\n"
                  f"        path: /health?serializable=true\n"
                  f"        httpHeaders:\n        - name: X-Token\n          value: \"a b, c: d\"\n")
@@ -236,24 +236,27 @@ class InCharge(unittest.TestCase):
         for service in ("web", "web_url", "plain", "mainstay_manifests", "mainstay_disk"):
             self.monit.await_ok(service)
         self.assertIn(("/health?serializable=true", "a b, c: d"), self.component.seen)
-        self.assertIn("ready: web-node1 (Running, 1/1, 0 restarts)", self.monit.status("web")["last output"])
+        text = "ready: web-node1 (Running, 1/1, 0 restarts)"
+        self.monit.await_status("web", lambda s: text in s.get("last output", ""), text)
 
         self.component.well = False
         self.agent.post("/mainstay/v1/pods/-/plain/stop")
         self.agent.drop("bad.yaml", pod_yaml("bad", [COMPONENT]).replace("hostNetwork", "hostNetwrok"))
-        self.monit.await_failed("web_url")
+        failed = self.monit.await_failed("web_url")
+        self.assertIn("FAILED to [127.0.0.1]", failed["port response time"])
+        failed = self.monit.await_failed("web")  # the agent has asked too
+        self.assertIn("web-node1 is not ready (Running, 0/1)", failed["last output"])
         failed = self.monit.await_failed("plain")
         self.assertIn("plain-node1 is not ready", failed["last output"])
         self.assertIn("stopped by an operator", failed["last output"])
         failed = self.monit.await_failed("mainstay_manifests")
         self.assertIn("bad.yaml:", failed["last output"])
         self.assertRegex(self.monit.run("summary").stdout, r"plain +Status failed +Program")
-        self.monit.await_ok("web")  # to the agent it runs: only its URL fails
 
         self.component.well = True
         self.agent.post("/mainstay/v1/pods/-/plain/start")
         self.agent.remove("bad.yaml")
-        for service in ("web_url", "plain", "mainstay_manifests"):
+        for service in ("web", "web_url", "plain", "mainstay_manifests"):
             self.monit.await_ok(service)
 
 
