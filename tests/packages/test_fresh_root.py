@@ -45,7 +45,8 @@ def fetch(root):
                 'Acquire::Check-Valid-Until=false --download-only "$@"\n')
     os.chmod(wrapper, 0o755)
     try:
-        done = subprocess.run(["chroot", root, "env", "PATH=/fetch:/usr/sbin:/usr/bin:/sbin:/bin",
+        enter = 'mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
+        done = subprocess.run(["unshare", "-m", "sh", "-c", enter, root, "env", "PATH=/fetch:/usr/sbin:/usr/bin:/sbin:/bin",
                                "/fetch/packaging/install-dependencies", *GROUPS],
                               capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=SECONDS)
     finally:
@@ -84,13 +85,14 @@ class FreshMachine(Machine):
         shutil.rmtree(self.path("etc/kubernetes"))
         subprocess.run([os.path.join(SOURCE, "packaging", "copy-source"), self.path("root/mainstay")],
                        check=True)
+        self.write("etc/resolv.conf", "")  # so that apt soon knows that nobody is there
         self.programs = {kubernetes: "/srv/kubernetes"}  # mounted there, to be read
 
     def add_address(self):
         """A network of its own, of which nobody else is part."""
-        for words in (["link", "add", "eth0", "type", "dummy"], ["address", "add", "192.0.2.10/24", "dev", "eth0"],
-                      ["link", "set", "eth0", "up"], ["route", "add", "default", "dev", "eth0"]):
-            subprocess.run(["nsenter", "-t", str(self.leader), "-n", "ip", *words], check=True,
+        for words in ("link add eth0 type veth peer name eth1", "link set eth1 up",
+                      "address add 192.0.2.10/24 dev eth0", "link set eth0 up", "route add default dev eth0"):
+            subprocess.run(["nsenter", "-t", str(self.leader), "-n", "ip", *words.split()], check=True,
                            capture_output=True)
 
     def shell(self, script):
