@@ -370,6 +370,54 @@ class Inits(unittest.TestCase):
         run(script, "status", expected=3)
 
 
+class Sysvinit(unittest.TestCase):
+    """A machine with a real sysvinit. Its root file system takes minutes to make: MAINSTAY_TEST_SYSVINIT=1."""
+
+    def root(self):
+        """A Debian with sysvinit as its init; it is kept as that with systemd is."""
+        root = os.path.join(machine.CACHE, "sysvinit-root")
+        if os.path.isdir(root):
+            return root
+        names = set(machine.packages()) - {"systemd", "systemd-sysv", "dbus"}
+        names |= {"sysvinit-core", "initscripts", "insserv"}
+        os.makedirs(machine.CACHE, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=machine.CACHE) as new:
+            subprocess.run(["mmdebstrap", "--variant=minbase", "--include=" + ",".join(sorted(names)),
+                            machine.codename(), os.path.join(new, "root")], check=True, capture_output=True)
+            os.makedirs(os.path.join(new, "root/etc/systemd/system"), exist_ok=True)  # class Machine wants it
+            os.rename(os.path.join(new, "root"), root)
+        return root
+
+    def test_boot_and_halt(self):
+        if not os.environ.get("MAINSTAY_TEST_SYSVINIT"):
+            self.skipTest("MAINSTAY_TEST_SYSVINIT is not set")
+        why_not = machine.why_no_machines()
+        if why_not:
+            self.skipTest(why_not)
+        m = machine.Machine(root=self.root())
+        self.addCleanup(m.close)
+        m.agent_log = m.console
+        os.makedirs(m.path("etc/init.d"), exist_ok=True)
+        shutil.copy(os.path.join(PACKAGING, "sysv", "mainstayd"), m.path("etc/init.d"))
+        subprocess.run(["chroot", m.root, "update-rc.d", "mainstayd", "defaults"], check=True, capture_output=True)
+        m.write("etc/default/mainstay", f'MAINSTAYD_OPTS="--hostname-override {machine.NODE}"\n')
+        m.write("etc/kubernetes/manifests/w.yaml", pod_yaml("w", ["/bin/sh", "-c", TRAP.replace("exit 0", "exit 7")]))
+        m.boot()
+        end = time.monotonic() + WAIT_SECONDS
+        while "ready" not in m.run("mainstay", "status", check=False) and time.monotonic() < end:
+            time.sleep(0.1)
+        pid = machine.pid_of(m.wait_pod("w"))
+        m.run("service", "mainstayd", "restart")
+        self.assertEqual(machine.pid_of(m.wait_pod("w")), pid)
+        m.run("service", "mainstayd", "status")
+        m.run("shutdown", "-h", "now")
+        m.nspawn.wait(WAIT_SECONDS)
+        with open(m.path("var/log/mainstayd.log")) as f:
+            log = f.read()
+        self.assertIn("Exited: run 0 of container main exited with status 7", log)
+        self.assertNotIn("SIGKILL", log)
+
+
 class Podmaster(unittest.TestCase):
     """mainstay-podmaster@.service under a real systemd, with a real etcd."""
 
