@@ -16,7 +16,7 @@ enum {
     MONITRC_MAX = 1 << 20,
     DEFAULT_INTERVAL_SEC = 120, // Debian's monitrc
     HEALTH_SEC = 10,            // for the agent's answer
-    PROGRAM_SEC = 30,           // for `mainstay check`
+    PROGRAM_SEC = 60,           // for `mainstay check`, which waits 30 s for an agent that hangs
     RARELY_SEC = 600,           // for what changes slowly
     WATCHDOG_SEC = 60,          // systemd's watchdog has done its work by then
 };
