@@ -7,11 +7,13 @@ with the real agent and its real limits.
 
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -388,22 +390,23 @@ class NoFalseAlarm(HangTest):
         self.run_pod(agent)
         manager.feeds(2)
         pids = [agent.process.pid, *shims(agent), pid_of(agent.pod("one"))]
-        for seconds in (FREEZE_SECONDS, 2 * FEED + 0.1, FREEZE_SECONDS * 1.5):
+        for seconds in (FREEZE_SECONDS, 2 * FEED + 0.1):
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
             time.sleep(seconds)  # the passing of time is what is tested
             mark = manager.mark()
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
-            manager.feeds(4, mark)
+            manager.feeds(3, mark)
         self.watch(agent, manager)
 
     def test_the_clocks_jump(self):
         """The wall clock to and fro, and CLOCK_BOOTTIME ahead, as after a suspend."""
-        if "sanitize" in harness.BUILD or "san" in os.path.basename(harness.BUILD):
-            self.skipTest("a preloaded library gets in the sanitizers' way")
-        directory = harness.tempfile.mkdtemp(prefix="mainstay-test-")
-        self.addCleanup(harness.shutil.rmtree, directory)
+        with open(HANGS, "rb") as f:
+            if b"__asan_init" in f.read():
+                self.skipTest("a preloaded library gets in the sanitizers' way")
+        directory = tempfile.mkdtemp(prefix="mainstay-test-")
+        self.addCleanup(shutil.rmtree, directory)
         path = os.path.join(directory, "jumps")
 
         def jump(real, boot):
@@ -418,7 +421,7 @@ class NoFalseAlarm(HangTest):
             boot += sleep
             mark = manager.mark()
             jump(real, boot)
-            manager.feeds(4, mark)
+            manager.feeds(3, mark)
         self.watch(agent, manager)
         self.run_pod(agent, "two")
 
