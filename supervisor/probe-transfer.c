@@ -9,10 +9,14 @@
 #include "base/log.h"
 #include "base/time-format.h"
 
+enum { EVENTS_AT_ONCE = 64 };
+
+// The sockets have an epoll descriptor of their own, so that one turn of the loop serves all that
+// are ready, and not one each.
 struct probe_transfers {
-    sd_event *event;
     CURLM *multi;
-    sd_event_source *timer;
+    int epoll_fd;
+    sd_event_source *io, *timer;
 };
 
 struct probe_transfer {
@@ -52,17 +56,20 @@ static void drain(struct probe_transfers *transfers)
     }
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static int what_of(uint32_t events)
+{
+    return (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+           (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+}
+
+static int on_io(sd_event_source *source, int epoll_fd, uint32_t revents, void *userdata)
 {
     struct probe_transfers *transfers = userdata;
-    int running, what = 0;
-    if (events & EPOLLIN)
-        what |= CURL_CSELECT_IN;
-    if (events & EPOLLOUT)
-        what |= CURL_CSELECT_OUT;
-    if (events & (EPOLLERR | EPOLLHUP))
-        what |= CURL_CSELECT_ERR;
-    curl_multi_socket_action(transfers->multi, fd, what, &running);
+    struct epoll_event events[EVENTS_AT_ONCE];
+    int running, n = epoll_wait(epoll_fd, events, EVENTS_AT_ONCE, 0);
+    for (int i = 0; i < n; i++)
+        curl_multi_socket_action(transfers->multi, events[i].data.fd, what_of(events[i].events),
+                                 &running);
     drain(transfers);
     return 0;
 }
@@ -76,23 +83,20 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-// curl: watch this socket, for this.
-static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userdata, void *watch)
+// curl: watch this socket, for this. `watched`: it is watched already.
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userdata, void *watched)
 {
     struct probe_transfers *transfers = userdata;
-    sd_event_source *source = watch;
-    uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
+    struct epoll_event event = {.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) |
+                                          (what & CURL_POLL_OUT ? EPOLLOUT : 0U),
+                                .data.fd = fd};
     if (what == CURL_POLL_REMOVE) {
-        sd_event_source_disable_unref(source);
+        epoll_ctl(transfers->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         curl_multi_assign(transfers->multi, fd, NULL);
         return 0;
     }
-    if (source)
-        return sd_event_source_set_io_events(source, events) < 0 ? -1 : 0;
-    if (sd_event_add_io(transfers->event, &source, fd, events, on_io, transfers) < 0)
-        return -1;
-    curl_multi_assign(transfers->multi, fd, source);
-    return 0;
+    curl_multi_assign(transfers->multi, fd, transfers);
+    return epoll_ctl(transfers->epoll_fd, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
 }
 
 // curl: wake me after so many milliseconds, or (-1) not at all.
@@ -113,10 +117,14 @@ int probe_transfers_new(sd_event *event, struct probe_transfers **ret, struct er
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return error_set(err, ENOSYS, "libcurl does not start");
     struct probe_transfers *transfers = xcalloc(1, sizeof(*transfers));
-    transfers->event = event;
     transfers->multi = curl_multi_init();
-    int r =
-        sd_event_add_time(event, &transfers->timer, CLOCK_BOOTTIME, 0, 1000, on_timer, transfers);
+    transfers->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    int r = transfers->epoll_fd < 0 ? -errno : 0;
+    if (r >= 0)
+        r = sd_event_add_io(event, &transfers->io, transfers->epoll_fd, EPOLLIN, on_io, transfers);
+    if (r >= 0)
+        r = sd_event_add_time(event, &transfers->timer, CLOCK_BOOTTIME, 0, 1000, on_timer,
+                              transfers);
     if (r >= 0)
         r = sd_event_source_set_enabled(transfers->timer, SD_EVENT_OFF);
     if (!transfers->multi || r < 0) {
@@ -136,7 +144,9 @@ void probe_transfers_free(struct probe_transfers *transfers)
     if (!transfers)
         return;
     curl_multi_cleanup(transfers->multi);
+    sd_event_source_disable_unref(transfers->io);
     sd_event_source_disable_unref(transfers->timer);
+    cleanup_close(&transfers->epoll_fd);
     free(transfers);
     curl_global_cleanup();
 }
