@@ -190,6 +190,53 @@ static void the_watchdog_is_fed_while_all_is_well(void **state)
     assert_string_equal(receive(f), "WATCHDOG=1");
 }
 
+static void what_is_degraded_is_told_and_fed(void **state)
+{
+    struct fixture *f = *state;
+    size_t loop = health_register(f->health, "loop", 0);
+    size_t logs = health_register(f->health, "logs", 0);
+    start(f);
+    assert_int_equal(notify_feeds_every(f->notify), 0);
+    notify_status(f->notify, "4 pods");
+    assert_string_equal(receive(f), "STATUS=4 pods");
+    health_set_degraded(f->health, logs, "a shim is silent for 1m");
+    assert_true(notify_health(f->notify));
+    assert_string_equal(receive(f), "STATUS=Degraded: logs: a shim is silent for 1m");
+    assert_true(notify_health(f->notify));
+    assert_string_equal(receive(f), "");
+    // What it is about changes, and it gets worse.
+    health_set_degraded(f->health, logs, "a shim is silent for 2m");
+    assert_true(notify_health(f->notify));
+    assert_string_equal(receive(f), "STATUS=Degraded: logs: a shim is silent for 2m");
+    health_set_failed(f->health, loop, "stuck");
+    assert_false(notify_health(f->notify));
+    assert_string_equal(receive(f), "STATUS=Unhealthy: loop: stuck; logs: a shim is silent for 2m");
+    notify_repeat_status(f->notify);
+    assert_string_equal(receive(f), "STATUS=Unhealthy: loop: stuck; logs: a shim is silent for 2m");
+    health_set_failed(f->health, loop, NULL);
+    health_set_degraded(f->health, logs, NULL);
+    assert_true(notify_health(f->notify));
+    assert_string_equal(receive(f), "STATUS=4 pods");
+}
+
+static void count(void *userdata)
+{
+    ++*(int *)userdata;
+}
+
+static void it_is_fed_every_15_seconds_at_least(void **state)
+{
+    struct fixture *f = *state;
+    int checks = 0;
+    setenv("WATCHDOG_USEC", "90000000", 1);
+    start(f);
+    assert_int_equal(notify_feeds_every(f->notify), 15 * USEC_PER_SEC);
+    notify_set_check(f->notify, count, &checks);
+    assert_true(sd_event_run(f->loop, UINT64_MAX) > 0); // the first time at once
+    assert_string_equal(receive(f), "WATCHDOG=1");
+    assert_int_equal(checks, 1);
+}
+
 static void a_manager_that_hangs_does_not_hold_up_the_loop(void **state)
 {
     struct fixture *f = *state;
@@ -216,6 +263,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_manager_nothing_happens, setup, teardown),
         cmocka_unit_test_setup_teardown(a_socket_that_is_not_there_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(the_watchdog_is_fed_while_all_is_well, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_degraded_is_told_and_fed, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_is_fed_every_15_seconds_at_least, setup, teardown),
         cmocka_unit_test_setup_teardown(a_manager_that_hangs_does_not_hold_up_the_loop, setup,
                                         teardown),
     };
