@@ -91,7 +91,7 @@ static bool skip_value(const uint8_t **p, const uint8_t *end, unsigned wire)
 
 int probe_grpc_decode(const void *data, size_t len, int64_t *ret_status)
 {
-    const uint8_t *p = data, *end = p + len;
+    const uint8_t *p = data, *end;
     uint64_t status = 0;
     if (len < FRAME_HEAD || p[0] != 0)
         return -EBADMSG;

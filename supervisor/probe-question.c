@@ -66,10 +66,11 @@ int probe_question_ask(const struct probe_target *target, const struct probe *pr
                        probe_answered answered, void *userdata, struct probe_question **ret,
                        struct error *err)
 {
+    int64_t seconds = MAX(probe->timeoutSeconds, (int64_t)1);
     struct probe_question question = {
         .answered = answered,
         .userdata = userdata,
-        .limit_usec = MAX(probe->timeoutSeconds, (int64_t)1) * USEC_PER_SEC,
+        .limit_usec = seconds * USEC_PER_SEC,
     };
     if (probe->exec)
         return probe_exec_ask(target, probe->exec, &question, ret, err);

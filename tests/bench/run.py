@@ -26,8 +26,10 @@ STARTS = int(os.environ.get("BENCH_STARTS", "100"))
 MANY = int(os.environ.get("BENCH_MANY", "60"))
 LOTS = int(os.environ.get("BENCH_LOTS", "1000"))
 LOG_BYTES = int(os.environ.get("BENCH_LOG_BYTES", str(400 << 20)))
+PROBES = int(os.environ.get("BENCH_PROBES", "1000"))
 IDLE_SECONDS = int(os.environ.get("BENCH_IDLE_SECONDS", "20"))
 
+PROBES_PER_POD = 20
 AT_ONCE = 12           # services that stand there while one of them is killed
 SETTLE_SECONDS = 0.05  # before each measurement: what the one before left behind is done with
 REST_SECONDS = 2       # before memory and idleness are looked at
@@ -175,6 +177,45 @@ def row_memory(peer, stamps, directory):
     return cell
 
 
+PROBE_SERVER = """
+import socket
+s = socket.create_server(("127.0.0.1", 0), backlog=4096)
+print(s.getsockname()[1], flush=True)
+while True:
+    c, _ = s.accept()
+    c.recv(4096)
+    c.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok")
+    c.close()
+"""
+
+
+def probed_pod(name, port):
+    probe = f"    readinessProbe: {{httpGet: {{port: {port}}}, periodSeconds: 1}}\n"
+    containers = "".join(f"  - name: c{i}\n    image: localhost/test:1\n    command: [{COMPONENT}]\n{probe}"
+                         for i in range(PROBES_PER_POD))
+    return (f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  hostNetwork: true\n"
+            f"  terminationGracePeriodSeconds: 1\n  containers:\n{containers}")
+
+
+def row_probes(peer, stamps, directory):
+    """Of one core, the agent alone (not the server that it asks)."""
+    if not isinstance(peer, Mainstay):
+        return "–"
+    server = subprocess.Popen([sys.executable, "-c", PROBE_SERVER], stdout=subprocess.PIPE, text=True)
+    try:
+        port = int(server.stdout.readline())
+        names = [f"probed{i}" for i in range(PROBES // PROBES_PER_POD)]
+        for name in names:
+            peer.agent.drop(name + ".yaml", probed_pod(name, port))
+        for name in names:
+            peer.agent.wait_ready_pod(name)
+        time.sleep(REST_SECONDS)
+        return idle_cpu(peer, peer.pids()).split(",")[0]
+    finally:
+        server.kill()
+        server.wait()
+
+
 def run_time(pid):
     """Nanoseconds on a CPU, and how often it went to sleep again."""
     with open(f"/proc/{pid}/schedstat") as f:
@@ -184,9 +225,9 @@ def run_time(pid):
     return ns, switches
 
 
-def idle_cpu(peer):
+def idle_cpu(peer, pids=None):
     """Of one core, all processes of the supervisor; and how often they woke up."""
-    pids = peer.pids() + peer.keepers()
+    pids = pids or peer.pids() + peer.keepers()
     before = [run_time(pid) for pid in pids]
     time.sleep(IDLE_SECONDS)
     after = [run_time(pid) for pid in pids]
@@ -311,7 +352,8 @@ def supervise_rows(directory):
     table = [(f"manifest in → main(), median of {STARTS} (runit, supervisord: {AT_ONCE})", row_start),
              ("kill -9 → main() of the next, first restart, median", row_restart),
              (f"{MANY} at once → all running", row_many),
-             (f"{LOTS} at once → all running", row_lots)]
+             (f"{LOTS} at once → all running", row_lots),
+             (f"CPU for {PROBES} HTTP probes a second, {IDLE_SECONDS} s", row_probes)]
     rows = []
     for title, row in table:
         rows.append([title] + [measure(row, peer, directory) for peer in PEERS])
