@@ -355,6 +355,45 @@ class ShimHangs(HangTest):
         return self.path
 
 
+class Undying(HangTest):
+    """A process that SIGKILL does not end, as one that waits for a dead disk. The freezer of cgroup
+    v1 makes one."""
+
+    def setUp(self):
+        self.freezer = f"/sys/fs/cgroup/freezer/mainstay-test-{os.getpid()}"
+        try:
+            os.mkdir(self.freezer)
+        except OSError as e:
+            self.skipTest(f"there is no cgroup v1 freezer: {e}")
+        self.addCleanup(os.rmdir, self.freezer)
+
+    def order(self, name, text):
+        with open(os.path.join(self.freezer, name), "w") as f:
+            f.write(text)
+
+    def test_it_is_named_and_the_agent_lives_on(self):
+        agent, manager = self.start()
+        pid = pid_of(self.run_pod(agent))
+        self.order("cgroup.procs", str(pid))
+        self.order("freezer.state", "FROZEN")
+        try:
+            mark = manager.mark()
+            agent.remove("one.yaml")
+            manager.wait(r"STATUS=Degraded: pods: pod default/one-node1: container main is not gone "
+                         r"\d+s after SIGKILL", mark)
+            manager.feeds(3, manager.mark())
+            self.assertEqual(agent.request("/livez"), (200, "ok"))
+            self.assertRegex(agent.request("/readyz")[1], r"\[-\]pods failed: .*is not gone")
+            self.assertTrue(agent.events("StillAlive", "one"))
+        finally:
+            mark = manager.mark()
+            self.order("freezer.state", "THAWED")
+        agent.wait_gone("one")
+        manager.wait("STATUS=0 pods", mark)
+        self.assertEqual(agent.request("/readyz"), (200, "ok"))
+        harness.wait_process_gone(pid)
+
+
 class NoFalseAlarm(HangTest):
     def watch(self, agent, manager):
         self.assertFalse(manager.troubles())
@@ -368,6 +407,7 @@ class NoFalseAlarm(HangTest):
         agent, manager = self.start(program=harness.MAINSTAYD if real else HANGS,
                                     scale=1 if real else 5, feed=feed)
         self.run_pod(agent, "quiet")
+        self.run_pod(agent, "flood", [COMPONENT, "lines", "0", "0"])
         busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"])
                 for _ in range(2 * os.cpu_count())]
         try:
