@@ -1,8 +1,12 @@
 // `mainstay restart`, `retry`, `stop` and `start`: one request to the agent per pod.
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/fs.h"
+#include "base/process.h"
 #include "base/string-list.h"
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -65,21 +69,51 @@ static int ignore_line(void *userdata, const char *line, size_t len)
     return 0;
 }
 
-// The agent ends when its pods have: its streams end with it.
+enum { ENDED = 1 };
+
+static int on_end(void *userdata)
+{
+    return ENDED;
+}
+
+// A descriptor that is readable when the agent has ended: its process, if that can be seen from
+// here (not from another container), else -ESRCH.
+static int agent_process(struct client *client)
+{
+    _cleanup_buffer_ struct buffer name = BUFFER_EMPTY;
+    json_t *status = NULL;
+    if (client_get(client, "/mainstay/v1/status", &status, NULL) < 0)
+        return -ESRCH;
+    pid_t pid = (pid_t)field_int(status, "pid");
+    json_decref(status);
+    _cleanup_close_ int process = process_pidfd(pid);
+    _cleanup_free_ char *comm = xasprintf("/proc/%d/comm", (int)pid);
+    if (process < 0 || fs_read_file(AT_FDCWD, comm, 64, &name) < 0 ||
+        !str_equal(buffer_str(&name), "mainstayd\n"))
+        return -ESRCH;
+    return TAKE_FD(process);
+}
+
+// The agent ends when its pods have. Its process tells: a connection cannot be relied on, for the
+// service manager keeps the socket, and lets in who comes a moment too late for this agent. Where
+// there is no process to be seen, a stream is waited for that ends with the agent.
 static int stop_all_and_exit(struct client *client, struct error *err)
 {
-    client_add_lines(client, "/mainstay/v1/events?watch=true", ignore_line, NULL);
+    _cleanup_close_ int process = agent_process(client);
+    if (process >= 0)
+        client_add_fd(client, process, on_end, NULL);
+    else
+        client_add_lines(client, "/mainstay/v1/events?watch=true", ignore_line, NULL);
     int r = client_post(client, "/mainstay/v1/stop-all?exit=true", NULL, err);
     if (r < 0)
         return r;
     r = client_run(client, MONOTIME_NEVER, err);
-    if (r == -ENOTCONN) { // it was faster
+    if (r == -ENOTCONN) // it was faster
         error_clear(err);
-        r = 0;
-    }
-    if (r == 0)
-        puts("the agent has ended");
-    return r;
+    else if (r < 0)
+        return r;
+    puts("the agent has ended");
+    return 0;
 }
 
 static int stop_all(struct client *client, const struct lifecycle_options *options,
