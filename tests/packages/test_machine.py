@@ -247,7 +247,7 @@ class Packages(unittest.TestCase):
     def check_remove_leaves_pods(self, machine):
         machine.write("etc/default/mainstay", machine.read("etc/default/mainstay") + "# mine\n")
         said = machine.apt("remove", "mainstay")
-        self.assertIn("2 pods run on without an agent", said)
+        self.assertIn("Left running without an agent: 2 pods ", said)
         self.assertIn("sh /run/mainstay/stop-pods", said)
         self.assertFalse(machine.exists("usr/sbin/mainstayd"))
         listed = machine.run("sh", "/run/mainstay/stop-pods", "--list").splitlines()
@@ -258,7 +258,7 @@ class Packages(unittest.TestCase):
 
     def check_purge_beside_pods(self, machine):
         said = machine.apt("purge", "mainstay")
-        self.assertIn("2 pods still run", said)
+        self.assertIn("Pods are still running: 2.", said)
         for pid in self.pids.values():
             self.assertTrue(machine.lives(pid))
         self.assertTrue(machine.exists("var/lib/mainstay/state"))
@@ -282,7 +282,7 @@ class Packages(unittest.TestCase):
         machine.run("systemctl", "stop", "mainstayd")  # it is started for this
         os.unlink(machine.path("var/tmp/ends"))
         said = machine.apt("remove", "mainstay")
-        self.assertIn("2 pods were stopped", said)
+        self.assertIn("asks for: 2 pods.", said)
         for pid in self.pids.values():
             self.assertFalse(machine.lives(pid))
         self.assertEqual(machine.read("var/tmp/ends"), TERMINATED + "\n")
@@ -300,6 +300,19 @@ class Packages(unittest.TestCase):
         self.assertTrue(machine.exists("etc/kubernetes/manifests/ends.yaml"))  # not ours
         self.assertFalse(machine.exists("var/log/pods"))
         self.assertEqual(machine.run("systemctl", "is-system-running", check=False).strip(), "running")
+
+    def test_removed_with_a_run_directory_of_its_own(self):
+        machine = self.machine()
+        machine.write("etc/default/mainstay", 'MAINSTAYD_OPTS="-v 0 --run-dir /run/other --socket=/run/mainstay/mainstay.sock"\n')
+        machine.install(VERSION, "-o", "Dpkg::Options::=--force-confold")
+        machine.drop("lines.yaml", pod_yaml("lines", [COMPONENT, "lines", "0", "5"]))
+        pid = pid_of(machine.wait_pod("lines"))
+        self.assertIn("Left running without an agent: 1 pod ", machine.apt("remove", "mainstay"))
+        machine.apt("purge", "mainstay")
+        self.assertTrue(machine.exists("var/lib/mainstay/state"))
+        self.assertTrue(machine.lives(pid))
+        machine.run("sh", "/run/mainstay/stop-pods", "0")
+        self.assertFalse(machine.lives(pid))
 
     # ---- without a running systemd ----
 
