@@ -386,7 +386,7 @@ class HttpTest(ProbeTest):
 
     def test_a_redirect_to_another_host_is_a_warning(self):
         agent = self.agent()
-        server = self.server((301, {"Location": f"http://localhost:1/"}, b"moved"))
+        server = self.server((301, {"Location": "http://localhost:1/"}, b"moved"))
         self.ask(agent, server)
         agent.wait_ready_pod("web")
         event = agent.events("ProbeWarning", "web")[0]
