@@ -24,9 +24,8 @@
 #include "base/error.h"
 #include "base/work.h"
 
-// An id never changes and is never used for anything else.
-#define HANG_MESSAGE_ID      "441d4b90eae2492e958aa2ab0b301f79" // a part hangs
-#define HANG_OVER_MESSAGE_ID "ac0aa5d6e0c6460e8c450dbaf45c4765" // and goes on
+// An id never changes and is never used for anything else. (That it is over is an event, PartHung.)
+#define HANG_MESSAGE_ID "441d4b90eae2492e958aa2ab0b301f79"
 
 struct hang;
 

@@ -179,8 +179,10 @@ static void gather_trouble(const struct health *health, struct trouble *t)
 
 static void log_trouble(const struct notify *n, const struct trouble *t)
 {
-    const char *const fields[] = {
-        t->failed ? "MESSAGE_ID=" NOTIFY_UNHEALTHY_ID : "MESSAGE_ID=" NOTIFY_DEGRADED_ID, NULL};
+    _cleanup_free_ char *part = xasprintf("MAINSTAY_PART=%s", health_culprit(n->health));
+    const char *const fields[] = {t->failed ? "MESSAGE_ID=" NOTIFY_UNHEALTHY_ID
+                                            : "MESSAGE_ID=" NOTIFY_DEGRADED_ID,
+                                  part, NULL};
     _cleanup_free_ char *message = xasprintf(
         "%s%s: %s", t->failed ? "unhealthy" : "degraded",
         t->failed && n->watchdog ? ", the watchdog is not fed" : "", buffer_str(&t->text));

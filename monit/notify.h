@@ -33,7 +33,8 @@ void notify_set_check(struct notify *notify, void (*check)(void *userdata), void
 
 // Tells what has changed in the registry, by STATUS= ("Unhealthy: PART: why", "Degraded: …", and
 // the line of notify_status() after it) and, once for each trouble, in the journal with one of the
-// ids below. The watchdog's turn does it by itself. Returns whether all parts are live.
+// ids below and MAINSTAY_PART (the first part). The watchdog's turn does it by itself. Returns
+// whether all parts are live.
 bool notify_health(struct notify *notify);
 #define NOTIFY_UNHEALTHY_ID "f2fc943573a0401dbaa6729fc6075961"
 #define NOTIFY_DEGRADED_ID  "10b9dfba5c2e4588a482f80eeff90f33"

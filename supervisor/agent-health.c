@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "base/string-list.h"
 #include "base/time-format.h"
 #include "base/work.h"
@@ -397,13 +396,9 @@ int agent_hang_start(struct agent *agent, struct error *err)
 static void tell_hang_over(struct agent *agent, const struct hang_report *report)
 {
     char duration[DURATION_SIZE];
-    _cleanup_free_ char *part = xasprintf("MAINSTAY_PART=%s", report->part);
-    const char *const fields[] = {"MESSAGE_ID=" HANG_OVER_MESSAGE_ID, part, NULL};
-    _cleanup_free_ char *message =
-        xasprintf("%s hung for %s%s%s, and goes on", report->part, human(report->usec, duration),
-                  report->what[0] ? ": " : "", report->what);
-    log_write_fields(LOG_LEVEL_WARNING, message, fields);
-    event_add(agent->events, (struct event_object){0}, EVENT_WARNING, "PartHung", "%s", message);
+    event_add(agent->events, (struct event_object){0}, EVENT_WARNING, "PartHung",
+              "%s hung for %s%s%s, and goes on", report->part, human(report->usec, duration),
+              report->what[0] ? ": " : "", report->what);
     notify_repeat_status(agent->notify);
 }
 
