@@ -17,7 +17,8 @@
 //     {"kubeletconfig":{…}}: the configuration in force
 // GET /mainstay/v1/status
 //     {"version","pid","node","nodeIP"|null,"startedAt","uptimeSeconds","synced":bool,"live":bool,
-//      "ready":bool,"unhealthy":NAME|null,"adopted":N,
+//      "ready":bool,"unhealthy":the first part that is not live, else that is degraded|null,
+//      "adopted":N,
 //      "directories":{"manifests","root","run","podLogs"},"manifestsPresent":bool,
 //      "socket","healthz":"127.0.0.1:10248"|null,
 //      "configuration":{"file"|null,"refused":why it is not in force as it is|null},
