@@ -16,8 +16,8 @@ import tempfile
 import threading
 import unittest
 
-from harness import (COMPONENT, WAIT_SECONDS, AgentTest, container, free_ports, is_ready, main, pid_of, pod_yaml,
-                     status_of)
+from harness import (COMPONENT, MAINSTAYD, WAIT_SECONDS, AgentTest, container, free_ports, is_ready,
+                     main, pid_of, pod_yaml, status_of)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -337,6 +337,33 @@ class HttpTest(ProbeTest):
         agent = self.agent()
         self.ask(agent, server, host="localhost")
         agent.wait_ready_pod("web")
+
+    @unittest.skipUnless(os.geteuid() == 0, "a mount namespace with another resolv.conf takes root")
+    def test_a_name_server_that_does_not_answer_holds_nobody_up(self):
+        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(silent.close)
+        silent.bind(("127.73.1.2", 53))
+        agent = self.agent(start=False)
+        agent.write("resolv.conf", "nameserver 127.73.1.2\noptions timeout:30 attempts:5\n")
+        agent.write("nsswitch.conf", "hosts: dns\n")
+        binds = " && ".join(f"mount --bind {agent.path(name)} /etc/{name}"
+                            for name in ("resolv.conf", "nsswitch.conf"))
+        agent.program = agent.write("mainstayd", f"#!/bin/sh\n{binds} && exec {MAINSTAYD} \"$@\"\n")
+        os.chmod(agent.program, 0o755)
+        command = agent.command
+        agent.command = lambda: ["unshare", "--mount", "--propagation", "private", *command()]
+        agent.start()
+        server = self.server(200)
+        self.ask(agent, server, host="nobody.example.org")
+        last = 0
+        for _ in range(3):
+            event = agent.wait_event("Unhealthy", "web", after=last)
+            last = int(event["metadata"]["resourceVersion"])
+            self.assertEqual(event["message"], "Readiness probe failed: no answer within 1s")
+        self.pod(agent, probe("readiness", http_get(server.port)), name="other")
+        agent.wait_ready_pod("other")
+        agent.remove("web.yaml")  # in the middle of a look-up, most likely
+        agent.wait_gone("web")
 
     def test_https_is_not_verified(self):
         directory = tempfile.mkdtemp()
