@@ -72,7 +72,8 @@
 //    conflict),
 //    "containers":[{"name","init":bool,"state":"Waiting|Starting|PostStart|Running|PreStop|
 //       Terminating|Killing|Proving|BackOff|Exited","pid":N|null,"command","restartCount",
-//       "logPath","shimSocket"|null (while it lives),"nextStart":RFC3339|null,"cgroup"|null}]}
+//       "logPath","shimSocket"|null (while it lives),"nextStart":RFC3339|null,"cgroup"|null,
+//       "probes":{"startup","readiness","liveness": "Success|Failure|Unknown"} (those it has)}]}
 // HEAD is answered where GET is. Unknown, repeated or malformed query parameters are a 400 that
 // names them, other methods a 405, a 65th watch or followed log a 503. Request bodies mean nothing.
 // Errors are {"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","message":…,

@@ -116,6 +116,11 @@ static void test_what_is_saved_is_loaded(void **state)
     c->deadline = (monotime){987654321};
     c->grace_end = MONOTIME_NEVER;
     c->waiting_reason = xstrdup("CrashLoopBackOff");
+    c->process_at = (monotime){31415926};
+    c->probes[PROBE_STARTUP] = PROBE_SUCCESS;
+    c->probes[PROBE_READINESS] = PROBE_SUCCESS;
+    c->probes[PROBE_LIVENESS] = PROBE_FAILURE;
+    c->unhealthy = true;
     c->last = (struct container_exit){.known = true,
                                       .restart_count = 17,
                                       .exit_code = 137,
@@ -137,6 +142,11 @@ static void test_what_is_saved_is_loaded(void **state)
     assert_int_equal(d->deadline.usec, 987654321);
     assert_true(monotime_is_never(d->grace_end));
     assert_string_equal(d->waiting_reason, "CrashLoopBackOff");
+    assert_int_equal(d->process_at.usec, 31415926);
+    assert_int_equal(d->probes[PROBE_STARTUP], PROBE_SUCCESS);
+    assert_int_equal(d->probes[PROBE_READINESS], PROBE_SUCCESS);
+    assert_int_equal(d->probes[PROBE_LIVENESS], PROBE_FAILURE);
+    assert_true(d->unhealthy);
     assert_true(d->last.known);
     assert_int_equal(d->last.exit_code, 137);
     assert_string_equal(d->last.message, "line one\nline \"two\"");
