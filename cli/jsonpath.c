@@ -16,6 +16,7 @@ struct values { // borrowed
 struct walk {
     const json_t *root;
     struct error *err;
+    size_t *left; // values that may still be come by: each ".." multiplies them
 };
 
 static int walk_steps(const struct walk *walk, const struct steps *steps, const json_t *from,
@@ -131,7 +132,7 @@ static const json_t *operand_value(const struct walk *walk, const struct operand
     struct values found = {0};
     if (operand->literal)
         return operand->literal;
-    struct walk quiet = {walk->root, NULL};
+    struct walk quiet = {walk->root, NULL, walk->left};
     const json_t *value = walk_steps(&quiet, &operand->steps, item, &found) == 0 && found.n > 0
                               ? found.items[0]
                               : NULL;
@@ -196,6 +197,22 @@ static int walk_union(const struct walk *walk, const struct step *step, const st
     return r;
 }
 
+static int walk_counted(const struct walk *walk, const struct step *step, const json_t *value,
+                        struct values *ret)
+{
+    size_t before = ret->n;
+    int r = walk_step(walk, step, value, ret);
+    if (r < 0)
+        return r;
+    *walk->left -= MIN(*walk->left, ret->n - before);
+    if (*walk->left == 0)
+        return error_set(walk->err, EINVAL,
+                         "the template comes by more than %d values: name the fields on the way "
+                         "instead of \"..\"",
+                         JSONPATH_VALUES_MAX);
+    return 0;
+}
+
 static int walk_steps(const struct walk *walk, const struct steps *steps, const json_t *from,
                       struct values *ret)
 {
@@ -207,7 +224,7 @@ static int walk_steps(const struct walk *walk, const struct steps *steps, const 
         if (steps->items[i].kind == STEP_UNION)
             r = walk_union(walk, &steps->items[i], &now, &next);
         for (size_t j = 0; j < now.n && r == 0; j++)
-            r = walk_step(walk, &steps->items[i], now.items[j], &next);
+            r = walk_counted(walk, &steps->items[i], now.items[j], &next);
         values_free(&now);
         now = next;
     }
@@ -257,14 +274,16 @@ static int print_parts(const struct walk *walk, const struct parts *parts, const
 int jsonpath_print(const struct jsonpath *path, const json_t *root, struct buffer *out,
                    struct error *err)
 {
-    struct walk walk = {root, err};
+    size_t left = JSONPATH_VALUES_MAX;
+    struct walk walk = {root, err, &left};
     return print_parts(&walk, &path->parts, root, out);
 }
 
 size_t jsonpath_find(const struct jsonpath *path, const json_t *root, const json_t ***ret)
 {
     struct values found = {0};
-    struct walk walk = {root, NULL};
+    size_t left = JSONPATH_VALUES_MAX;
+    struct walk walk = {root, NULL, &left};
     for (size_t i = 0; i < path->parts.n; i++)
         if (path->parts.items[i].kind == PART_PATH)
             walk_steps(&walk, &path->parts.items[i].steps, root, &found);

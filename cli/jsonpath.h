@@ -14,7 +14,10 @@
 
 struct jsonpath;
 
-enum { JSONPATH_DEPTH_MAX = 50 }; // nested ranges; depth of ".."
+enum {
+    JSONPATH_DEPTH_MAX = 50,       // nested ranges; depth of ".."
+    JSONPATH_VALUES_MAX = 1 << 21, // that one template comes by on its way; then it is refused
+};
 
 // 0, or -EINVAL with a message that quotes the place.
 int jsonpath_parse(const char *template_, struct jsonpath **ret, struct error *err);

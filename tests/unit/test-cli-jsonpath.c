@@ -148,6 +148,26 @@ static void an_index_outside_is_an_error(void **state)
     json_decref(root);
 }
 
+// Each ".." visits everything below every value: a few dozen of them would take for ever.
+static void recursion_upon_recursion_is_refused(void **state)
+{
+    json_t *root = load();
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY, out = BUFFER_EMPTY;
+    _cleanup_jsonpath_ struct jsonpath *path = NULL;
+    const json_t **found = NULL;
+    buffer_add_char(&text, '{');
+    for (int i = 0; i < 60; i++)
+        buffer_add_str(&text, "..");
+    buffer_add_str(&text, "name}");
+    assert_int_equal(jsonpath_parse(buffer_str(&text), &path, &err), 0);
+    assert_int_equal(jsonpath_print(path, root, &out, &err), -EINVAL);
+    assert_non_null(strstr(error_message(&err), "more than 2097152 values"));
+    assert_int_equal(jsonpath_find(path, root, &found), 0);
+    free(found);
+    json_decref(root);
+}
+
 static void nesting_is_bounded(void **state)
 {
     _cleanup_buffer_ struct buffer deep = BUFFER_EMPTY;
@@ -177,9 +197,13 @@ static void values_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(templates_print),        cmocka_unit_test(bad_templates_are_refused),
-        cmocka_unit_test(braces_may_be_left_out), cmocka_unit_test(an_index_outside_is_an_error),
-        cmocka_unit_test(nesting_is_bounded),     cmocka_unit_test(values_are_found),
+        cmocka_unit_test(recursion_upon_recursion_is_refused),
+        cmocka_unit_test(templates_print),
+        cmocka_unit_test(bad_templates_are_refused),
+        cmocka_unit_test(braces_may_be_left_out),
+        cmocka_unit_test(an_index_outside_is_an_error),
+        cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(values_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
