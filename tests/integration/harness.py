@@ -4,6 +4,7 @@ Everything is awaited: readiness through NOTIFY_SOCKET, pods and events through 
 agent's API. A wait that is not answered within WAIT_SECONDS is a failure, not a delay.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -297,6 +298,7 @@ class Agent:
                 self.process.kill()
                 self.process.wait()
             kill_leftovers(self.dir)
+            kill_shims(self.dir)
             self.notify.close()
             shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -362,6 +364,25 @@ def kill_leftovers(text):
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+def shims_of(directory):
+    """PIDs of the shims that keep files below the directory open; their command lines do not tell."""
+    found = []
+    for pid in processes_with("mainstay-shim"):
+        with contextlib.suppress(OSError):
+            links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            if any(link.startswith(directory + "/") for link in links):
+                found.append(pid)
+    return found
+
+
+def kill_shims(directory):
+    for shim in shims_of(directory):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{shim}/task/{shim}/children") as f:
+                for pid in [*map(int, f.read().split()), shim]:
+                    os.kill(pid, signal.SIGKILL)
 
 
 def wait_process_gone(pid):

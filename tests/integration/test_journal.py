@@ -295,15 +295,15 @@ class Lines(JournalTest):
 
     def test_a_journal_that_is_absent_for_a_while(self):
         machine = self.machine()
-        machine.run("mkfifo", "/var/tmp/go")
-        script = "echo one; read x < /var/tmp/go; echo two; echo three; read x < /var/tmp/go; echo four; sleep 1d"
+        machine.run("mkfifo", "/var/tmp/go", "/var/tmp/on")  # two: a writer that lingers ends no other read
+        script = "echo one; read x < /var/tmp/go; echo two; echo three; read x < /var/tmp/on; echo four; sleep 1d"
         self.running(machine, "a", script)
         self.entries(machine, "a", 1)
         self.without_journald(machine)
         machine.run("sh", "-c", "echo > /var/tmp/go")
         machine.wait_logged("a", "three")
         machine.run("systemctl", "start", *self.JOURNALD)
-        machine.run("sh", "-c", "echo > /var/tmp/go")
+        machine.run("sh", "-c", "echo > /var/tmp/on")
         entries = self.entries(machine, "a", 3)
         self.check_marker(machine, entries[1], "a", 2)
         self.assertEqual([entries[0]["MESSAGE"], entries[2]["MESSAGE"]], ["one", "four"])
