@@ -9,19 +9,6 @@
 #include "cli/jsonpath.h"
 #include "cli/selector.h"
 
-// Each ".." multiplies the values. That there is an end to it is tested in test-cli-jsonpath.c;
-// here it would only take time.
-static bool recurses_much(const char *text)
-{
-    enum { RECURSIONS_MOST = 4 };
-    int n = 0;
-    while ((text = strstr(text, "..")) && n <= RECURSIONS_MOST) {
-        text += 2;
-        n++;
-    }
-    return n > RECURSIONS_MOST;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char document[] =
