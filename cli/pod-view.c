@@ -24,12 +24,6 @@ bool pod_is_ready(const json_t *pod)
     return has_condition(pod, "Ready");
 }
 
-bool pod_is_over(const json_t *pod)
-{
-    const char *phase = field_text_or_empty(pod, "status.phase");
-    return str_equal(phase, "Succeeded") || str_equal(phase, "Failed");
-}
-
 bool pod_is_named(const json_t *pod, const char *namespace_, const char *name)
 {
     const char *full = field_text_or_empty(pod, "metadata.name");

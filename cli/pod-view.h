@@ -20,8 +20,6 @@ void pod_view_read(const json_t *pod, struct pod_view *ret);
 
 // The condition Ready is True.
 bool pod_is_ready(const json_t *pod);
-// Phase Succeeded or Failed.
-bool pod_is_over(const json_t *pod);
 // The pod that `name` means: its name, or its name without "-<node>" (spec.nodeName).
 bool pod_is_named(const json_t *pod, const char *namespace_, const char *name);
 
