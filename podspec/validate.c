@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "podspec/annotations.h"
 #include "podspec/checks.h"
 #include "podspec/places.h"
 #include "podspec/podspec.h"
@@ -150,25 +151,14 @@ static void validate_profile_annotation(struct validation *v, const char *key, c
     }
 }
 
-// Our own annotations belong to later releases; a pod that asks for them must not believe that it
-// got them.
-static void validate_own_annotation(struct validation *v, const char *key)
+static void validate_own_annotation(struct validation *v, const char *key, const char *value)
 {
-    static const char prefix[] = "mainstay.dev/";
-    static const char *const later[] = {"depends-on", "restart-on-change", "reload-signal",
-                                        "confirm", "backoff"};
-    if (!str_starts_with(key, prefix))
-        return;
-    const char *name = key + strlen(prefix);
-    for (size_t i = 0; i < ARRAY_SIZE(later); i++)
-        if (str_equal(name, later[i])) {
-            validation_warning(v, "", "is not honoured by this release");
-            return;
-        }
-    const char *nearest = str_nearest(name, later, ARRAY_SIZE(later));
-    validation_warning(v, "", "this program knows no such annotation%s%s%s",
-                       nearest ? "; did you mean \"mainstay.dev/" : "", nearest ? nearest : "",
-                       nearest ? "\"?" : "");
+    _cleanup_error_ struct error err = ERROR_NONE;
+    int code = pod_annotation_check(v->pod, key, value, &err);
+    if (code == -EINVAL)
+        validation_error(v, "", "%s", error_message(&err));
+    else if (code == -ESRCH)
+        validation_warning(v, "", "%s", error_message(&err));
 }
 
 static void validate_annotations(struct validation *v, const struct string_map *annotations)
@@ -181,7 +171,7 @@ static void validate_annotations(struct validation *v, const struct string_map *
         if (wrong)
             validation_error(v, "", "the annotation's name: %s", wrong);
         validate_profile_annotation(v, annotation->key, annotation->value);
-        validate_own_annotation(v, annotation->key);
+        validate_own_annotation(v, annotation->key, annotation->value);
         validation_leave(v, mark);
         size += strlen(annotation->key) + strlen(annotation->value);
     }

@@ -3,133 +3,16 @@
 #include "supervisor/pods.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "base/work.h"
+#include "supervisor/pods-internal.h"
 #include "supervisor/state.h"
 
-struct slot {
-    struct pods *pods;
-    char *namespace_, *name;
-    struct pod_worker *worker; // NULL between two instances
-    bool gone;                 // the worker is POD_GONE and waits to be freed
-    bool restored;             // from disk; the source has not asked for it yet
-    struct pod *next;          // waits until the worker is gone
-    char *next_file;
-};
-
-struct pods {
-    struct pods_options options;
-    struct runtime *runtime;
-    struct slot **slots; // sorted
-    size_t n;
-    sd_event_source *reap; // frees gone workers and starts successors
-    bool synced, stopping_all;
-};
-
-// ---- slots ----
-
-static int compare_slot(const struct slot *slot, const char *namespace_, const char *name)
-{
-    int r = strcmp(slot->namespace_, namespace_);
-    return r ? r : strcmp(slot->name, name);
-}
-
-// Where the slot is, or would have to be.
-static size_t slot_index(const struct pods *pods, const char *namespace_, const char *name)
-{
-    size_t low = 0, high = pods->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (compare_slot(pods->slots[middle], namespace_, name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct slot *slot_find(const struct pods *pods, const char *namespace_, const char *name)
-{
-    size_t i = slot_index(pods, namespace_, name);
-    bool found = i < pods->n && compare_slot(pods->slots[i], namespace_, name) == 0;
-    return found ? pods->slots[i] : NULL;
-}
-
-static struct slot *slot_get(struct pods *pods, const char *namespace_, const char *name)
-{
-    struct slot *slot = slot_find(pods, namespace_, name);
-    if (slot)
-        return slot;
-    size_t i = slot_index(pods, namespace_, name);
-    slot = xcalloc(1, sizeof(*slot));
-    slot->pods = pods;
-    slot->namespace_ = xstrdup(namespace_);
-    slot->name = xstrdup(name);
-    pods->slots = xreallocarray(pods->slots, pods->n + 1, sizeof(struct slot *));
-    memmove(&pods->slots[i + 1], &pods->slots[i], (pods->n - i) * sizeof(struct slot *));
-    pods->slots[i] = slot;
-    pods->n++;
-    return slot;
-}
-
-static void slot_drop_next(struct slot *slot)
-{
-    pod_free(TAKE_PTR(slot->next));
-    free(TAKE_PTR(slot->next_file));
-}
-
-static void slot_free(struct slot *slot)
-{
-    if (slot->worker) {
-        runtime_release(slot->pods->runtime, slot->worker);
-        pod_worker_free(slot->worker);
-    }
-    slot_drop_next(slot);
-    free(slot->namespace_);
-    free(slot->name);
-    free(slot);
-}
-
-static void slot_remove(struct pods *pods, const struct slot *slot)
-{
-    size_t i = slot_index(pods, slot->namespace_, slot->name);
-    slot_free(pods->slots[i]);
-    memmove(&pods->slots[i], &pods->slots[i + 1], (pods->n - i - 1) * sizeof(struct slot *));
-    pods->n--;
-}
-
-// ---- workers ----
-
-static struct pod_worker *slot_new_worker(struct slot *slot, struct pod *pod, const char *file)
-{
-    struct pods *pods = slot->pods;
-    slot->worker = pod_worker_new(pod, file, pods->options.curve, &runtime_ops, pods->runtime,
-                                  pods->options.runtime.events);
-    slot->worker->owner = slot;
-    slot->gone = false;
-    return slot->worker;
-}
-
-// Pods with a network of their own need one that somebody sets up; that is a later release.
-static void admit(struct pod_worker *w)
-{
-    if (w->state != POD_WAITING || w->held)
-        return;
-    if (w->pod->spec.hostNetwork) {
-        pod_worker_admit(w, monotime_now());
-        return;
-    }
-    pod_worker_set_waiting(w, "NetworkNotReady",
-                           "this release gives pods the node's network only: set "
-                           "spec.hostNetwork: true");
-}
+// ---- what must run ----
 
 static void start_instance(struct slot *slot, struct pod *pod, const char *file, bool held)
 {
@@ -144,7 +27,7 @@ static void start_instance(struct slot *slot, struct pod *pod, const char *file,
     else if (held)
         pod_worker_hold(w, now);
     else
-        admit(w);
+        pods_admit(slot);
     slot->pods->options.changed(slot->pods->options.userdata, w, false);
 }
 
@@ -168,7 +51,7 @@ static void confirm_restored(struct slot *slot)
 {
     slot->restored = false;
     pod_worker_resume(slot->worker, monotime_now());
-    admit(slot->worker);
+    pods_admit(slot);
 }
 
 // Shims of an earlier instance whose records are lost, and that nobody will claim: a pod is made up
@@ -273,15 +156,6 @@ static void reap_slot(struct slot *slot)
 }
 
 // The next agent is to start what this one stopped only because it ends.
-static void finish_stop_for_exit(struct pods *pods)
-{
-    for (size_t i = 0; i < pods->n; i++) {
-        struct pod_worker *w = pods->slots[i]->worker;
-        if (w && w->held_for_exit)
-            pod_worker_forget_hold(w);
-    }
-    pods->options.all_stopped(pods->options.userdata);
-}
 
 static int on_reap(sd_event_source *source, void *userdata)
 {
@@ -296,7 +170,7 @@ static int on_reap(sd_event_source *source, void *userdata)
     if (pods->synced)
         stop_unclaimed(pods);
     if (pods->stopping_all && !pods_any_alive(pods))
-        finish_stop_for_exit(pods);
+        pods_finish_stop_for_exit(pods);
     return 0;
 }
 
@@ -312,6 +186,7 @@ static void on_changed(void *userdata, struct pod_worker *w)
 {
     struct pods *pods = userdata;
     pods->options.changed(pods->options.userdata, w, false);
+    pods_look_at_gates(pods);
     if (pods->stopping_all && w->state == POD_HELD)
         sd_event_source_set_enabled(pods->reap, SD_EVENT_ONESHOT);
 }
@@ -330,6 +205,8 @@ int pods_new(const struct pods_options *options, struct pods **ret, struct error
     r = sd_event_add_defer(options->runtime.event, &pods->reap, on_reap, pods);
     if (r >= 0)
         r = sd_event_source_set_enabled(pods->reap, SD_EVENT_OFF);
+    if (r >= 0)
+        r = pods_admit_init(pods);
     if (r < 0)
         return error_errno(err, r, "event loop");
     *ret = TAKE_PTR(pods);
@@ -344,6 +221,7 @@ void pods_free(struct pods *pods)
         slot_free(pods->slots[i]);
     free(pods->slots);
     sd_event_source_disable_unref(pods->reap);
+    sd_event_source_disable_unref(pods->admit);
     runtime_free(pods->runtime);
     free(pods);
 }
@@ -400,116 +278,4 @@ void pods_flush(struct pods *pods)
 size_t pods_unsaved(const struct pods *pods, uint64_t *ret_flushes, bool *ret_refused)
 {
     return runtime_unsaved(pods->runtime, ret_flushes, ret_refused);
-}
-
-// ---- what others ask ----
-
-size_t pods_list(const struct pods *pods, struct pod_worker ***ret)
-{
-    struct pod_worker **list = xcalloc(pods->n + 1, sizeof(*list));
-    size_t n = 0;
-    for (size_t i = 0; i < pods->n; i++)
-        if (pods->slots[i]->worker && !pods->slots[i]->gone)
-            list[n++] = pods->slots[i]->worker;
-    *ret = list;
-    return n;
-}
-
-// "etcd" for "etcd-node1" on node1.
-static bool is_name_of(const struct pod_worker *w, const char *name)
-{
-    const char *full = w->pod->metadata.name, *node = w->pod->spec.nodeName;
-    size_t len = strlen(name);
-    if (strcmp(full, name) == 0)
-        return true;
-    return node && strncmp(full, name, len) == 0 && full[len] == '-' &&
-           strcmp(full + len + 1, node) == 0;
-}
-
-static size_t find_in(const struct pods *pods, const char *namespace_, const char *name,
-                      struct pod_worker **ret)
-{
-    size_t found = 0;
-    for (size_t i = 0; i < pods->n; i++) {
-        struct pod_worker *w = pods->slots[i]->gone ? NULL : pods->slots[i]->worker;
-        bool match = w && (!namespace_ || strcmp(w->pod->metadata.namespace, namespace_) == 0) &&
-                     is_name_of(w, name);
-        if (!match)
-            continue;
-        found++;
-        *ret = w;
-    }
-    return found;
-}
-
-static int not_found(const struct pods *pods, const char *name, struct error *err)
-{
-    _cleanup_free_ struct pod_worker **list = NULL;
-    size_t n = pods_list(pods, &list);
-    _cleanup_free_ const char **names = xcalloc(n + 1, sizeof(*names));
-    for (size_t i = 0; i < n; i++)
-        names[i] = list[i]->pod->metadata.name;
-    const char *nearest = str_nearest(name, names, n);
-    if (nearest)
-        return error_set(err, ENOENT, "pods \"%s\" not found; did you mean \"%s\"?", name, nearest);
-    return error_set(err, ENOENT, "pods \"%s\" not found; `mainstay get pods` lists them", name);
-}
-
-int pods_find(const struct pods *pods, const char *namespace_, const char *name,
-              struct pod_worker **ret, struct error *err)
-{
-    struct pod_worker *w = NULL;
-    size_t n = find_in(pods, namespace_ ? namespace_ : "default", name, &w);
-    if (n == 0 && !namespace_)
-        n = find_in(pods, NULL, name, &w);
-    if (n == 0)
-        return not_found(pods, name, err);
-    if (n > 1)
-        return error_set(err, ENOTUNIQ,
-                         "several pods are called \"%s\": give the namespace (-n) or the full name",
-                         name);
-    *ret = w;
-    return 0;
-}
-
-const struct pod *pods_successor(const struct pods *pods, const struct pod_worker *w)
-{
-    const struct slot *slot = w->owner;
-    return slot ? slot->next : NULL;
-}
-
-void pods_stop_all(struct pods *pods)
-{
-    for (size_t i = 0; i < pods->n; i++)
-        if (pods->slots[i]->worker && !pods->slots[i]->gone)
-            pod_worker_hold(pods->slots[i]->worker, monotime_now());
-}
-
-void pods_stop_for_exit(struct pods *pods)
-{
-    pods->stopping_all = true;
-    for (size_t i = 0; i < pods->n; i++)
-        if (pods->slots[i]->worker && !pods->slots[i]->gone)
-            pod_worker_hold_for_exit(pods->slots[i]->worker, monotime_now());
-    sd_event_source_set_enabled(pods->reap, SD_EVENT_ONESHOT);
-}
-
-bool pods_any_alive(const struct pods *pods)
-{
-    for (size_t i = 0; i < pods->n; i++)
-        if (pods->slots[i]->worker && pod_worker_is_alive(pods->slots[i]->worker))
-            return true;
-    return false;
-}
-
-monotime pods_grace_end(const struct pods *pods)
-{
-    monotime end = {0};
-    for (size_t i = 0; i < pods->n; i++) {
-        const struct pod_worker *w = pods->slots[i]->worker;
-        for (size_t c = 0; w && c < w->n_containers; c++)
-            if (container_state_is_alive(w->containers[c].state))
-                end.usec = MAX(end.usec, w->containers[c].grace_end.usec);
-    }
-    return end;
 }

@@ -1,0 +1,64 @@
+// Admission: what a pod has to wait for before it may start. Each reason is a gate; a pod that
+// waits at one says so in its status, and is looked at again when something changes.
+#include "supervisor/pods-internal.h"
+
+struct gate {
+    const char *reason; // of the status and the event
+    // NULL where the pod may pass, else what is in its way.
+    const char *(*closed)(const struct slot *slot);
+};
+
+// Pods with a network of their own need one that somebody sets up; that is a later release.
+static const char *network_closed(const struct slot *slot)
+{
+    return slot->worker->pod->spec.hostNetwork
+               ? NULL
+               : "this release gives pods the node's network only: set spec.hostNetwork: true";
+}
+
+static const struct gate gates[] = {
+    {"NetworkNotReady", network_closed},
+};
+
+static bool is_waiting(const struct slot *slot)
+{
+    const struct pod_worker *w = slot->worker;
+    return w && !slot->gone && !slot->restored && w->state == POD_WAITING && !w->held &&
+           !w->removing;
+}
+
+void pods_admit(struct slot *slot)
+{
+    if (!is_waiting(slot))
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(gates); i++) {
+        const char *why = gates[i].closed(slot);
+        if (!why)
+            continue;
+        slot->pods->at_gates++;
+        pod_worker_set_waiting(slot->worker, gates[i].reason, why);
+        return;
+    }
+    pod_worker_admit(slot->worker, monotime_now());
+}
+
+static int on_admit(sd_event_source *source, void *userdata)
+{
+    struct pods *pods = userdata;
+    pods->at_gates = 0;
+    for (size_t i = 0; i < pods->n; i++)
+        pods_admit(pods->slots[i]);
+    return 0;
+}
+
+void pods_look_at_gates(struct pods *pods)
+{
+    if (pods->at_gates > 0)
+        sd_event_source_set_enabled(pods->admit, SD_EVENT_ONESHOT);
+}
+
+int pods_admit_init(struct pods *pods)
+{
+    int r = sd_event_add_defer(pods->options.runtime.event, &pods->admit, on_admit, pods);
+    return r < 0 ? r : sd_event_source_set_enabled(pods->admit, SD_EVENT_OFF);
+}
