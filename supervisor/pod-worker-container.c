@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "base/process.h"
 #include "base/time-format.h"
 #include "supervisor/pod-worker-internal.h"
 
@@ -16,15 +15,7 @@ enum {
     GRACE_DEFAULT_SECONDS = 30,  // terminationGracePeriodSeconds of a pod without defaults
     KILL_RETRY_USEC = 2000000,   // SIGKILL takes effect at once; later the shim is the problem
     STILL_ALIVE_USEC = 10000000, // how often an unkillable process is killed and told again
-    EXIT_CODE_NOT_STARTED = 128, // what container runtimes report where exec failed
 };
-
-void container_exit_clear(struct container_exit *exit)
-{
-    free(exit->reason);
-    free(exit->message);
-    *exit = (struct container_exit){0};
-}
 
 void container_set_waiting(struct container_worker *c, const char *reason, const char *message)
 {
@@ -219,6 +210,11 @@ static void (*const actions[])(struct container_worker *c, monotime now) = {
     [CONTAINER_DO_DECIDE] = container_decide,
 };
 
+void container_act(struct container_worker *c, enum container_action action, monotime now)
+{
+    actions[action](c, now);
+}
+
 void container_step(struct container_worker *c, enum container_event event, monotime now)
 {
     struct container_transition t = container_machine_step(c->state, event);
@@ -276,85 +272,11 @@ void pod_worker_container_started(struct container_worker *c, const struct shim_
     pod_worker_settle(c->pod, now);
 }
 
-static void record_never_started(struct container_worker *c, struct container_exit *to,
-                                 const struct shim_state *exit)
-{
-    to->known = true;
-    to->exit_code = EXIT_CODE_NOT_STARTED;
-    to->reason = xstrdup(exit->error_reason ? exit->error_reason : "StartError");
-    to->message = xstrdup(exit->message ? exit->message : strerror(exit->error_code));
-    pod_worker_event(c->pod, c, EVENT_WARNING, "Failed", "container %s could not be started: %s",
-                     c->spec->name, to->message);
-}
-
-static void record_exited(struct container_worker *c, struct container_exit *to,
-                          const struct shim_state *exit)
-{
-    char name[16];
-    to->known = true;
-    to->exit_code = exit->signaled ? 128 + exit->exit_code : exit->exit_code;
-    to->signal = exit->signaled ? exit->exit_code : 0;
-    to->message = xstrdup_or_null(exit->message);
-    bool failed = to->exit_code != 0;
-    to->reason = xstrdup(exit->oom_killed ? "OOMKilled" : failed ? "Error" : "Completed");
-    enum event_type type = failed && !c->stop_requested ? EVENT_WARNING : EVENT_NORMAL;
-    if (exit->oom_killed)
-        pod_worker_event(c->pod, c, EVENT_WARNING, "OOMKilled",
-                         "run %" PRIu64 " of container %s was killed for want of memory: raise "
-                         "resources.limits.memory, or find the leak",
-                         to->restart_count, c->spec->name);
-    else if (exit->signaled)
-        pod_worker_event(c->pod, c, type, "Exited", "run %" PRIu64 " of container %s ended by %s",
-                         to->restart_count, c->spec->name, signal_name(exit->exit_code, name));
-    else
-        pod_worker_event(c->pod, c, type, "Exited",
-                         "run %" PRIu64 " of container %s exited with status %d", to->restart_count,
-                         c->spec->name, exit->exit_code);
-}
-
-static void record_lost(struct container_worker *c, struct container_exit *to)
-{
-    to->known = false;
-    to->reason = xstrdup("ShimDied");
-    to->message = xstrdup("the shim was killed before it could record the exit status");
-    to->exit_code = 137;
-    pod_worker_event(c->pod, c, EVENT_WARNING, "ShimDied",
-                     "the shim of container %s (run %" PRIu64 ") died: what is left of the "
-                     "container is killed before it is restarted",
-                     c->spec->name, to->restart_count);
-}
-
-// Fills the record of a run and writes its event.
-static void record(struct container_worker *c, struct container_exit *to, uint64_t restart_count,
-                   const struct shim_state *exit)
-{
-    container_exit_clear(to);
-    to->restart_count = restart_count;
-    to->started_at = exit ? exit->started_at : c->started_at;
-    to->finished_at =
-        exit && walltime_is_set(exit->finished_at) ? exit->finished_at : walltime_now();
-    if (!exit)
-        record_lost(c, to);
-    else if (exit->phase == SHIM_PHASE_FAILED)
-        record_never_started(c, to, exit);
-    else
-        record_exited(c, to, exit);
-}
-
-static void shift_history(struct container_worker *c)
-{
-    if (!c->last.reason)
-        return;
-    container_exit_clear(&c->previous);
-    c->previous = c->last;
-    c->last = (struct container_exit){0};
-}
-
 void pod_worker_container_over(struct container_worker *c, const struct shim_state *exit,
                                monotime now)
 {
-    shift_history(c);
-    record(c, &c->last, c->restart_count, exit);
+    container_shift_history(c);
+    container_record(c, &c->last, c->restart_count, exit);
     c->start_failed = exit && exit->phase == SHIM_PHASE_FAILED;
     if (c->start_failed)
         container_set_waiting(c, c->last.reason, c->last.message);
@@ -362,20 +284,6 @@ void pod_worker_container_over(struct container_worker *c, const struct shim_sta
     c->over_at = now;
     container_step(c, CONTAINER_EV_OVER, now);
     pod_worker_settle(c->pod, now);
-}
-
-bool pod_worker_has_recorded(const struct container_worker *c, uint64_t restart_count)
-{
-    return (c->last.reason && c->last.restart_count >= restart_count) ||
-           (c->previous.reason && c->previous.restart_count >= restart_count);
-}
-
-void pod_worker_record_missed(struct container_worker *c, uint64_t restart_count,
-                              const struct shim_state *exit)
-{
-    shift_history(c);
-    record(c, &c->last, restart_count, exit);
-    c->pod->ops->save(c->pod->runtime, c->pod);
 }
 
 void pod_worker_container_proven(struct container_worker *c, monotime now)
@@ -423,47 +331,4 @@ void pod_worker_probed(struct container_worker *c, enum probe_kind kind, enum pr
     if (result == PROBE_FAILURE && kind != PROBE_READINESS)
         stop_unhealthy(c, kind, now);
     pod_worker_settle(c->pod, now);
-}
-
-// ---- after a restart of the agent ----
-
-// The pod's own record may be older than what runs, or lost.
-static void adopt_pod(struct pod_worker *w, const struct container_worker *c)
-{
-    if (w->state != POD_WAITING && w->state != POD_FINISHED && w->state != POD_HELD &&
-        !(w->state == POD_INITIALIZING && !c->init))
-        return;
-    w->state = c->init ? POD_INITIALIZING : POD_RUNNING;
-    w->admitted = true;
-    if (!walltime_is_set(w->started_at))
-        w->started_at = walltime_now();
-    if (!c->init && !walltime_is_set(w->initialized_since))
-        w->initialized_since = w->started_at;
-    pod_worker_set_waiting(w, NULL, NULL);
-}
-
-void pod_worker_adopt(struct container_worker *c, uint64_t restart_count, monotime now)
-{
-    bool recorded = pod_worker_has_recorded(c, restart_count);
-    adopt_pod(c->pod, c);
-    c->restart_count = restart_count;
-    c->ever_started = true;
-    if (c->state == CONTAINER_PROVING && recorded) {
-        do_prove(c, now);
-        return;
-    }
-    if (!container_state_is_alive(c->state) || c->state == CONTAINER_PROVING) {
-        c->state = CONTAINER_STARTING;
-        c->deadline = MONOTIME_NEVER;
-    }
-    // Hooks and signals of the agent that died may not have got through: they are given again; the
-    // grace period goes on from where it was.
-    if (c->state == CONTAINER_POST_START)
-        do_post_start(c, now);
-    else if (c->state == CONTAINER_PRE_STOP)
-        do_pre_stop(c, now);
-    else if (c->state == CONTAINER_TERMINATING)
-        do_terminate(c, now);
-    else if (c->state == CONTAINER_KILLING)
-        do_kill(c, now);
 }

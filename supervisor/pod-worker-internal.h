@@ -6,6 +6,12 @@
 // Steps the container's machine and carries out its action (which may step again).
 void container_step(struct container_worker *c, enum container_event event, monotime now);
 
+// Carries out one of the machine's actions without a transition (once more, for a new agent).
+void container_act(struct container_worker *c, enum container_action action, monotime now);
+
+// The pod stops, or an operator restarts the container: tells it, and stops what runs.
+void container_stop(struct container_worker *c, monotime now);
+
 // True where the container is to be started again after the exit that is on record.
 bool container_should_restart(const struct container_worker *c);
 
@@ -17,6 +23,18 @@ void container_set_waiting(struct container_worker *c, const char *reason, const
 void container_reset_probes(struct container_worker *c);
 
 void container_exit_clear(struct container_exit *exit);
+// Makes room in the history for the end of the newest run.
+void container_shift_history(struct container_worker *c);
+// Fills the record of a run and writes its event. exit: NULL where the shim died without saying.
+void container_record(struct container_worker *c, struct container_exit *to, uint64_t restart_count,
+                      const struct shim_state *exit);
+
+// Steps the pod's machine and carries out its action. False: the event means nothing in its state.
+bool pod_worker_step(struct pod_worker *w, enum pod_event event, monotime now);
+// Three of the pod's actions, which come outside of a transition, too.
+void pod_worker_do_start(struct pod_worker *w, monotime now);
+void pod_worker_do_stop(struct pod_worker *w, monotime now);
+void pod_worker_do_rest(struct pod_worker *w, monotime now);
 
 // After any event: lets the pod's machine catch up with its containers, arms the timer and saves.
 void pod_worker_settle(struct pod_worker *w, monotime now);

@@ -63,6 +63,11 @@ void run_list_remove(run_list *list, const struct run *run);
 void run_set_done(struct run *run); // RUN_DONE, in its worker's list
 extern const struct shim_link_ops run_link_ops;
 
+// The operations `hook` and `cancel_hook` of struct pod_runtime_ops.
+int runtime_hook(void *runtime, struct container_worker *c, const struct lifecycle_handler *hook,
+                 int64_t timeout_usec, struct error *err);
+void runtime_cancel_hook(void *runtime, struct container_worker *c);
+
 // The termination message of a run that ended: what the container wrote into its
 // terminationMessagePath, or the end of its log under FallbackToLogsOnError. NULL where there is
 // none. The caller frees.

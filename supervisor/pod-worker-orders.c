@@ -1,0 +1,126 @@
+// What the pod's owner and operators ask of a pod: admit, remove, hold, release, restart, retry.
+#include <string.h>
+
+#include "base/alloc.h"
+#include "supervisor/pod-worker-internal.h"
+
+void pod_worker_set_waiting(struct pod_worker *w, const char *reason, const char *message)
+{
+    bool news = reason && !str_equal(reason, w->waiting_reason);
+    char *new_reason = xstrdup_or_null(reason), *new_message = xstrdup_or_null(message);
+    free(w->waiting_reason);
+    free(w->waiting_message);
+    w->waiting_reason = new_reason;
+    w->waiting_message = new_message;
+    if (news && !w->held)
+        pod_worker_event(w, NULL, EVENT_WARNING, reason, "%s", message ? message : reason);
+}
+
+void pod_worker_admit(struct pod_worker *w, monotime now)
+{
+    pod_worker_step(w, POD_EV_ADMIT, now);
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_remove(struct pod_worker *w, monotime now)
+{
+    if (w->removing)
+        return;
+    w->removing = true;
+    pod_worker_step(w, POD_EV_REMOVE, now);
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_hold(struct pod_worker *w, monotime now)
+{
+    if (w->held || w->removing)
+        return;
+    w->held = true;
+    pod_worker_event(w, NULL, EVENT_NORMAL, "Stopped",
+                     "stopped by an operator until "
+                     "`mainstay start %s`",
+                     w->pod->metadata.name);
+    pod_worker_step(w, POD_EV_HOLD, now);
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_hold_for_exit(struct pod_worker *w, monotime now)
+{
+    if (w->held || w->removing)
+        return;
+    w->held = w->held_for_exit = true;
+    pod_worker_event(w, NULL, EVENT_NORMAL, "Stopped",
+                     "stopped because the agent ends; the next one starts it again");
+    pod_worker_step(w, POD_EV_HOLD, now);
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_release(struct pod_worker *w, monotime now)
+{
+    if (w->removing)
+        return;
+    w->held = w->held_for_exit = false;
+    if (w->state == POD_HELD || w->state == POD_FINISHED)
+        pod_worker_set_waiting(w, NULL, NULL);
+    if (w->state == POD_FINISHED) {
+        pod_worker_do_rest(w, now);
+        pod_worker_set_waiting(w, NULL, NULL);
+    }
+    pod_worker_step(w, POD_EV_RELEASE, now);
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_forget_hold(struct pod_worker *w)
+{
+    w->held = w->held_for_exit = false;
+    pod_worker_set_waiting(w, NULL, NULL);
+    w->ops->save(w->runtime, w);
+}
+
+static void restart_container(struct container_worker *c, monotime now)
+{
+    if (container_state_is_alive(c->state)) {
+        c->restart_requested = true;
+        container_stop(c, now);
+        return;
+    }
+    backoff_reset(&c->backoff);
+    container_step(c, CONTAINER_EV_START, now);
+}
+
+void pod_worker_restart(struct pod_worker *w, const char *container, monotime now)
+{
+    if (w->state == POD_HELD || w->state == POD_FINISHED) {
+        pod_worker_release(w, now);
+        return;
+    }
+    if (w->state != POD_RUNNING && w->state != POD_INITIALIZING)
+        return;
+    size_t first = w->state == POD_RUNNING ? w->n_init : 0;
+    size_t end = w->state == POD_RUNNING ? w->n_containers : w->n_init;
+    for (size_t i = first; i < end; i++) {
+        struct container_worker *c = &w->containers[i];
+        bool wanted = container ? strcmp(c->spec->name, container) == 0
+                                : w->state == POD_RUNNING || container_state_is_alive(c->state);
+        if (wanted)
+            restart_container(c, now);
+    }
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_retry(struct pod_worker *w, monotime now)
+{
+    for (size_t i = 0; i < w->n_containers; i++) {
+        backoff_reset(&w->containers[i].backoff);
+        container_step(&w->containers[i], CONTAINER_EV_RETRY, now);
+    }
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_tick(struct pod_worker *w, monotime now)
+{
+    for (size_t i = 0; i < w->n_containers; i++)
+        if (monotime_reached(w->containers[i].deadline, now))
+            container_step(&w->containers[i], CONTAINER_EV_DEADLINE, now);
+    pod_worker_settle(w, now);
+}
