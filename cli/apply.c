@@ -95,6 +95,9 @@ static int find_provider(const struct apply *apply, const struct draft *draft, c
         const char *file = field_text(item, "file");
         if (!file)
             continue;
+        int r = node_state_check_file(file, m->name, apply->err);
+        if (r < 0)
+            return r;
         if (*ret && !str_equal(*ret, file))
             return error_set(
                 apply->err, EEXIST,

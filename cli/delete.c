@@ -193,6 +193,16 @@ static int wait_gone(const struct deletion *d)
     return r;
 }
 
+static int check_files(const struct deletion *d)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < d->victims.n; i++) {
+        const char *file = field_text(d->victims.items[i].item, "file");
+        r = file ? node_state_check_file(file, d->victims.items[i].name, d->err) : 0;
+    }
+    return r;
+}
+
 static int run_delete(struct deletion *d, const struct options_rest *rest)
 {
     int r = node_state_fetch(d->client, &d->state, d->err);
@@ -200,6 +210,8 @@ static int run_delete(struct deletion *d, const struct options_rest *rest)
         r = add_by_name(d, rest->arguments[i]);
     for (size_t i = 0; i < d->options->files.n && r == 0; i++)
         r = add_by_file(d, d->options->files.items[i]);
+    if (r == 0)
+        r = check_files(d);
     if (r == 0)
         r = check_bystanders(d);
     if (r == 0)

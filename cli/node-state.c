@@ -1,6 +1,8 @@
 // See node-state.h.
 #include "cli/node-state.h"
 
+#include <errno.h>
+
 #include "base/string-list.h"
 #include "cli/field.h"
 
@@ -53,6 +55,17 @@ const json_t *node_state_provider(const struct node_state *state, const char *na
         }
     }
     return NULL;
+}
+
+int node_state_check_file(const char *file, const char *pod, struct error *err)
+{
+    if (*file == '/')
+        return 0;
+    return error_set(
+        err, EPERM,
+        "pod %s comes from %s, which is not this node's to change: change the answer "
+        "there (an empty list takes its pods away), or take --manifest-url off the agent",
+        pod, file);
 }
 
 const json_t *node_state_manifest(const struct node_state *state, const char *file)

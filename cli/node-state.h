@@ -22,5 +22,8 @@ const char *node_state_directory(const struct node_state *state);
 // The item of the manifest that provides this pod now, or NULL. Borrowed.
 const json_t *node_state_provider(const struct node_state *state, const char *namespace_,
                                   const char *name);
+// 0 where the manifest is a file that may be changed here; -EPERM with what to do where it comes
+// from a URL.
+int node_state_check_file(const char *file, const char *pod, struct error *err);
 // The item of a manifest file, or NULL. Borrowed.
 const json_t *node_state_manifest(const struct node_state *state, const char *file);

@@ -201,12 +201,13 @@ static void refuse_same_names(const struct pod_list *pods, struct diag_list *dia
     }
 }
 
-static int parse(const struct manifest_source *source, const char *path,
+static int parse(const struct manifest_source *source, const struct manifest_file *file,
                  const struct buffer *content, struct pod_list *ret, struct diag_list *diags)
 {
-    struct podspec_node node = {.name = source->node_name, .source = "file"};
+    struct podspec_node node = {.name = source->node_name,
+                                .source = file->remote ? "http" : "file"};
     struct pod_list pods = {0};
-    int code = podspec_parse(path, buffer_str(content), content->len, &pods, diags);
+    int code = podspec_parse(file->path, buffer_str(content), content->len, &pods, diags);
     if (code < 0)
         return code;
     for (size_t i = 0; i < pods.n; i++) {
@@ -230,8 +231,9 @@ static void set_good(struct manifest_source *source, struct manifest_file *file,
     file->good = *pods;
     *pods = (struct pod_list){0};
     file->has_good = true;
-    file->pod_hashes = xreallocarray(file->pod_hashes, file->good.n, sizeof(file->pod_hashes[0]));
-    file->in_force = xreallocarray(file->in_force, file->good.n, sizeof(void *));
+    size_t room = MAX(file->good.n, (size_t)1);
+    file->pod_hashes = xreallocarray(file->pod_hashes, room, sizeof(file->pod_hashes[0]));
+    file->in_force = xreallocarray(file->in_force, room, sizeof(void *));
     file->n_in_force = 0;
     for (size_t i = 0; i < file->good.n; i++) {
         pod_hash(file->good.items[i], file->pod_hashes[i]);
@@ -260,7 +262,7 @@ static void ask_store(struct manifest_source *source, struct manifest_file *file
         return;
     struct pod_list pods = {0};
     _cleanup_diag_list_ struct diag_list diags = {0};
-    if (parse(source, file->path, &content, &pods, &diags) == 0)
+    if (parse(source, file, &content, &pods, &diags) == 0)
         set_good(source, file, &pods);
     else
         log_warning("%s: the stored last good version is refused by this release", file->path);
@@ -294,13 +296,52 @@ static void judge_content(struct manifest_source *source, struct manifest_file *
     }
     struct pod_list pods = {0};
     _cleanup_diag_list_ struct diag_list diags = {0};
-    if (parse(source, file->path, content, &pods, &diags) == 0) {
+    if (parse(source, file, content, &pods, &diags) == 0) {
         accept_content(source, file, hash, content, &pods, &diags);
         return;
     }
     if (modified_recently(source, st) && defer(source, file))
         return;
     note_judgement(source, file, true, hash, &diags);
+}
+
+// ---- what was fetched
+
+void source_add_remote(struct manifest_source *source, struct manifest_file *file)
+{
+    file->remote = true;
+    ask_store(source, file, true);
+}
+
+// K/config/http.go: an empty answer, or an empty list, takes all pods of this source away.
+static void accept_nothing(struct manifest_source *source, struct manifest_file *file,
+                           const char *hash)
+{
+    struct pod_list none = {0};
+    struct diag_list diags = {0};
+    set_good(source, file, &none);
+    note_judgement(source, file, false, hash, &diags);
+    buffer_truncate(&file->unsaved, 0);
+    *file->stored_hash = '\0';
+    source_store_remove(source, file->path);
+}
+
+void source_judge_remote(struct manifest_source *source, struct manifest_file *file,
+                         struct buffer *content)
+{
+    char hash[DIGEST_HEX_SIZE];
+    digest_sha256_hex(buffer_str(content), content->len, hash);
+    if (file->judged && strcmp(hash, file->hash) == 0)
+        return;
+    struct pod_list pods = {0};
+    _cleanup_diag_list_ struct diag_list diags = {0};
+    int code = content->len ? parse(source, file, content, &pods, &diags) : -ENODATA;
+    if (code == 0)
+        accept_content(source, file, hash, content, &pods, &diags);
+    else if (code == -ENODATA)
+        accept_nothing(source, file, hash);
+    else
+        note_judgement(source, file, true, hash, &diags);
 }
 
 // ---- reading
@@ -434,6 +475,8 @@ void source_look(struct manifest_source *source, struct manifest_file *file, enu
 {
     WORK_SCOPE("source", "file", NULL, file->path);
     struct stat st;
+    if (file->remote)
+        return;
     int code = lstat(file->path, &st) < 0 ? -errno : 0;
     if (code == -ENOENT || code == -ENOTDIR) {
         note_gone(source, file);

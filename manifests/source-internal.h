@@ -5,6 +5,7 @@
 //   source-file.c   one file: read, parsed, accepted, refused or looked at again
 //   source-pods.c   from all accepted contents to the pods that must run, and to the callbacks
 //   source-store.c  last good contents on disk
+//   source-url.c    the manifest that is fetched from a URL
 //   source.c        the public face and the event sources that drive it all
 #pragma once
 
@@ -86,6 +87,7 @@ struct file_signature {
 struct manifest_file {
     char *path;     // absolute; what the file is known by
     bool misnamed;  // no manifest by its name: never read
+    bool remote;    // `path` is a URL, and there is no file to look at
     bool found;     // by the enumeration under way
     bool gone;      // not there at the last look; forgotten when remove_at is reached
     bool forgotten; // its pods and its status go with the next reconciliation
@@ -155,6 +157,7 @@ struct manifest_source {
     monotime last_scan;
 
     LIST_OF(struct manifest_file *) files; // sorted by path
+    struct source_url *url;                // NULL where none is asked
     struct manifest_file *trouble;         // the directory itself, where it cannot be read; or NULL
     LIST_OF(struct running_pod) running;   // sorted by namespace and name
     char *contests; // "namespace/name<TAB>path" lines: who provides each contested pod, as stored
@@ -178,6 +181,8 @@ void source_settle(struct manifest_source *source, monotime now);
 monotime source_next_due(const struct manifest_source *source);
 // True while a file that was not judged yet may still turn out to be a good one.
 bool source_waits_for_first_judgement(const struct manifest_source *source);
+// The file of this path, made where there is none.
+struct manifest_file *source_file(struct manifest_source *source, const char *path);
 
 // ---- source-file.c
 
@@ -196,6 +201,12 @@ void source_look(struct manifest_source *source, struct manifest_file *file, enu
 
 // Refuses the file (or the directory) for something else than its content. The last good one stays.
 void source_refuse(struct manifest_source *source, struct manifest_file *file, char *message);
+
+// A file that stands for a URL, with what was accepted from there before the agent was restarted.
+void source_add_remote(struct manifest_source *source, struct manifest_file *file);
+// Judges what was fetched (taken out of the buffer); nothing at all means no pods.
+void source_judge_remote(struct manifest_source *source, struct manifest_file *file,
+                         struct buffer *content);
 
 // Why a path cannot be read and what to do about it; the caller frees. `code`: the negative errno.
 char *source_explain_unreadable(int code);
@@ -220,6 +231,13 @@ void source_store_flush(struct manifest_source *source);
 void source_store_sweep(const struct manifest_source *source);
 void source_store_load_contests(struct manifest_source *source);
 void source_store_save_contests(struct manifest_source *source, const char *text);
+
+// ---- source-url.c
+
+int source_url_new(struct manifest_source *source, const struct manifest_source_options *options,
+                   struct source_url **ret, struct error *err);
+void source_url_ask(struct source_url *url); // now, where it is not being asked
+void source_url_free(struct source_url *url);
 
 // ---- source.c, for tests
 

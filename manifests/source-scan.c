@@ -41,6 +41,12 @@ static struct manifest_file *add_file(struct manifest_source *source, const char
     return *at;
 }
 
+struct manifest_file *source_file(struct manifest_source *source, const char *path)
+{
+    struct manifest_file *file = find_file(source, path);
+    return file ? file : add_file(source, path);
+}
+
 // Whether an entry of the directory is one to look at. What is no manifest by its name is shown
 // where it is a file (the kubelet would have run it); directories are passed over.
 static bool is_candidate(const char *name, const char *path, bool *ret_misnamed)
@@ -105,9 +111,7 @@ static int enumerate(const char *directory, struct string_list *names)
 
 static int look_at_single_file(struct manifest_source *source)
 {
-    struct manifest_file *file = find_file(source, source->directory);
-    if (!file)
-        file = add_file(source, source->directory);
+    struct manifest_file *file = source_file(source, source->directory);
     file->found = true;
     source_look(source, file, LOOK_RESCAN);
     return 0;

@@ -41,9 +41,14 @@ static void escape(const char *text, struct buffer *out)
 static char *store_path(const struct manifest_source *source, const char *path)
 {
     _cleanup_buffer_ struct buffer name = BUFFER_EMPTY;
+    char digest[DIGEST_HEX_SIZE];
+    if (*path != '/') { // a URL: "%" and two letters that no name of a file begins with
+        digest_sha256_hex(path, strlen(path), digest);
+        buffer_printf(&name, "%%url-%s", digest);
+        return path_join(source->state_dir, buffer_str(&name));
+    }
     escape(path_base(path), &name);
     if (name.len > NAME_MOST) {
-        char digest[DIGEST_HEX_SIZE];
         digest_sha256_hex(path_base(path), strlen(path_base(path)), digest);
         buffer_truncate(&name, NAME_MOST - 64);
         buffer_printf(&name, "%%%s", digest);
@@ -117,7 +122,7 @@ void source_store_flush(struct manifest_source *source)
         return;
     for (size_t i = 0; i < source->files.n; i++) {
         struct manifest_file *file = source->files.items[i];
-        if (!file->unsaved.data)
+        if (!file->unsaved.len)
             continue;
         _cleanup_free_ char *target = store_path(source, file->path);
         // What cannot be written is kept and tried again in the next turn.

@@ -1,4 +1,4 @@
-// The public face of the directory source, and its event sources: inotify, a one-shot timer for
+// The public face of the source, and its event sources: inotify, a one-shot timer for
 // what settles, a slow periodic rescan, and a deferred source for scans that were asked for.
 #include "manifests/source-internal.h"
 
@@ -105,6 +105,8 @@ void manifest_source_rescan(struct manifest_source *source)
 {
     source->scan_wanted = true;
     sd_event_source_set_enabled(source->scan_request, SD_EVENT_ONESHOT);
+    if (source->url)
+        source_url_ask(source->url);
 }
 
 static int add_event_sources(struct manifest_source *source)
@@ -157,7 +159,7 @@ static int start(struct manifest_source *source, const struct manifest_source_op
         return error_errno(err, -code, "event loop");
     source->scan_wanted = true;
     source_store_load_contests(source);
-    return 0;
+    return str_empty(options->url) ? 0 : source_url_new(source, options, &source->url, err);
 }
 
 int manifest_source_new(sd_event *event, const struct manifest_source_options *options,
@@ -222,6 +224,7 @@ void manifest_source_free(struct manifest_source *source)
     sd_event_source_disable_unref(source->settle_timer);
     sd_event_source_disable_unref(source->rescan_timer);
     sd_event_source_disable_unref(source->scan_request);
+    source_url_free(source->url);
     watch_set_close(&source->watches);
     for (size_t i = 0; i < source->files.n; i++)
         manifest_file_free(source->files.items[i]);

@@ -1,4 +1,6 @@
-// The directory source: watches the manifest directory with inotify and tells which pods must run.
+// The source of pods: watches the manifest directory with inotify, asks a URL where one is given,
+// and tells which pods must run. What comes from the URL counts as one more file, called by the
+// URL.
 //
 // It keeps the last good content of every file: a file that stops parsing or validating keeps its
 // last accepted pods (also over an agent restart), only its removal takes them away. Two files that
@@ -24,7 +26,7 @@ enum manifest_state {
 // One manifest file as `mainstay get` and the API show it. All borrowed, valid until the next
 // turn of the event loop.
 struct manifest_status {
-    const char *file; // absolute path
+    const char *file; // absolute path, or the URL
     enum manifest_state state;
     const struct diag_list *diags; // errors of the newest content, or warnings of the accepted one
     const char *conflict_with;     // the file that keeps the pod, for MANIFEST_CONFLICT
@@ -66,6 +68,9 @@ struct manifest_source_options {
     const char *node_name;
     int64_t rescan_usec; // full rescan; fileCheckFrequency, 20 s by default
     int64_t settle_usec; // a file that fails to parse is looked at again after this (torn writes)
+    const char *url;     // asked for a Pod or a PodList (K/config/http.go); NULL: none
+    const char *url_headers; // "Name: value" lines; NULL: none
+    int64_t url_poll_usec;   // so long after each answer; httpCheckFrequency, 20 s by default
 };
 
 // Nothing is read before the loop runs. Options are copied. 0, or a negative errno with *err.
@@ -73,7 +78,7 @@ int manifest_source_new(sd_event *event, const struct manifest_source_options *o
                         const struct manifest_source_ops *ops, void *userdata,
                         struct manifest_source **ret, struct error *err);
 
-// Reads the whole directory again now (from the loop), as after a queue overflow.
+// Reads the whole directory again now (from the loop), as after a queue overflow, and asks the URL.
 void manifest_source_rescan(struct manifest_source *source);
 
 // All files, sorted by name. The caller frees the array (free()); the content is borrowed.

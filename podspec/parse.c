@@ -17,6 +17,7 @@ struct parser {
     struct diag_list *diags;
     struct pod_list pods;
     size_t seen; // pods, with those that are not kept because something is wrong in them
+    bool empty_list;
 };
 
 static void report(struct parser *p, const struct yaml_value *at, const char *path,
@@ -177,6 +178,7 @@ static void parse_list(struct parser *p, const struct yaml_value *list, bool typ
         report(p, items, "items", message);
         return;
     }
+    p->empty_list |= items->n_items == 0;
     for (size_t i = 0; i < items->n_items && p->diags->dropped == 0; i++)
         parse_item(p, items->items[i], i, typed);
 }
@@ -210,12 +212,13 @@ int podspec_parse(const char *file, const void *data, size_t size, struct pod_li
     for (size_t i = 0; tree && i < yaml_tree_documents(tree) && diags->dropped == 0; i++)
         if (!yaml_is_null(yaml_tree_document(tree, i)))
             parse_document(&p, yaml_tree_document(tree, i));
-    if (diags->errors == errors && p.pods.n == 0)
+    bool nothing = diags->errors == errors && p.pods.n == 0;
+    if (nothing)
         diag_add(diags, DIAG_ERROR, (struct diag_place){.file = file}, "no pod in it");
     diag_list_sort(diags, found);
     if (diags->errors > errors) {
         pod_list_free(&p.pods);
-        return -EINVAL;
+        return nothing && p.empty_list ? -ENODATA : -EINVAL;
     }
     *ret = p.pods;
     return 0;

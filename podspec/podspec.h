@@ -24,8 +24,9 @@ void pod_list_free(struct pod_list *list);
 
 // Decodes, defaults (pkg/apis/core/v1/defaults.go) and checks every field of every document. `file`
 // names the source in findings. All findings go to `diags`. Returns 0 and fills *ret when there is
-// no error (warnings may be there), else -EINVAL. YAML or JSON; v1 Pod, and List or PodList of
-// them; empty documents are passed over, but a file without any pod is an error.
+// no error (warnings may be there), else -EINVAL (-ENODATA where all that is wrong is that a List
+// is empty). YAML or JSON; v1 Pod, and List or PodList of them; empty documents are passed over,
+// but a file without any pod is an error.
 int podspec_parse(const char *file, const void *data, size_t size, struct pod_list *ret,
                   struct diag_list *diags);
 

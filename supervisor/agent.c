@@ -255,6 +255,9 @@ static int make_source(struct agent *agent, struct error *err)
         .node_name = agent->config->node_name,
         .rescan_usec = agent->config->file_check_usec,
         .settle_usec = SETTLE_USEC,
+        .url = agent->config->manifest_url,
+        .url_headers = agent->config->manifest_url_headers,
+        .url_poll_usec = agent->config->http_check_usec,
     };
     return manifest_source_new(agent->loop, &options, &source_ops, agent, &agent->source, err);
 }

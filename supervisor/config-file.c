@@ -33,9 +33,38 @@ static void found(struct file_walk *walk, const struct yaml_value *value, const 
     diag_add(&walk->diags, DIAG_ERROR, place_of(walk, value, field), "%s", message);
 }
 
-// The text of a scalar of the row's kind, or NULL with a finding. The caller frees.
-static char *scalar_text(struct file_walk *walk, const struct setting *row,
-                         const struct yaml_value *value)
+// "item\n" or "key: value\n" for each; a list as a mapping's value gives a line for each item.
+static bool add_items(struct buffer *out, const char *key, const struct yaml_value *value)
+{
+    if (value->kind == YAML_KIND_SCALAR && value->scalar.kind == SCALAR_STRING) {
+        buffer_printf(out, "%s%s%s\n", key, *key ? ": " : "", value->text);
+        return !strchr(value->text, '\n');
+    }
+    bool good = value->kind == YAML_KIND_SEQUENCE;
+    for (size_t i = 0; good && i < value->n_items; i++)
+        good = value->items[i]->kind == YAML_KIND_SCALAR && add_items(out, key, value->items[i]);
+    return good;
+}
+
+// What setting_items() takes apart again, or NULL with a finding. The caller frees.
+static char *items_text(struct file_walk *walk, const struct setting *row,
+                        const struct yaml_value *value)
+{
+    struct buffer out = BUFFER_EMPTY;
+    bool good = value->kind == YAML_KIND_MAPPING || add_items(&out, "", value);
+    for (size_t i = 0; good && value->kind == YAML_KIND_MAPPING && i < value->n_pairs; i++)
+        good = add_items(&out, value->pairs[i].key, value->pairs[i].value);
+    if (good)
+        return buffer_take(&out);
+    buffer_free(&out);
+    found(walk, value, row->field,
+          "must hold strings of one line each (in quotes, where they look like something else)");
+    return NULL;
+}
+
+// The text of a value of the row's kind, or NULL with a finding. The caller frees.
+static char *value_text(struct file_walk *walk, const struct setting *row,
+                        const struct yaml_value *value)
 {
     static const char *const wanted[] = {
         [SETTING_STRING] = "must be a string (in quotes, where it looks like something else)",
@@ -58,10 +87,11 @@ static char *scalar_text(struct file_walk *walk, const struct setting *row,
     if (row->kind == SETTING_DURATION && kind == SCALAR_STRING &&
         duration_parse(value->text, &number) == 0)
         return xstrdup(value->text);
-    if (row->kind == SETTING_LIST && value->kind == YAML_KIND_SEQUENCE)
-        return xstrdup(value->n_items > 0 ? "(list)" : "");
-    if (row->kind == SETTING_MAP && value->kind == YAML_KIND_MAPPING)
-        return xstrdup(value->n_pairs > 0 ? "(mapping)" : "");
+    bool list = row->kind == SETTING_LIST && value->kind == YAML_KIND_SEQUENCE;
+    bool map = row->kind == SETTING_MAP && value->kind == YAML_KIND_MAPPING;
+    if (list || map)
+        return row->effect == SETTING_HONOURED ? items_text(walk, row, value)
+                                               : xstrdup(list ? "(list)" : "(mapping)");
     found(walk, value, row->field, wanted[row->kind]);
     return NULL;
 }
@@ -80,7 +110,7 @@ static bool means_default(const struct setting *row, const char *text)
 static void apply_field(struct file_walk *walk, const struct setting *row,
                         const struct yaml_value *value)
 {
-    _cleanup_free_ char *text = scalar_text(walk, row, value);
+    _cleanup_free_ char *text = value_text(walk, row, value);
     if (!text || means_default(row, text))
         return;
     _cleanup_error_ struct error err = ERROR_NONE;

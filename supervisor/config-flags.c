@@ -67,7 +67,10 @@ static int keep_flag(struct given_flags *flags, const struct setting *row, const
         flag = LIST_APPEND(&flags->flags);
         flag->row = row;
     }
-    config_replace(&flag->text, xstrdup(row->kind == SETTING_BOOL ? parse_bool(text) : text));
+    bool adds = flag->text && (row->kind == SETTING_LIST || row->kind == SETTING_MAP);
+    config_replace(&flag->text, adds
+                                    ? xasprintf("%s,%s", flag->text, text)
+                                    : xstrdup(row->kind == SETTING_BOOL ? parse_bool(text) : text));
     return 0;
 }
 

@@ -34,7 +34,9 @@ struct setting;
 
 // A value on its way.
 struct setting_value {
-    const char *text; // booleans "true" or "false", integers in decimal, else as written
+    // Booleans "true" or "false", integers in decimal, lists and mappings for setting_items(), else
+    // as written.
+    const char *text;
     const char *base; // the directory that relative paths start from
 };
 
@@ -84,6 +86,12 @@ SETTER(setting_set_cgroup);
 SETTER(setting_set_max_restart_period);
 SETTER(setting_set_verbosity);
 SETTER(setting_set_init_as);
+SETTER(setting_set_url);
+SETTER(setting_set_headers);
+
+// The items of a list or mapping ("key: value"), added to *ret: lines where they come from the
+// file, else what is joined by commas on the command line.
+void setting_items(const struct setting_value *value, struct string_list *ret);
 
 // Puts the value in force, notes that it has no effect, or refuses it. `shown` is how the setting
 // is named in messages. 0, or -EINVAL with *err.
@@ -122,6 +130,7 @@ int config_text_apply(const char *path, const void *data, size_t size, struct co
 
 // The value of the member that an honoured row is for, as it would be given. The caller frees.
 char *setting_show(const struct setting *row, const struct config *config);
+bool setting_is_secret(const struct setting *row); // its value is shown to nobody
 // The defaults as --help shows them: with the names that otherwise are made from others.
 void config_shown_defaults(const struct config_host *host, struct config *config);
 

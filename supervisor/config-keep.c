@@ -146,6 +146,10 @@ size_t config_differences(const struct config *before, const struct config *afte
             continue;
         buffer_add_str(out, n++ > 0 ? ", " : "");
         add_name(out, row);
+        if (setting_is_secret(row)) {
+            buffer_add_str(out, ": changed");
+            continue;
+        }
         buffer_add_str(out, ": ");
         add_value(out, old);
         buffer_add_str(out, " → ");

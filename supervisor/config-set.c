@@ -175,6 +175,54 @@ SETTER(setting_set_max_restart_period)
     return 0;
 }
 
+void setting_items(const struct setting_value *value, struct string_list *ret)
+{
+    const char *text = value->text, *ends = strchr(text, '\n') ? "\n" : ",";
+    while (*text) {
+        size_t n = strcspn(text, ends);
+        if (n > 0)
+            string_list_add_owned(ret, xstrndup(text, n));
+        text += n + (text[n] != '\0');
+    }
+}
+
+SETTER(setting_set_url)
+{
+    if (!str_starts_with(value->text, "http://") && !str_starts_with(value->text, "https://"))
+        return error_set(err, EINVAL, "must be a URL that begins with http:// or https://");
+    if (value->text[strcspn(value->text, " \t\r\n")])
+        return error_set(err, EINVAL, "must not have blanks in it");
+    return setting_set_string(row, config, value, err);
+}
+
+// RFC 7230: a header's name.
+static bool is_header_name(const char *name, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr("!#$%&'*+-.^_`|~", name[i]))
+            return false;
+    return length > 0;
+}
+
+// The member becomes a text of "Name: value" lines.
+SETTER(setting_set_headers)
+{
+    _cleanup_string_list_ struct string_list items = {0};
+    struct buffer lines = BUFFER_EMPTY;
+    setting_items(value, &items);
+    LIST_EACH (item, &items) {
+        size_t name = strcspn(*item, ":");
+        const char *text = *item + name + ((*item)[name] == ':');
+        if (!(*item)[name] || !is_header_name(*item, name)) {
+            buffer_free(&lines);
+            return error_set(err, EINVAL, "must be headers such as Name:value");
+        }
+        buffer_printf(&lines, "%.*s: %s\n", (int)name, *item, text + strspn(text, " "));
+    }
+    config_replace(member_of(row, config), buffer_take(&lines));
+    return 0;
+}
+
 static bool equal_value(const struct setting *row, const char *text, const char *other)
 {
     int64_t a, b;

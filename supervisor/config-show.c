@@ -26,6 +26,11 @@ static char *show_size(int64_t bytes)
     return xasprintf("%lld", (long long)bytes);
 }
 
+bool setting_is_secret(const struct setting *row)
+{
+    return row->set == setting_set_headers;
+}
+
 char *setting_show(const struct setting *row, const struct config *config)
 {
     const void *member = (const char *)config + row->offset;
@@ -102,10 +107,29 @@ static void describe_string(const char *s, struct buffer *out)
     buffer_add_char(out, '"');
 }
 
+// {"Name": ["<masked>"]}: headers hold passwords and tokens, and anybody on the machine may ask.
+static void describe_headers(const char *lines, struct buffer *out)
+{
+    const char *separator = "";
+    buffer_add_char(out, '{');
+    for (const char *line = lines; *line; line += strcspn(line, "\n") + 1) {
+        _cleanup_free_ char *name = xstrndup(line, strcspn(line, ":"));
+        buffer_add_str(out, separator);
+        describe_string(name, out);
+        buffer_add_str(out, ": [\"<masked>\"]");
+        separator = ", ";
+    }
+    buffer_add_char(out, '}');
+}
+
 static void describe_value(const struct setting *row, const struct config *config,
                            struct buffer *out)
 {
     _cleanup_free_ char *value = setting_show(row, config);
+    if (setting_is_secret(row)) {
+        describe_headers(value, out);
+        return;
+    }
     bool plain = row->kind == SETTING_INT || row->kind == SETTING_BOOL;
     if (plain)
         buffer_add_str(out, value);

@@ -14,6 +14,7 @@
 
 enum {
     FILE_CHECK_SEC = 20, // pkg/kubelet/apis/config/v1beta1/defaults.go, here and below
+    HTTP_CHECK_SEC = 20,
     HEALTHZ_PORT = 10248,
     LOG_BYTES = 10 << 20,
     LOG_FILES = 5,
@@ -53,6 +54,9 @@ void config_set_defaults(const struct config_host *host, struct config *config)
 {
     *config = (struct config){
         .file_check_usec = FILE_CHECK_SEC * USEC_PER_SEC,
+        .manifest_url = xstrdup(""),
+        .manifest_url_headers = xstrdup(""),
+        .http_check_usec = HTTP_CHECK_SEC * USEC_PER_SEC,
         .healthz_port = HEALTHZ_PORT,
         .log_max_bytes = LOG_BYTES,
         .log_max_files = LOG_FILES,
@@ -183,6 +187,8 @@ void config_free(struct config *config)
     free(config->node_name);
     free(config->node_ip);
     free(config->manifest_path);
+    free(config->manifest_url);
+    free(config->manifest_url_headers);
     free(config->root_dir);
     free(config->run_dir);
     free(config->pod_log_dir);

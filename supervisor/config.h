@@ -30,10 +30,13 @@ struct config {
     char *file_text;   // what was given for it when that text was kept
     char *refused;     // why the file is not in force as it is: a kept text is; else NULL
 
-    char *node_name;         // --hostname-override, else the host's name; lower case
-    char *node_ip;           // --node-ip; "" where it was not given
-    char *manifest_path;     // --pod-manifest-path, staticPodPath: a directory or one file
-    int64_t file_check_usec; // --file-check-frequency
+    char *node_name;            // --hostname-override, else the host's name; lower case
+    char *node_ip;              // --node-ip; "" where it was not given
+    char *manifest_path;        // --pod-manifest-path, staticPodPath: a directory or one file
+    int64_t file_check_usec;    // --file-check-frequency
+    char *manifest_url;         // --manifest-url; "" for none
+    char *manifest_url_headers; // --manifest-url-header: "Name: value" lines; "" for none
+    int64_t http_check_usec;    // --http-check-frequency
 
     char *root_dir;    // --root-dir: state, images, pods
     char *run_dir;     // --run-dir: sockets and shims

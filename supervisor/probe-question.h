@@ -13,7 +13,7 @@ struct probe_target {
     const struct container *container;
     const char *address;    // of the pod: the host that is asked where the probe names none
     struct shim_link *link; // of the container's run
-    struct probe_transfers *transfers;
+    struct curl_loop *transfers;
 };
 
 // Called once, from the loop. `message`: why, where the probe has not simply passed; NULL also

@@ -1,26 +1,17 @@
-// libcurl's multi interface on the agent's loop, for the probes that ask over the network. Nothing
-// here blocks: a host's name is looked up by a thread of libcurl's own, which exists only while it
-// does (an address needs none), and is part of the probe's time.
-//
-// What all probes have in common: no proxy, no signals, no connection used twice, certificates not
-// verified, one time limit for the whole, and no more of an answer than PROBE_BODY_MAX.
+// The transfers of the probes that ask over the network, on the agent's loop; looking up a host's
+// name is part of a probe's time. What all of them have in common: no proxy, no signals, no
+// connection used twice, certificates not verified, one time limit for the whole, and no more of an
+// answer than PROBE_BODY_MAX.
 #pragma once
 
-#include <curl/curl.h>
-#include <systemd/sd-event.h>
-
 #include "base/buffer.h"
+#include "base/curl-loop.h"
 #include "base/error.h"
 #include "base/monotime.h"
 
 enum { PROBE_BODY_MAX = 10 << 10 }; // pkg/probe/http: maxRespBodyLength
 
-struct probe_transfers; // the multi interface
-struct probe_transfer;  // one transfer
-
-// -ENOSYS where libcurl does not start.
-int probe_transfers_new(sd_event *event, struct probe_transfers **ret, struct error *err);
-void probe_transfers_free(struct probe_transfers *transfers); // after all its transfers
+struct probe_transfer; // one transfer
 
 // Called once from the loop, unless the transfer is freed first; may free it. An answer that was
 // cut at PROBE_BODY_MAX is CURLE_OK.
@@ -28,7 +19,7 @@ typedef void (*probe_transfer_done)(void *userdata, CURLcode code);
 
 // A transfer that is to be over by `deadline`; the caller sets up the rest by
 // probe_transfer_easy().
-struct probe_transfer *probe_transfer_new(struct probe_transfers *transfers, monotime deadline,
+struct probe_transfer *probe_transfer_new(struct curl_loop *loop, monotime deadline,
                                           probe_transfer_done done, void *userdata);
 CURL *probe_transfer_easy(const struct probe_transfer *transfer);
 void probe_transfer_clear_headers(struct probe_transfer *transfer);

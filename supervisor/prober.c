@@ -15,7 +15,7 @@ enum { TIMER_ACCURACY_USEC = 10000 }; // so that a thousand probes a second wake
 struct prober {
     sd_event *event;
     const char *node_ip;
-    struct probe_transfers *transfers; // NULL until a probe asks over the network
+    struct curl_loop *transfers; // NULL until a probe asks over the network
     monotime started;
 };
 
@@ -49,7 +49,7 @@ void prober_free(struct prober *prober)
 {
     if (!prober)
         return;
-    probe_transfers_free(prober->transfers);
+    curl_loop_free(prober->transfers);
     free(prober);
 }
 
@@ -138,7 +138,7 @@ static int ask(struct asker *a, monotime now, struct error *err)
     const struct probes *probes = a->probes;
     struct prober *prober = probes->prober;
     if (!a->spec->exec && !prober->transfers) {
-        int r = probe_transfers_new(prober->event, &prober->transfers, err);
+        int r = curl_loop_new(prober->event, &prober->transfers, err);
         if (r < 0)
             return r;
     }

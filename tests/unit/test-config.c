@@ -197,7 +197,6 @@ static void what_is_not_done_is_said(void **state)
     struct fixture *f = *state;
     refuse(f, "--kubeconfig /etc/kubernetes/kubelet.conf", "--kubeconfig: is refused");
     refuse(f, "--kubeconfig /x", "later release");
-    refuse(f, "--manifest-url http://x", "--manifest-url: is refused");
     refuse(f, "--runonce", "--runonce: is refused");
     refuse(f, "--read-only-port 10255", "is refused");
     refuse(f, "--cpu-cfs-quota-period 50ms", "always 100ms");
@@ -263,6 +262,26 @@ static void a_kubeadm_file_is_accepted(void **state)
         fail_msg("%s", f->config.notes.items[2]);
 }
 
+static void manifests_may_come_from_a_url(void **state)
+{
+    struct fixture *f = *state;
+    accept(f,
+           "--manifest-url https://x/pods --manifest-url-header A:b,C:d --manifest-url-header E:f "
+           "--http-check-frequency 5s");
+    assert_string_equal(f->config.manifest_url, "https://x/pods");
+    assert_string_equal(f->config.manifest_url_headers, "A: b\nC: d\nE: f\n");
+    assert_int_equal(f->config.http_check_usec, 5 * USEC_PER_SEC);
+    accept_file(f, "staticPodURL: http://x\nstaticPodURLHeader: {A: [b, \"c, d\"], E: f}\n", "");
+    assert_string_equal(f->config.manifest_url_headers, "A: b\nA: c, d\nE: f\n");
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    config_describe(&f->config, &text);
+    assert_non_null(strstr(buffer_str(&text), "\"E\": [\"<masked>\"]"));
+    assert_null(strstr(buffer_str(&text), "c, d"));
+    refuse(f, "--manifest-url http://x/a\tb", "must not have blanks");
+    refuse(f, "--manifest-url file:///etc/x", "must be a URL");
+    refuse(f, "--manifest-url-header Ab", "must be headers");
+}
+
 static void wrong_files_are_explained(void **state)
 {
     struct fixture *f = *state;
@@ -277,7 +296,9 @@ static void wrong_files_are_explained(void **state)
     refuse_file(f, "authentication: {webhook: {enabeld: true}}\n",
                 "did you mean authentication.webhook.enabled?");
     refuse_file(f, "clusterDNS: 10.96.0.10\n", "clusterDNS: must be a list");
-    refuse_file(f, "staticPodURL: http://x\n", "staticPodURL: is refused");
+    refuse_file(f, "staticPodURL: ftp://x\n", "staticPodURL: must be a URL");
+    refuse_file(f, "staticPodURLHeader: {A: {b: c}}\n", "staticPodURLHeader: must hold strings");
+    refuse_file(f, "staticPodURLHeader: {A b: [c]}\n", "staticPodURLHeader: must be headers");
     refuse_file(f, "containerLogMaxFiles: 1\n", "containerLogMaxFiles: must be between 2");
     refuse_file(f, "podPidsLimit: 100\n", "podPidsLimit: is refused");
     refuse_file(f, "shutdownGracePeriod: 30s\n", "shutdownGracePeriod: is refused");
@@ -374,6 +395,7 @@ int main(void)
         TEST(what_is_not_done_is_said),
         TEST(the_file_is_honoured_and_flags_win),
         TEST(a_kubeadm_file_is_accepted),
+        TEST(manifests_may_come_from_a_url),
         TEST(wrong_files_are_explained),
         TEST(other_kinds_of_files_are_refused),
         TEST(the_configuration_in_force_is_shown),
