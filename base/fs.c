@@ -12,6 +12,8 @@
 
 #include "base/alloc.h"
 
+enum { RESOLVE_TRIES = 100 };
+
 int fs_read_fd(int fd, size_t max, struct buffer *out)
 {
     size_t start = out->len;
@@ -215,7 +217,13 @@ int fs_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
         .mode = mode,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+    long fd = -1;
+    // EAGAIN: something was renamed meanwhile, so that ".." could not be trusted (openat2(2)).
+    for (int i = 0; i < RESOLVE_TRIES; i++) {
+        fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
     return fd < 0 ? -errno : (int)fd;
 }
 

@@ -96,8 +96,9 @@ static const struct field_schema volume_mount_fields[] = {
     ROW_BOOL(volume_mount, readOnly, .doc = "The container cannot write to it."),
     ROW_STRING(volume_mount, recursiveReadOnly,
                .values = ONE_OF("Disabled", "IfPossible", "Enabled"),
-               REPORTED("mounts below a read-only one keep their own mode in this release"),
-               .doc = "Whether mounts below a read-only one are read-only too."),
+               .doc = "Whether mounts below a read-only one are read-only too: Disabled (where "
+                      "unset), IfPossible, or Enabled (the container does not start where the "
+                      "kernel, before Linux 5.12, cannot)."),
     ROW_STRING(volume_mount, mountPath, .required = true,
                .doc = "Where the volume appears in the container."),
     ROW_STRING(volume_mount, subPath, .check = check_relative_path,

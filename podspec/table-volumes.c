@@ -21,7 +21,8 @@ static const struct field_schema host_path_volume_source_fields[] = {
                                 "CharDevice", "BlockDevice"),
                .doc = "What the path must be before the container starts. DirectoryOrCreate makes "
                       "a directory (0755) with its parents, FileOrCreate a file (0644) without "
-                      "them. Not checked where unset."),
+                      "them. Where unset anything may "
+                      "be there, but something must."),
 };
 TYPE(host_path_volume_source, "HostPathVolumeSource", "A file or directory of the node.");
 

@@ -158,9 +158,13 @@ static void validate_mounts(struct validation *v, const struct container *contai
             validation_error(v, ".subPathExpr", "cannot be used together with subPath");
         if (str_equal(mount->mountPropagation, "Bidirectional") && !is_privileged(container))
             validation_error(v, ".mountPropagation", "Bidirectional needs a privileged container");
-        if (!mount->readOnly && !str_empty(mount->recursiveReadOnly) &&
-            !str_equal(mount->recursiveReadOnly, "Disabled"))
+        bool recursive = !str_empty(mount->recursiveReadOnly) &&
+                         !str_equal(mount->recursiveReadOnly, "Disabled");
+        if (recursive && !mount->readOnly)
             validation_error(v, ".recursiveReadOnly", "needs readOnly: true");
+        if (recursive && !str_empty(mount->mountPropagation) &&
+            !str_equal(mount->mountPropagation, "None"))
+            validation_error(v, ".recursiveReadOnly", "needs mountPropagation None");
         validation_leave(v, mark);
     }
 }

@@ -103,5 +103,7 @@ json_t *status_container(const struct container_worker *c)
         json_object_set_new(status, "containerID", container_id(c, c->restart_count));
     if (!c->init)
         json_object_set_new(status, "started", json_boolean(pod_worker_container_is_started(c)));
+    if (c->spec->volumeMounts.n > 0)
+        json_object_set_new(status, "volumeMounts", status_volume_mounts(c->spec));
     return status;
 }

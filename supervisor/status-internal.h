@@ -9,5 +9,8 @@ json_t *status_container(const struct container_worker *c);
 // that runs and whose probes say so.
 bool status_container_is_ready(const struct container_worker *c);
 
+// v1 VolumeMountStatus, one for each of volumeMounts (status-volumes.c).
+json_t *status_volume_mounts(const struct container *container);
+
 // v1 PodConditions (status-conditions.c).
 json_t *status_conditions(const struct pod_worker *w);

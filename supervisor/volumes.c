@@ -236,6 +236,15 @@ static char *clean_destination(const char *path)
     return clean;
 }
 
+bool volumes_is_recursively_read_only(const struct volume_mount *mount)
+{
+    if (!mount->readOnly || str_empty(mount->recursiveReadOnly))
+        return false;
+    if (str_equal(mount->recursiveReadOnly, "IfPossible"))
+        return mount_setattr(-1, "", 0, NULL, 0) == 0 || errno != ENOSYS;
+    return str_equal(mount->recursiveReadOnly, "Enabled");
+}
+
 static int add_mount(const struct preparation *p, const struct volume_mount *from,
                      const struct string_map *vars, struct error *err)
 {
@@ -255,6 +264,7 @@ static int add_mount(const struct preparation *p, const struct volume_mount *fro
     mount->propagate_both = str_equal(from->mountPropagation, "Bidirectional");
     code = make_source(p, volume, mount, err);
     mount->read_only |= from->readOnly;
+    mount->recursive_read_only = volumes_is_recursively_read_only(from);
     return code;
 }
 

@@ -22,6 +22,11 @@ int volumes_prepare(const struct volumes_options *options, const struct pod *pod
                     const struct container *container, const struct string_map *vars,
                     struct shim_spec *spec, struct string_list *notes, struct error *err);
 
+// Whether what is mounted below this mount is read-only, too: asked for, and (IfPossible) had from
+// this kernel. Enabled is always tried, so that the container does not start where it cannot be
+// had.
+bool volumes_is_recursively_read_only(const struct volume_mount *mount);
+
 // Removes <root>/pods/<uid> with everything in it, after unmounting its memory-backed volumes, and
 // <run>/termination/<uid>.
 // Nothing is deleted through a mount: what is still mounted there is -EBUSY with its path. Call it

@@ -32,7 +32,7 @@ static int bind_device(const struct mount_plan *plan, int host_dev, int dev, con
         openat(dev, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (original < 0 || tree < 0 || point < 0)
         return -errno;
-    return mounts_put(plan, tree, point, false);
+    return mounts_put(plan, tree, point);
 }
 
 static int make_device(const struct mount_plan *plan, int host_dev, int dev, size_t i)
@@ -63,7 +63,7 @@ static void make_dev_mount(const struct mount_plan *plan, int host_dev, int dev,
         if (original < 0)
             return; // the host has none either
         _cleanup_close_ int tree = mounts_clone(plan, original);
-        code = tree < 0 ? tree : mounts_put(plan, tree, point, false);
+        code = tree < 0 ? tree : mounts_put(plan, tree, point);
     }
     if (code < 0)
         mounts_warn(plan, "/dev/%s could not be mounted: %s", name, strerror(-code));
@@ -106,7 +106,9 @@ static int fill_dev(struct mount_plan *plan, int host_dev, int dev, struct error
 static int bind_host_directory(const struct mount_plan *plan, int host, int point, bool read_only)
 {
     _cleanup_close_ int tree = mounts_clone(plan, host);
-    return tree < 0 ? tree : mounts_put(plan, tree, point, read_only);
+    if (tree < 0)
+        return tree;
+    return read_only ? mounts_put_read_only(plan, tree, point) : mounts_put(plan, tree, point);
 }
 
 int mounts_make_dev(struct mount_plan *plan, struct error *err)
@@ -164,7 +166,8 @@ static int make_sys(struct mount_plan *plan, struct error *err)
     bool read_only = !plan->spec->privileged;
     _cleanup_close_ int host = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (plan->spec->root_kind == SHIM_ROOT_HOST) {
-        if (read_only && host >= 0 && mounts_set_read_only(plan, host, true) < 0)
+        if (read_only && host >= 0 && mounts_set_read_only(plan, host, true) < 0 &&
+            mounts_set_read_only(plan, host, false) < 0)
             mounts_warn(plan, "/sys could not be made read-only");
         return 0;
     }
@@ -196,7 +199,7 @@ static int mask(struct mount_plan *plan, const char *path, int null)
     if (S_ISDIR(st.st_mode))
         return mounts_new("tmpfs", point, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k");
     _cleanup_close_ int tree = mounts_clone(plan, null);
-    return tree < 0 ? tree : mounts_put(plan, tree, point, false);
+    return tree < 0 ? tree : mounts_put(plan, tree, point);
 }
 
 static int protect(struct mount_plan *plan, const char *path)

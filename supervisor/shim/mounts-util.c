@@ -14,7 +14,10 @@
 #include "base/alloc.h"
 #include "supervisor/shim/mounts.h"
 
-enum { FD_PATH_SIZE = 32 };
+enum {
+    FD_PATH_SIZE = 32,
+    RESOLVE_TRIES = 100,
+};
 
 static const char *fd_path(int fd, char *buf)
 {
@@ -50,7 +53,13 @@ int mounts_open_in_root(int root, const char *path, int flags)
         .flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
     };
-    long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+    long fd = -1;
+    // EAGAIN: something was renamed meanwhile, so that ".." could not be trusted (openat2(2)).
+    for (int i = 0; i < RESOLVE_TRIES; i++) {
+        fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
     return fd < 0 ? -errno : (int)fd;
 }
 
@@ -122,8 +131,16 @@ int mounts_set_read_only(const struct mount_plan *plan, int fd, bool recursive)
         return 0;
     if (!plan->classic && errno != ENOSYS && errno != EPERM)
         return -errno;
+    if (recursive)
+        return -ENOSYS; // before Linux 5.12
     unsigned long flags = flags_of(fd_path(fd, path)) | MS_REMOUNT | MS_BIND | MS_RDONLY;
     return mount(NULL, path, NULL, flags, NULL) < 0 ? -errno : 0;
+}
+
+int mounts_set_propagation(int fd, unsigned long type)
+{
+    char path[FD_PATH_SIZE];
+    return mount(NULL, fd_path(fd, path), NULL, MS_REC | type, NULL) < 0 ? -errno : 0;
 }
 
 int mounts_bind(int from, int target)
@@ -135,32 +152,38 @@ int mounts_bind(int from, int target)
                : 0;
 }
 
-static int put_classic(const struct mount_plan *plan, int tree, int target, bool read_only)
+int mounts_put(const struct mount_plan *plan, int tree, int target)
+{
+    unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    if (plan->classic)
+        return mounts_bind(tree, target);
+    return move_mount(tree, "", target, "", flags) < 0 ? -errno : 0;
+}
+
+int mounts_open_top(const struct mount_plan *plan, int tree, int target)
 {
     char path[FD_PATH_SIZE], name[MOUNT_PATH_MAX];
-    int code = mounts_bind(tree, target);
-    if (code < 0 || !read_only)
-        return code;
+    if (!plan->classic) {
+        int fd = fcntl(tree, F_DUPFD_CLOEXEC, 3);
+        return fd < 0 ? -errno : fd;
+    }
     // The new mount is on top of what `target` shows: it has to be found again by its name.
     ssize_t length = readlink(fd_path(target, path), name, sizeof(name) - 1);
     if (length < 0)
         return -errno;
     name[length] = '\0';
-    _cleanup_close_ int top = open(name, O_PATH | O_CLOEXEC);
-    return top < 0 ? -errno : mounts_set_read_only(plan, top, false);
+    int fd = open(name, O_PATH | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
-int mounts_put(const struct mount_plan *plan, int tree, int target, bool read_only)
+int mounts_put_read_only(const struct mount_plan *plan, int tree, int target)
 {
-    if (plan->classic)
-        return put_classic(plan, tree, target, read_only);
-    if (read_only) {
-        int code = mounts_set_read_only(plan, tree, true);
-        if (code < 0)
-            return code;
-    }
-    unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-    return move_mount(tree, "", target, "", flags) < 0 ? -errno : 0;
+    int code = mounts_put(plan, tree, target);
+    _cleanup_close_ int top = code < 0 ? code : mounts_open_top(plan, tree, target);
+    if (top < 0)
+        return top;
+    code = mounts_set_read_only(plan, top, true);
+    return code == -ENOSYS ? mounts_set_read_only(plan, top, false) : code;
 }
 
 int mounts_pivot(int root)

@@ -20,16 +20,6 @@ static int depth_of(const char *path)
     return depth;
 }
 
-static int set_propagation(const struct mount_plan *plan, int tree, const struct shim_mount *mount)
-{
-    struct mount_attr attr = {.propagation = mount->propagate_from_host ? MS_SLAVE : MS_PRIVATE};
-    if (plan->classic || mount->propagate_both)
-        return 0;
-    if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) == 0)
-        return 0;
-    return errno == ENOSYS ? 0 : -errno; // before Linux 5.12: private with everything else
-}
-
 static int open_source(struct mount_plan *plan, const struct shim_mount *mount, struct error *err)
 {
     struct stat st;
@@ -49,11 +39,13 @@ static int open_source(struct mount_plan *plan, const struct shim_mount *mount, 
     _cleanup_close_ int original = fd;
     if (fstat(original, &st) < 0)
         return error_errno(err, errno, "volume %s: %s", mount->volume, mount->source);
+    if ((code = mounts_check_propagation(original, mount, err)) < 0)
+        return code;
+    if (plan->classic && (mount->propagate_from_host || mount->propagate_both))
+        return error_set(err, ENOSYS,
+                         "volume %s: mountPropagation needs open_tree(2), which is not had here",
+                         mount->volume);
     int tree = mounts_clone(plan, original);
-    if (tree >= 0 && (code = set_propagation(plan, tree, mount)) < 0) {
-        close(tree);
-        tree = code;
-    }
     if (tree < 0)
         return error_errno(err, tree, "volume %s: cannot bind %s", mount->volume, mount->source);
     *LIST_APPEND(&plan->trees) = (struct mount_tree){
@@ -75,6 +67,23 @@ int mounts_open_sources(struct mount_plan *plan, struct error *err)
     return 0;
 }
 
+// The source may be of a shared mount, and its copy with it. It is attached below a private one,
+// which shows nowhere else, and gets its own propagation there; only then may something be mounted
+// in it.
+static int put_volume(struct mount_plan *plan, const struct mount_tree *tree, int point)
+{
+    const struct shim_mount *mount = tree->mount;
+    int code = mounts_put(plan, tree->fd, point);
+    _cleanup_close_ int top = code < 0 ? code : mounts_open_top(plan, tree->fd, point);
+    if (top < 0)
+        return top;
+    if (!mount->propagate_both)
+        code = mounts_set_propagation(top, mount->propagate_from_host ? MS_SLAVE : MS_PRIVATE);
+    if (code == 0 && mount->read_only)
+        code = mounts_set_read_only(plan, top, mount->recursive_read_only);
+    return code;
+}
+
 static int attach_one(struct mount_plan *plan, const struct mount_tree *tree, struct error *err)
 {
     const struct shim_mount *mount = tree->mount;
@@ -87,7 +96,11 @@ static int attach_one(struct mount_plan *plan, const struct mount_tree *tree, st
                          "volume %s: %s is a %s, but what is at %s in the container is %s",
                          mount->volume, mount->source, tree->directory ? "directory" : "file",
                          mount->destination, tree->directory ? "none" : "a directory");
-    int code = mounts_put(plan, tree->fd, point, mount->read_only);
+    int code = put_volume(plan, tree, point);
+    if (code == -ENOSYS && mount->recursive_read_only)
+        return error_set(err, code,
+                         "volume %s: recursiveReadOnly Enabled needs Linux 5.12 (mount_setattr)",
+                         mount->volume);
     if (code < 0)
         return error_errno(err, code, "volume %s: cannot mount %s at %s", mount->volume,
                            mount->source, mount->destination);
@@ -125,7 +138,7 @@ static int bind_termination_file(struct mount_plan *plan, struct error *err)
     _cleanup_close_ int point = mounts_point(plan, spec->termination_path, false, err);
     if (point < 0)
         return error_prefix(err, point, "terminationMessagePath");
-    int code = mounts_put(plan, tree, point, false);
+    int code = mounts_put(plan, tree, point);
     return code < 0 ? error_errno(err, code, "cannot mount the termination log at %s",
                                   spec->termination_path)
                     : 0;
@@ -190,9 +203,16 @@ static int finish_overlay_root(struct mount_plan *plan, struct error *err)
     return code < 0 ? error_errno(err, code, "cannot change to the container's root") : 0;
 }
 
+// Sandboxes such as gVisor, and some seccomp profiles of the runtime that the agent is in.
+static bool lacks_new_calls(void)
+{
+    return open_tree(-1, "", 0) < 0 && errno == ENOSYS;
+}
+
 int mounts_make_root(struct mount_plan *plan, struct error *err)
 {
     bool overlay = plan->spec->root_kind == SHIM_ROOT_OVERLAY;
+    plan->classic = plan->classic || lacks_new_calls();
     int code = mounts_open_sources(plan, err);
     if (code < 0)
         return code;

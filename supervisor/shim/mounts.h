@@ -23,7 +23,7 @@ struct mount_plan {
     const struct shim_spec *spec; // borrowed
     struct buffer *warnings;      // borrowed
     int root;                     // O_PATH of the container's root
-    bool classic;                 // mount(2) only: kernels and sandboxes without the newer calls
+    bool classic;                 // mount(2) only: sandboxes without the newer calls
     LIST_OF(struct mount_tree) trees;
     LIST_OF(uint64_t) writable; // ids of mounts in which mount points may be made
     LIST_OF(int) mirrors;       // mirrors that become read-only in the end
@@ -50,6 +50,10 @@ int mounts_check_source(const struct shim_mount *mount, struct error *err);
 // An O_PATH descriptor of mount->sub_path below the volume (made as a directory, with the volume's
 // mode, where it is missing); neither ".." nor a symlink leads out of the volume.
 int mounts_open_sub_path(int volume, const struct shim_mount *mount, struct error *err);
+
+// HostToContainer needs a source on a shared or slave mount, Bidirectional one on a shared mount,
+// as container runtimes check it: on any other, nothing would ever be seen. -EINVAL with the mount.
+int mounts_check_propagation(int source, const struct shim_mount *mount, struct error *err);
 
 // ---- mounts-point.c ----
 
@@ -94,11 +98,22 @@ int mounts_bind(int from, int target);
 // A detached copy of what `fd` (O_PATH) shows, submounts included; classic: a duplicate of `fd`.
 int mounts_clone(const struct mount_plan *plan, int fd);
 
-// Puts a tree from mounts_clone() onto `target`. With `read_only`, the whole tree is.
-int mounts_put(const struct mount_plan *plan, int tree, int target, bool read_only);
+// Puts a tree from mounts_clone() onto `target`. Afterwards `tree` is the mount there (classic:
+// what it was).
+int mounts_put(const struct mount_plan *plan, int tree, int target);
 
-// Makes the mount (and with `recursive` those below it) read-only.
+// As mounts_put(), and read-only, with what is mounted below where this kernel can.
+int mounts_put_read_only(const struct mount_plan *plan, int tree, int target);
+
+// Makes the mount (and with `recursive` those below it, else -ENOSYS) read-only.
 int mounts_set_read_only(const struct mount_plan *plan, int fd, bool recursive);
+
+// What mounts_put() has put onto `target`: the tree itself, or (classic) the mount found anew by
+// its name. The caller closes it.
+int mounts_open_top(const struct mount_plan *plan, int tree, int target);
+
+// MS_PRIVATE, MS_SLAVE or MS_SHARED for the mount and those below it.
+int mounts_set_propagation(int fd, unsigned long type);
 
 void mounts_warn(const struct mount_plan *plan, const char *format, ...) _printf_(2, 3);
 

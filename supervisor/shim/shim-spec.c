@@ -53,6 +53,7 @@ static const struct field mount_fields[] = {
     MOUNT_FIELD(6, FIELD_BOOL, propagate_from_host),
     MOUNT_FIELD(7, FIELD_BOOL, propagate_both),
     MOUNT_FIELD(8, FIELD_ENUM, check, SHIM_PATH_BLOCK_DEVICE),
+    MOUNT_FIELD(9, FIELD_BOOL, recursive_read_only),
 };
 
 static const struct field limit_fields[] = {

@@ -33,6 +33,7 @@ struct shim_mount {
     char *volume;      // the volume's name, for messages
     char *sub_path;    // below source, resolved without leaving it; NULL for none
     bool read_only;
+    bool recursive_read_only; // with read_only: what is mounted below it, too
     bool propagate_from_host; // HostToContainer (rslave); else private
     bool propagate_both;      // Bidirectional (rshared)
     enum shim_path_check check;

@@ -187,6 +187,9 @@ static void mounts_find_their_volumes(void **state)
          "spec.containers[0].volumeMounts[0].mountPropagation", "privileged"},
         {MOUNT("{name: data, mountPath: /a, recursiveReadOnly: Enabled}"),
          "spec.containers[0].volumeMounts[0].recursiveReadOnly", "readOnly"},
+        {MOUNT("{name: data, mountPath: /a, readOnly: true, recursiveReadOnly: IfPossible, "
+               "mountPropagation: HostToContainer}"),
+         "spec.containers[0].volumeMounts[0].recursiveReadOnly", "mountPropagation"},
     };
 
     EXPECT_ERRORS(examples);
