@@ -1,7 +1,6 @@
 // The table's rows of the security contexts of pods and containers.
 #include "podspec/table.h"
 
-#define SECCOMP_NOTE   "system calls are not filtered by this release"
 #define APP_ARMOR_NOTE "no AppArmor profile is applied by this release"
 #define SELINUX_NOTE   "no SELinux label is applied by this release"
 #define WINDOWS_NOTE   "this is a node of Linux; leave it out"
@@ -73,8 +72,9 @@ static const struct field_schema security_context_fields[] = {
     ROW_STRING(security_context, procMount, .values = ONE_OF("Default", "Unmasked"),
                .doc = "Default hides some files of /proc, Unmasked shows them. Unmasked is "
                       "reported: this release treats both alike."),
-    ROW_STRUCT_PTR(security_context, seccompProfile, seccomp_profile, REPORTED(SECCOMP_NOTE),
-                   .doc = "Which system calls the container may make."),
+    ROW_STRUCT_PTR(security_context, seccompProfile, seccomp_profile,
+                   .doc = "Which system calls the container may make; a privileged one may make "
+                          "all."),
     ROW_STRUCT_PTR(security_context, appArmorProfile, app_armor_profile, REPORTED(APP_ARMOR_NOTE),
                    .doc = "The AppArmor profile of the container."),
 };
@@ -113,7 +113,7 @@ static const struct field_schema pod_security_context_fields[] = {
                .values = ONE_OF("OnRootMismatch", "Always"),
                .doc = "When files of persistent volumes get the group that fsGroup names; other "
                       "volumes get it when they are made."),
-    ROW_STRUCT_PTR(pod_security_context, seccompProfile, seccomp_profile, REPORTED(SECCOMP_NOTE),
+    ROW_STRUCT_PTR(pod_security_context, seccompProfile, seccomp_profile,
                    .doc = "The system call filter of containers that set none."),
     ROW_STRUCT_PTR(pod_security_context, appArmorProfile, app_armor_profile,
                    REPORTED(APP_ARMOR_NOTE),

@@ -137,8 +137,6 @@ static void validate_profile_annotation(struct validation *v, const char *key, c
                       !check_relative_path(value + strlen("localhost/")));
         if (!known)
             validation_error(v, "", "must be runtime/default, unconfined or localhost/FILE");
-        else if (!str_equal(value, "unconfined"))
-            validation_warning(v, "", "system calls are not filtered by this release");
     } else if (str_starts_with(key, app_armor)) {
         _cleanup_free_ char *quoted = validation_quote(container);
         if (!validation_has_container(v, container))

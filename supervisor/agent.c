@@ -225,6 +225,8 @@ static int make_pods(struct agent *agent, struct error *err)
                         .journal_socket = JOURNAL_SOCKET,
                         .cgroups = agent->cgroups,
                         .unprivileged = agent->unprivileged,
+                        .seccomp_root = config->seccomp_root,
+                        .seccomp_default = config->seccomp_default,
                         .log_max_bytes = config->log_max_bytes,
                         .log_max_files = config->log_max_files,
                     },

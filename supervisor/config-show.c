@@ -72,6 +72,7 @@ void config_shown_defaults(const struct config_host *host, struct config *config
         config_replace(&config->node_name, xstrdup(host->host_name));
     config_replace(&config->socket_path, path_join(config->run_dir, "mainstay.sock"));
     config_replace(&config->pid_file, path_join(config->run_dir, "mainstayd.pid"));
+    config_replace(&config->seccomp_root, path_join(config->root_dir, "seccomp"));
 }
 
 void config_usage(const struct config_host *host, struct buffer *out)

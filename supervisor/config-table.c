@@ -82,6 +82,10 @@ const struct setting config_settings[] = {
            "cgroup that the pods' cgroups are made in"),
     HONOUR("cgroup-root", "cgroupRoot", STRING, "PATH", setting_set_cgroup, cgroup_name,
            "the same, as the kubelet calls it"),
+    HONOUR("seccomp-default", "seccompDefault", BOOL, NULL, setting_set_bool, seccomp_default,
+           "RuntimeDefault for containers whose manifest names no seccomp profile"),
+    HONOUR("seccomp-profile-root", NULL, STRING, "DIR", setting_set_path, seccomp_root,
+           "directory of seccomp profiles of the type Localhost"),
     HONOUR("stop-pods-on-exit", NULL, BOOL, NULL, setting_set_bool, stop_pods_on_exit,
            "stop the pods when the agent is stopped (they go on running otherwise)"),
     HONOUR("init", NULL, BOOL, NULL, setting_set_bool, init,
@@ -259,10 +263,6 @@ const struct setting config_settings[] = {
            "kernel tunables are not checked"),
     NOTE("allowed-unsafe-sysctls", "allowedUnsafeSysctls", LIST,
          "sysctls of pods are not honoured by this release"),
-    REFUSE(NULL, "seccompDefault", BOOL, "false",
-           "a seccomp profile is not applied by default; name it in the manifests"),
-    REFUSE("seccomp-profile-root", NULL, STRING, "",
-           "profiles of the type Localhost are not supported by this release"),
 
     // Volumes.
     NOTE("volume-plugin-dir", "volumePluginDir", STRING, "volume plugins are not supported"),

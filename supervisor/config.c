@@ -100,6 +100,12 @@ static int finish_socket(struct config *config, struct error *err)
     return 0;
 }
 
+static void finish_seccomp_root(struct config *config)
+{
+    if (!config->seccomp_root)
+        config->seccomp_root = path_join(config->root_dir, "seccomp");
+}
+
 static void finish_pid_file(struct config *config)
 {
     if (!config->pid_file)
@@ -141,6 +147,7 @@ int config_parse_with(const struct config_host *host, int argc, char *const *arg
     if (code == 0)
         code = finish_socket(ret, err);
     finish_pid_file(ret);
+    finish_seccomp_root(ret);
     return code;
 }
 
@@ -194,6 +201,7 @@ void config_free(struct config *config)
     free(config->pod_log_dir);
     free(config->socket_path);
     free(config->pid_file);
+    free(config->seccomp_root);
     free(config->shim_path);
     free(config->healthz_bind_address);
     free(config->cgroup_name);

@@ -54,6 +54,8 @@ struct config {
     char *cgroup_name;            // --cgroup-name, --cgroup-root without its leading slash
     struct backoff_curve backoff; // crashLoopBackOff.maxContainerRestartPeriod changes its maximum
     int verbosity;                // --v, as klog: 0 normal, 2 informative, 4 and above debug
+    char *seccomp_root;           // --seccomp-profile-root
+    bool seccomp_default;         // --seccomp-default, seccompDefault
     bool stop_pods_on_exit;       // --stop-pods-on-exit: SIGTERM also stops the pods
 
     bool init;                  // --init: see init.h

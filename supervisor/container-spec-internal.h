@@ -21,6 +21,12 @@ int container_spec_security(const struct container_spec_options *options, const 
                             const struct container *container, const char *root,
                             struct shim_spec *spec, struct error *err);
 
+// The system call filter, once the capabilities of *spec are set. What is wrong is with the
+// profile's file (the reason CreateContainerError).
+int container_spec_seccomp(const struct container_spec_options *options, const struct pod *pod,
+                           const struct container *container, struct shim_spec *spec,
+                           struct error *err);
+
 // "<root>/pods/<uid>/containers/<container>/<restart>": its overlay layers. The caller
 // frees.
 char *container_spec_instance_dir(const struct container_spec_options *options,

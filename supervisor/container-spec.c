@@ -243,8 +243,12 @@ static int set_security(struct build *b, struct error *err)
 {
     bool own_root = b->image.kind == IMAGE_ROOTFS;
     *b->reason = "CreateContainerConfigError";
-    return container_spec_security(b->options, b->pod, b->container, own_root ? b->image.path : "",
-                                   b->spec, err);
+    int code = container_spec_security(b->options, b->pod, b->container,
+                                       own_root ? b->image.path : "", b->spec, err);
+    if (code < 0)
+        return code;
+    *b->reason = "CreateContainerError";
+    return container_spec_seccomp(b->options, b->pod, b->container, b->spec, err);
 }
 
 static int set_cgroups(struct build *b, struct error *err)

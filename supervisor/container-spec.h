@@ -12,15 +12,20 @@
 #include "supervisor/cgroup.h"
 #include "supervisor/shim/shim-spec.h"
 
+struct seccomp_cache;
+
 struct container_spec_options {      // all borrowed
     const char *root_dir;            // "/var/lib/mainstay": pods/ and images/ are in it
     const char *run_dir;             // "/run/mainstay"
     const char *log_dir;             // "/var/log/pods"
     const char *container_links_dir; // "/var/log/containers"; NULL: no links are made
     const char *node_name, *node_ip;
-    const char *journal_socket;  // "/run/systemd/journal/socket"; NULL: no journal
-    struct cgroup_tree *cgroups; // NULL: no cgroups
-    bool unprivileged;           // the agent is an ordinary user: user namespaces
+    const char *journal_socket;    // "/run/systemd/journal/socket"; NULL: no journal
+    struct cgroup_tree *cgroups;   // NULL: no cgroups
+    bool unprivileged;             // the agent is an ordinary user: user namespaces
+    struct seccomp_cache *seccomp; // NULL: every filter is compiled anew
+    const char *seccomp_root;      // where profiles of the type Localhost are
+    bool seccomp_default;          // RuntimeDefault where a manifest says nothing
     int64_t log_max_bytes, log_max_files;
     int64_t cpu_capacity_milli, memory_capacity_bytes; // 0: asked of the kernel
 };

@@ -22,6 +22,7 @@ static void find_run(struct runtime *rt, const char *id)
         run_free(run);
         return;
     }
+    shim_spec_drop_filter(&run->spec);
     run->oom_kills = cgroup_oom_kills(&run->spec.cgroup_dirs);
     *LIST_APPEND(&rt->unclaimed) = run;
 }

@@ -14,6 +14,7 @@
 #include "base/work.h"
 #include "supervisor/pod-worker-internal.h"
 #include "supervisor/runtime-internal.h"
+#include "supervisor/seccomp.h"
 #include "supervisor/state.h"
 #include "supervisor/volumes.h"
 
@@ -173,6 +174,7 @@ static int op_start(void *runtime, struct container_worker *c, const char **ret_
         run_free(run);
         return r;
     }
+    shim_spec_drop_filter(&run->spec);
     run->role = RUN_CURRENT;
     run->c = c;
     run->oom_kills = cgroup_oom_kills(&run->spec.cgroup_dirs);
@@ -396,6 +398,7 @@ int runtime_new(const struct runtime_options *options, const struct runtime_owne
     rt->options = *options;
     rt->ops = ops;
     rt->userdata = userdata;
+    rt->options.containers.seccomp = seccomp_cache_new();
     rt->prober = prober_new(options->event, options->containers.node_ip);
     int r = runtime_keep_init(rt, err);
     if (r < 0) {
@@ -415,6 +418,7 @@ void runtime_free(struct runtime *rt)
     free(rt->unclaimed.items);
     runtime_keep_free(rt);
     prober_free(rt->prober);
+    seccomp_cache_free(rt->options.containers.seccomp);
     free(rt);
 }
 

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/string-list.h"
 #include "supervisor/shim/container-internal.h"
+#include "supervisor/shim/credentials.h"
 
 static char *prepend_path(const struct shim_spec *spec, const char *path)
 {
@@ -26,7 +27,7 @@ void command_prepare(const struct shim_spec *spec, char *const *argv, struct com
     size_t n = 0, argc = 0;
     while (argv[argc])
         argc++;
-    *ret = (struct command){.argv = xcalloc(argc + 1, sizeof(char *))};
+    *ret = (struct command){.spec = spec, .argv = xcalloc(argc + 1, sizeof(char *))};
     memcpy(ret->argv, argv, argc * sizeof(char *));
     ret->environment = xcalloc(spec->environment.n + 2, sizeof(char *));
     for (size_t i = 0; i < spec->environment.n; i++) {
@@ -107,6 +108,7 @@ static int not_found(const struct command *command, int code, struct error *err)
 int command_execute(const struct command *command, int report, struct error *err)
 {
     const char *position = NULL;
+    bool filtered = false;
     for (;;) {
         int code;
         _cleanup_free_ char *file = command_next(command, &position, &code);
@@ -114,6 +116,9 @@ int command_execute(const struct command *command, int report, struct error *err
             return not_found(command, code, err);
         if (report >= 0)
             start_report_command(report, file);
+        if (!filtered && (code = credentials_install_filter(command->spec, err)) < 0)
+            return code;
+        filtered = true;
         execve(file, command->argv, command->environment);
         if (errno == EACCES || errno == ENOENT || errno == ENOTDIR)
             if (!strchr(command->argv[0], '/'))

@@ -41,9 +41,10 @@ void start_report_free(struct start_report *report);
 // ---- container-command.c ----
 
 struct command {
-    char **argv;        // borrows its strings
-    char **environment; // owns its strings: path_prepend is in PATH
-    const char *path;   // the value of PATH, borrowed from `environment`; NULL: none
+    char **argv;                  // borrows its strings
+    char **environment;           // owns its strings: path_prepend is in PATH
+    const char *path;             // the value of PATH, borrowed from `environment`; NULL: none
+    const struct shim_spec *spec; // borrowed
 };
 
 void command_prepare(const struct shim_spec *spec, char *const *argv, struct command *ret);

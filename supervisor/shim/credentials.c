@@ -6,6 +6,8 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/prctl.h>
@@ -238,20 +240,52 @@ static uint64_t permitted_set(void)
     return data[0].permitted | (uint64_t)data[1].permitted << 32;
 }
 
+// What a filter takes without no_new_privs. It is not in the bounding set unless the container is
+// to have it, so it ends with execve().
+static uint64_t kept_for_filter(const struct shim_spec *spec)
+{
+    return spec->seccomp_filter.size && !spec->no_new_privileges ? BIT(CAP_SYS_ADMIN) : 0;
+}
+
 int credentials_apply(const struct shim_spec *spec, struct buffer *warnings, struct error *err)
 {
     uint64_t bounding = credentials_bounding_set();
     uint64_t have = bounding & permitted_set();
     uint64_t set = have ? credentials_capabilities(spec, have, warnings) : 0;
+    uint64_t extra = kept_for_filter(spec);
+    bool was_root = geteuid() == 0;
     if (have)
         drop_bounding_set(set, bounding, warnings);
+    if (extra)
+        prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
     int code = set_groups(spec, warnings, err);
     if (code == 0)
         code = set_ids(spec, err);
-    // setresuid() to another user than root has already cleared the permitted set.
+    // As setresuid() to another user than root has it, unless it was told to keep everything.
+    if (was_root && geteuid() != 0)
+        set = 0;
     if (code == 0)
-        code = set_capabilities(set & permitted_set(), err);
+        code = set_capabilities((set | extra) & permitted_set(), err);
     if (code == 0 && spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         code = error_errno(err, errno, "cannot set no_new_privs");
     return code;
+}
+
+int credentials_install_filter(const struct shim_spec *spec, struct error *err)
+{
+    const struct shim_bytes *filter = &spec->seccomp_filter;
+    struct sock_fprog program = {
+        .len = (unsigned short)(filter->size / sizeof(struct sock_filter)),
+        .filter = filter->data,
+    };
+    unsigned flags =
+        (unsigned)spec->seccomp_flags & (SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+    if (!filter->size)
+        return 0;
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0)
+        return 0;
+    return errno == EACCES ? error_set(err, EACCES,
+                                       "cannot install the system call filter: that takes "
+                                       "CAP_SYS_ADMIN, or allowPrivilegeEscalation: false")
+                           : error_errno(err, errno, "cannot install the system call filter");
 }

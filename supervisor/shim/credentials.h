@@ -31,5 +31,11 @@ int credentials_map_ids(const struct shim_spec *spec, uint32_t uid, uint32_t gid
 // Writes /proc/self/oom_score_adj. That it cannot be lowered here is a warning.
 void credentials_set_oom_score(const struct shim_spec *spec, struct buffer *warnings);
 
-// Takes on everything else, for good.
+// Takes on everything else, for good. Where the spec has a system call filter and no
+// no_new_privileges, CAP_SYS_ADMIN is kept for credentials_install_filter(); execve() takes it
+// away.
 int credentials_apply(const struct shim_spec *spec, struct buffer *warnings, struct error *err);
+
+// Installs the system call filter, if there is one: the last thing before execve(), so that a
+// profile need not allow what a shim does, but what its program does.
+int credentials_install_filter(const struct shim_spec *spec, struct error *err);

@@ -13,6 +13,7 @@ enum {
     SPEC_VERSION = 1,
     SPEC_SIZE_MAX = 16 << 20,
     SPEC_ITEMS_MAX = 1 << 16, // of any one list
+    SPEC_BYTES_MAX = 64 << 10,
 };
 static const char spec_magic[8] = "MSTYspec";
 
@@ -25,6 +26,7 @@ enum field_kind {
     FIELD_INT64S,
     FIELD_MOUNTS,
     FIELD_LIMITS,
+    FIELD_BYTES,
 };
 
 struct field {
@@ -112,6 +114,11 @@ static const struct field spec_fields[] = {
     SPEC_FIELD(43, FIELD_BOOL, stdin_open),
     SPEC_FIELD(44, FIELD_BOOL, tty),
     SPEC_FIELD(45, FIELD_INT64, exec_output_max),
+    SPEC_FIELD(56, FIELD_BYTES, seccomp_filter),
+    SPEC_FIELD(57, FIELD_INT64, seccomp_flags),
+    SPEC_FIELD(58, FIELD_STRING, apparmor_profile),
+    SPEC_FIELD(59, FIELD_STRING, selinux_label),
+    SPEC_FIELD(60, FIELD_BOOL, proc_unmasked),
 };
 
 typedef LIST_OF(int64_t) int64_list;
@@ -183,6 +190,12 @@ static void add_field(struct buffer *out, const struct field *field, const char 
         LIST_EACH (limit, (const limit_list *)p)
             add_nested(out, field->tag, limit_fields, ARRAY_SIZE(limit_fields), limit);
         break;
+    case FIELD_BYTES: {
+        const struct shim_bytes *bytes = p;
+        if (bytes->size)
+            add_record(out, field->tag, bytes->data, bytes->size);
+        break;
+    }
     }
 }
 
@@ -235,6 +248,16 @@ static int decode_enum(const struct field *field, const char *data, size_t lengt
     return 0;
 }
 
+static int decode_bytes(const char *data, size_t length, struct shim_bytes *ret, struct error *err)
+{
+    if (length == 0 || length > SPEC_BYTES_MAX)
+        return error_set(err, EBADMSG, "a field has %zu bytes", length);
+    free(ret->data);
+    ret->data = memcpy(xmalloc(length), data, length);
+    ret->size = length;
+    return 0;
+}
+
 static int decode_item(const struct field *field, const char *data, size_t length, void *p,
                        struct error *err)
 {
@@ -276,6 +299,8 @@ static int decode_field(const struct field *field, const char *data, size_t leng
         return decode_int64(data, length, p, err);
     case FIELD_ENUM:
         return decode_enum(field, data, length, p, err);
+    case FIELD_BYTES:
+        return decode_bytes(data, length, p, err);
     default:
         return decode_item(field, data, length, p, err);
     }
@@ -379,12 +404,21 @@ static void free_fields(const struct field *fields, size_t n, char *base)
                 free_fields(limit_fields, ARRAY_SIZE(limit_fields), (char *)limit);
             free(((limit_list *)p)->items);
             break;
+        case FIELD_BYTES:
+            free(((struct shim_bytes *)p)->data);
+            break;
         case FIELD_BOOL:
         case FIELD_INT64:
         case FIELD_ENUM:
             break;
         }
     }
+}
+
+void shim_spec_drop_filter(struct shim_spec *spec)
+{
+    free(spec->seccomp_filter.data);
+    spec->seccomp_filter = (struct shim_bytes){0};
 }
 
 void shim_spec_free(struct shim_spec *spec)

@@ -45,6 +45,11 @@ struct shim_limit { // a file of a cgroup and what is written into it, at start
     bool required; // a failure is an error; else a warning in the start report
 };
 
+struct shim_bytes {
+    void *data;
+    size_t size;
+};
+
 // In the order in which a person thinks of it.
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 struct shim_spec {
@@ -74,9 +79,14 @@ struct shim_spec {
     LIST_OF(int64_t) supplemental_groups;
     bool no_new_privileges, privileged;
     struct string_list capabilities_add, capabilities_drop; // "NET_ADMIN", "ALL"
-    bool default_capabilities; // drop to the runtimes' default set before add and drop
-    int64_t oom_score_adj;     // INT64_MIN: leave
-    int64_t stop_signal;       // 0: TERM
+    bool default_capabilities;        // drop to the runtimes' default set before add and drop
+    int64_t oom_score_adj;            // INT64_MIN: leave
+    int64_t stop_signal;              // 0: TERM
+    struct shim_bytes seccomp_filter; // an array of struct sock_filter; empty: none
+    int64_t seccomp_flags;            // SECCOMP_FILTER_FLAG_LOG, _SPEC_ALLOW
+    char *apparmor_profile;           // NULL: as the agent
+    char *selinux_label;              // "user:role:type:level"; NULL: as the policy has it
+    bool proc_unmasked;               // procMount Unmasked: nothing of /proc is hidden
 
     // Its cgroups (v2 leaf first, then v1 leaves); made by the agent, empty where there are none.
     struct string_list cgroup_dirs;      // the container's
@@ -96,6 +106,8 @@ struct shim_spec {
 };
 
 void shim_spec_free(struct shim_spec *spec); // what it owns, not the struct itself
+// Lets go of the filter, which an agent needs no more once the shim has it.
+void shim_spec_drop_filter(struct shim_spec *spec);
 
 // The wire form: a magic, a version, then tagged records; unknown tags are passed over, so that an
 // agent and a shim of neighbouring releases understand each other. Decoding bounds every length.
