@@ -194,6 +194,7 @@ static int make_cgroups(struct agent *agent, struct error *err)
     int r = cgroup_tree_open(agent->config->cgroup_name, &agent->cgroups, err);
     if (r < 0)
         return r;
+    cgroup_tree_set_policy(agent->cgroups, &agent->config->limits);
     if (!cgroup_tree_can_kill(agent->cgroups))
         add_limitation(agent, "no writable cgroup: limits are not enforced, and a process that "
                               "leaves its container's PID namespace is not found (run as root, or "

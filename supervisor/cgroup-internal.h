@@ -5,7 +5,15 @@
 
 #include "supervisor/cgroup.h"
 
-enum cgroup_controller { CGROUP_CPU, CGROUP_MEMORY, CGROUP_FREEZER, CGROUP_CONTROLLERS };
+// Those before the freezer are enabled in the v2 hierarchy (where freezing is no controller's).
+enum cgroup_controller {
+    CGROUP_CPU,
+    CGROUP_MEMORY,
+    CGROUP_PIDS,
+    CGROUP_IO, // v2 alone, for what it counts
+    CGROUP_FREEZER,
+    CGROUP_CONTROLLERS
+};
 
 struct cgroup_tree {
     char *v2;                             // the base directory in the v2 hierarchy, or NULL
@@ -14,6 +22,7 @@ struct cgroup_tree {
     bool v2_kill, v2_freeze;
     char *mount_v2; // where v2 is mounted, for messages
     char *description;
+    struct cgroup_policy policy;
     int lock_fd; // the base directory, flock()ed: two agents in one would kill each other's pods
 };
 
@@ -29,12 +38,18 @@ int cgroup_tree_open_from(const char *mountinfo, const char *membership, const c
 // systemd's, and is asked to be empty of anything else when the unit starts again.
 char *cgroup_above_units(const char *path);
 
-// Milli-CPUs to v1 cpu.shares, to microseconds of CPU time in a period of 100 ms, and v1 cpu.shares
-// to v2 cpu.weight (K/cm/helpers_linux.go, runc's conversion).
-enum { CGROUP_CPU_PERIOD = 100000 };
-uint64_t cgroup_cpu_shares(int64_t milli);
-int64_t cgroup_cpu_quota(int64_t milli);
-uint64_t cgroup_cpu_weight(uint64_t shares);
+// "kubepods[/burstable|/besteffort]/pod<uid>" below a base directory. The caller frees.
+char *cgroup_pod_path(const struct pod *pod);
+
+// Gives the pod's own cgroup its numbers in every hierarchy in which `leaves` (a container's) are,
+// and its tier what it gets whoever is in it. What cannot be written is left: the container's own
+// limits are what counts.
+void cgroup_limit_pod(const struct cgroup_tree *tree, const struct pod *pod,
+                      const struct cgroup_numbers *numbers, const struct string_list *leaves);
+
+// True where `dir` is in the tree's hierarchy of that v1 controller.
+bool cgroup_is_in_v1(const struct cgroup_tree *tree, enum cgroup_controller controller,
+                     const char *dir);
 
 // ---- files of a cgroup ----
 

@@ -14,8 +14,8 @@
 enum { PROC_FILE_MAX = 4 << 20 };
 
 static const char *const controller_names[] = {
-    [CGROUP_CPU] = "cpu",
-    [CGROUP_MEMORY] = "memory",
+    [CGROUP_CPU] = "cpu",         [CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids",
+    [CGROUP_IO] = "io", // no v1 hierarchy has a controller of this name
     [CGROUP_FREEZER] = "freezer",
 };
 
@@ -210,6 +210,7 @@ int cgroup_tree_open_from(const char *mountinfo, const char *membership, const c
         return error_set(err, EINVAL, "\"%s\" cannot be the name of a cgroup", name);
     struct cgroup_tree *tree = xcalloc(1, sizeof(*tree));
     tree->lock_fd = -1;
+    tree->policy = CGROUP_POLICY_DEFAULT;
     _cleanup_free_ char *copy = xstrdup(mountinfo);
     char *rest = copy;
     for (char *line; (line = strsep(&rest, "\n"));) {
@@ -276,6 +277,16 @@ void cgroup_tree_free(struct cgroup_tree *tree)
     if (tree->lock_fd >= 0)
         close(tree->lock_fd);
     free(tree);
+}
+
+void cgroup_tree_set_policy(struct cgroup_tree *tree, const struct cgroup_policy *policy)
+{
+    tree->policy = *policy;
+}
+
+const struct cgroup_policy *cgroup_tree_policy(const struct cgroup_tree *tree)
+{
+    return &tree->policy;
 }
 
 const char *cgroup_tree_describe(const struct cgroup_tree *tree)

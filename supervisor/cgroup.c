@@ -10,17 +10,7 @@
 #include "supervisor/cgroup-internal.h"
 #include "supervisor/qos.h"
 
-// ---- paths ----
-
-static char *pod_path(const struct pod *pod)
-{
-    static const char *const tiers[] = {
-        [QOS_GUARANTEED] = "kubepods",
-        [QOS_BURSTABLE] = "kubepods/burstable",
-        [QOS_BEST_EFFORT] = "kubepods/besteffort",
-    };
-    return xasprintf("%s/pod%s", tiers[qos_class_of(pod)], pod->metadata.uid);
-}
+// ---- directories ----
 
 // "+cpu +memory" for every level between the base and the pod, so that the containers' cgroups get
 // the controllers.
@@ -73,8 +63,8 @@ static int make_fresh_in(const char *base, const char *pod, const char *name,
 
 struct preparation {
     const struct cgroup_tree *tree;
-    const struct pod *pod;
     const struct container *container;
+    struct cgroup_numbers own, pod; // of the container, and of the pod as a whole
     struct shim_spec *spec;
     struct string_list *unenforced;
     const char *pod_path;
@@ -91,9 +81,19 @@ static void say_unenforced(const struct preparation *p, const char *what, const 
                            const struct quantity *amount, const char *why)
 {
     string_list_add_owned(p->unenforced,
-                          xasprintf("container %s: the %s %s of %s is not enforced: "
-                                    "%s",
+                          xasprintf("container %s: the %s %s of %s is not enforced: %s",
                                     p->container->name, resource, what, amount->text, why));
+}
+
+static void say_no_controller(const struct preparation *p, const char *name)
+{
+    const struct quantity *limit = qos_limit(p->container, name);
+    const struct quantity *request = qos_request(p->container, name);
+    _cleanup_free_ char *why = xasprintf("this host has no writable %s controller", name);
+    if (limit)
+        say_unenforced(p, "limit", name, limit, why);
+    else if (request && strcmp(name, "memory") != 0) // that of memory sets nothing in a cgroup
+        say_unenforced(p, "request", name, request, why);
 }
 
 // The container's directory in the hierarchy that has the controller (made where it is missing), or
@@ -106,69 +106,79 @@ static const char *dir_for(const struct preparation *p, enum cgroup_controller c
     const char *base = p->tree->v1[controller];
     if (!base)
         return NULL;
-    size_t length = strlen(base);
     for (size_t i = 0; i < dirs->n; i++)
-        if (strncmp(dirs->items[i], base, length) == 0 && dirs->items[i][length] == '/')
+        if (cgroup_is_in_v1(p->tree, controller, dirs->items[i]))
             return dirs->items[i]; // cpu and cpuacct, say, in one hierarchy
     return make_in(base, p->pod_path, p->container->name, dirs, NULL) < 0
                ? NULL
                : dirs->items[dirs->n - 1];
 }
 
+// A run that was started with a limit may be followed by one without: the cgroup is the same.
+static void set_cpu_v2(const struct preparation *p, const char *dir)
+{
+    const struct cgroup_policy *policy = &p->tree->policy;
+    int64_t period = policy->cpu_period_usec, quota = p->own.cpu_quota;
+    uint64_t weight = cgroup_cpu_weight(p->own.cpu_shares, policy->weight);
+    add_limit(p->spec, dir, "cpu.weight", xasprintf("%" PRIu64, weight));
+    add_limit(p->spec, dir, "cpu.max",
+              quota ? xasprintf("%" PRId64 " %" PRId64, quota, period)
+                    : xasprintf("max %" PRId64, period));
+}
+
 static void set_cpu(const struct preparation *p)
 {
-    const struct quantity *request = qos_request(p->container, "cpu");
-    const struct quantity *limit = qos_limit(p->container, "cpu");
     bool v2 = p->tree->v2_controls[CGROUP_CPU];
-    if (!request && !limit && !v2)
+    bool asks = qos_request(p->container, "cpu") || p->own.cpu_quota || p->pod.cpu_quota;
+    if (!asks && !v2)
         return; // nothing is asked for; joining a v1 hierarchy is not worth its milliseconds
     const char *dir = dir_for(p, CGROUP_CPU);
     if (!dir) {
-        if (limit)
-            say_unenforced(p, "limit", "cpu", limit, "this host has no writable cpu controller");
-        else if (request)
-            say_unenforced(p, "request", "cpu", request,
-                           "this host has no writable cpu controller");
+        say_no_controller(p, "cpu");
         return;
     }
-    uint64_t shares = cgroup_cpu_shares(request ? quantity_milli_value(request) : 0);
-    int64_t quota = limit ? cgroup_cpu_quota(quantity_milli_value(limit)) : 0;
-    // A run that was started with a limit may be followed by one without: the cgroup is the same.
     if (v2) {
-        add_limit(p->spec, dir, "cpu.weight", xasprintf("%" PRIu64, cgroup_cpu_weight(shares)));
-        add_limit(p->spec, dir, "cpu.max",
-                  quota ? xasprintf("%" PRId64 " %d", quota, CGROUP_CPU_PERIOD)
-                        : xasprintf("max %d", CGROUP_CPU_PERIOD));
+        set_cpu_v2(p, dir);
         return;
     }
-    add_limit(p->spec, dir, "cpu.shares", xasprintf("%" PRIu64, shares));
-    if (quota) {
-        add_limit(p->spec, dir, "cpu.cfs_period_us", xasprintf("%d", CGROUP_CPU_PERIOD));
-        add_limit(p->spec, dir, "cpu.cfs_quota_us", xasprintf("%" PRId64, quota));
+    add_limit(p->spec, dir, "cpu.shares", xasprintf("%" PRIu64, p->own.cpu_shares));
+    if (p->own.cpu_quota) {
+        add_limit(p->spec, dir, "cpu.cfs_period_us", xasprintf("%" PRId64, p->own.cpu_period));
+        add_limit(p->spec, dir, "cpu.cfs_quota_us", xasprintf("%" PRId64, p->own.cpu_quota));
     }
 }
 
 static void set_memory(const struct preparation *p)
 {
-    const struct quantity *limit = qos_limit(p->container, "memory");
     bool v2 = p->tree->v2_controls[CGROUP_MEMORY];
-    if (!limit && !v2)
+    int64_t limit = p->own.memory_limit;
+    if (!limit && !p->pod.memory_limit && !v2)
         return;
     const char *dir = dir_for(p, CGROUP_MEMORY);
     if (!dir) {
-        if (limit)
-            say_unenforced(p, "limit", "memory", limit,
-                           "this host has no writable memory controller");
+        say_no_controller(p, "memory");
         return;
     }
     if (!v2) {
-        add_limit(p->spec, dir, "memory.limit_in_bytes",
-                  xasprintf("%" PRId64, quantity_value(limit)));
+        if (limit)
+            add_limit(p->spec, dir, "memory.limit_in_bytes", xasprintf("%" PRId64, limit));
         return;
     }
-    add_limit(p->spec, dir, "memory.max",
-              limit ? xasprintf("%" PRId64, quantity_value(limit)) : xstrdup("max"));
-    add_limit(p->spec, dir, "memory.oom.group", xstrdup("1")); // a container dies as a whole
+    add_limit(p->spec, dir, "memory.max", limit ? xasprintf("%" PRId64, limit) : xstrdup("max"));
+    // By default a container dies as a whole.
+    add_limit(p->spec, dir, "memory.oom.group", xstrdup(p->tree->policy.oom_kills_one ? "0" : "1"));
+}
+
+// The limit itself is the pod's; on v1 a container has to be in that hierarchy to be held by it.
+static void set_pids(const struct preparation *p)
+{
+    if (p->pod.pids_limit <= 0 || dir_for(p, CGROUP_PIDS))
+        return;
+    string_list_add_owned(p->unenforced,
+                          xasprintf("container %s: the limit of %" PRId64
+                                    " processes (podPidsLimit) is not enforced: this host has no "
+                                    "writable pids controller",
+                                    p->container->name, p->pod.pids_limit));
 }
 
 static void name_other_limits(const struct preparation *p)
@@ -178,54 +188,25 @@ static void name_other_limits(const struct preparation *p)
         const char *name = limits->items[i].name;
         if (strcmp(name, "cpu") != 0 && strcmp(name, "memory") != 0)
             say_unenforced(p, "limit", name, &limits->items[i].value,
-                           "only cpu and memory can be limited");
+                           strchr(name, '/') ? "no device plugin gives this node such a resource"
+                                             : "only cpu and memory can be limited");
     }
 }
 
-// ---- the pod's own cgroup ----
-
-static void write_number(const char *dir, const char *file, int64_t number)
+static void name_pod_limits(const struct preparation *p, const struct pod *pod)
 {
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRId64, number);
-    (void)cgroup_write(dir, file, text); // the container's own limit is what counts
-}
-
-// The tier of pods that ask for nothing gets what the others leave over.
-static void lower_tier(const struct preparation *p, const char *pod_dir)
-{
-    if (qos_class_of(p->pod) != QOS_BEST_EFFORT)
-        return;
-    _cleanup_free_ char *tier = xstrndup(pod_dir, (size_t)(path_base(pod_dir) - pod_dir - 1));
-    write_number(tier, "cpu.weight", 1);
-}
-
-// K/cm/helpers_linux.go ResourceConfigForPod: a bound for the pod as a whole only where every
-// container has one.
-static void limit_pod(const struct preparation *p)
-{
-    int64_t cpu_limit = qos_pod_limits(p->pod, "cpu", true);
-    int64_t memory_limit = qos_pod_limits(p->pod, "memory", true);
-    uint64_t shares = cgroup_cpu_shares(qos_pod_requests(p->pod, "cpu"));
-    for (size_t i = 0; i < p->spec->cgroup_dirs.n; i++) {
-        const char *leaf = p->spec->cgroup_dirs.items[i];
-        _cleanup_free_ char *dir = xstrndup(leaf, (size_t)(path_base(leaf) - leaf - 1));
-        if (i == 0 && p->tree->v2) {
-            if (p->tree->v2_controls[CGROUP_CPU]) {
-                write_number(dir, "cpu.weight", (int64_t)cgroup_cpu_weight(shares));
-                lower_tier(p, dir);
-            }
-            if (p->tree->v2_controls[CGROUP_MEMORY] && memory_limit > 0)
-                write_number(dir, "memory.max", memory_limit);
-            continue;
-        }
-        if (str_starts_with(dir, p->tree->v1[CGROUP_CPU] ? p->tree->v1[CGROUP_CPU] : "\n")) {
-            write_number(dir, "cpu.shares", (int64_t)shares);
-            if (cpu_limit > 0)
-                write_number(dir, "cpu.cfs_quota_us", cgroup_cpu_quota(cpu_limit));
-        } else if (memory_limit > 0) {
-            write_number(dir, "memory.limit_in_bytes", memory_limit);
-        }
+    static const struct {
+        enum cgroup_controller controller;
+        const char *name;
+    } limited[] = {{CGROUP_CPU, "cpu"}, {CGROUP_MEMORY, "memory"}};
+    for (size_t i = 0; pod->spec.resources && i < ARRAY_SIZE(limited); i++) {
+        enum cgroup_controller controller = limited[i].controller;
+        const struct quantity *limit = qos_resource(&pod->spec.resources->limits, limited[i].name);
+        if (limit && !p->tree->v2_controls[controller] && !p->tree->v1[controller])
+            string_list_add_owned(p->unenforced,
+                                  xasprintf("the pod's %s limit of %s is not enforced: this host "
+                                            "has no writable %s controller",
+                                            limited[i].name, limit->text, limited[i].name));
     }
 }
 
@@ -235,7 +216,7 @@ int cgroup_prepare(struct cgroup_tree *tree, const struct pod *pod,
 {
     if (!pod->metadata.uid || !path_is_name(pod->metadata.uid) || !path_is_name(container->name))
         return error_set(err, EINVAL, "the pod's uid or the container's name is no file name");
-    _cleanup_free_ char *path = pod_path(pod);
+    _cleanup_free_ char *path = cgroup_pod_path(pod);
     _cleanup_free_ char *shim = xasprintf("%s.shim", container->name);
     const char *tracking = tree->v2 ? tree->v2 : tree->v1[CGROUP_FREEZER];
     if (tracking) {
@@ -247,11 +228,21 @@ int cgroup_prepare(struct cgroup_tree *tree, const struct pod *pod,
         if (tree->v2)
             enable_below(tree, path);
     }
-    struct preparation p = {tree, pod, container, spec, unenforced, path};
+    struct preparation p = {
+        .tree = tree,
+        .container = container,
+        .own = cgroup_numbers_of_container(container, &tree->policy),
+        .pod = cgroup_numbers_of_pod(pod, &tree->policy),
+        .spec = spec,
+        .unenforced = unenforced,
+        .pod_path = path,
+    };
     set_cpu(&p);
     set_memory(&p);
+    set_pids(&p);
     name_other_limits(&p);
-    limit_pod(&p);
+    name_pod_limits(&p, pod);
+    cgroup_limit_pod(tree, pod, &p.pod, &spec->cgroup_dirs);
     return 0;
 }
 
@@ -259,7 +250,7 @@ int cgroup_remove_pod(struct cgroup_tree *tree, const struct pod *pod)
 {
     if (!pod->metadata.uid || !path_is_name(pod->metadata.uid))
         return -EINVAL;
-    _cleanup_free_ char *path = pod_path(pod);
+    _cleanup_free_ char *path = cgroup_pod_path(pod);
     const char *bases[CGROUP_CONTROLLERS + 1] = {tree->v2};
     int first = 0;
     memcpy(bases + 1, tree->v1, sizeof(tree->v1));

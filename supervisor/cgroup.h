@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/string-list.h"
 #include "podspec/pod.h"
+#include "supervisor/cgroup-numbers.h"
 #include "supervisor/shim/shim-spec.h"
 
 struct cgroup_tree; // what this host has and where the agent's subtree is
@@ -26,6 +27,15 @@ struct cgroup_tree; // what this host has and where the agent's subtree is
 // errno.
 int cgroup_tree_open(const char *name, struct cgroup_tree **ret, struct error *err);
 void cgroup_tree_free(struct cgroup_tree *tree);
+
+// What the configuration says about limits; CGROUP_POLICY_DEFAULT before the first call. For runs
+// that are prepared afterwards.
+void cgroup_tree_set_policy(struct cgroup_tree *tree, const struct cgroup_policy *policy);
+const struct cgroup_policy *cgroup_tree_policy(const struct cgroup_tree *tree);
+
+// The CPU that all Burstable pods that live ask for, in thousandths: the shares of their tier
+// (K/cm/qos_container_manager_linux.go). BestEffort pods have two shares together.
+void cgroup_tree_set_burstable(const struct cgroup_tree *tree, int64_t milli);
 
 // Removes the agent's whole subtree as far as nothing lives in it: for an agent that leaves with no
 // pod running. Before cgroup_tree_free().

@@ -92,6 +92,9 @@ SETTER(setting_set_headers);
 // The items of a list or mapping ("key: value"), added to *ret: lines where they come from the
 // file, else what is joined by commas on the command line.
 void setting_items(const struct setting_value *value, struct string_list *ret);
+SETTER(setting_set_cpu_period);
+SETTER(setting_set_pids_limit);
+SETTER(setting_set_weight_formula);
 
 // Puts the value in force, notes that it has no effect, or refuses it. `shown` is how the setting
 // is named in messages. 0, or -EINVAL with *err.

@@ -162,6 +162,29 @@ SETTER(setting_set_init_as)
     return setting_set_string(row, config, value, err);
 }
 
+// The kernel's own bounds of a period.
+SETTER(setting_set_cpu_period)
+{
+    int64_t nsec;
+    if (duration_parse(value->text, &nsec) < 0 || nsec < NSEC_PER_SEC / MSEC_PER_SEC ||
+        nsec > NSEC_PER_SEC)
+        return error_set(err, EINVAL, "must be between 1ms and 1s");
+    *(int64_t *)member_of(row, config) = nsec / NSEC_PER_USEC;
+    return 0;
+}
+
+SETTER(setting_set_pids_limit)
+{
+    return set_int(row, config, value->text, -1, INT_MAX, err);
+}
+
+SETTER(setting_set_weight_formula)
+{
+    if (cgroup_weight_formula_parse(value->text, member_of(row, config)) < 0)
+        return error_set(err, EINVAL, "must be linear or logarithmic");
+    return 0;
+}
+
 // KEP-5593: the first delay is ten seconds or this, whichever is less.
 SETTER(setting_set_max_restart_period)
 {

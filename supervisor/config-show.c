@@ -38,6 +38,8 @@ char *setting_show(const struct setting *row, const struct config *config)
         return show_size(*(const int64_t *)member);
     if (row->set == setting_set_max_restart_period)
         return show_duration(((const struct backoff_curve *)member)->max_usec);
+    if (row->set == setting_set_weight_formula)
+        return xstrdup(cgroup_weight_formula_name(*(const enum cgroup_weight_formula *)member));
     switch (row->kind) {
     case SETTING_BOOL:
         return xstrdup(*(const bool *)member ? "true" : "false");

@@ -60,6 +60,7 @@ void config_set_defaults(const struct config_host *host, struct config *config)
         .healthz_port = HEALTHZ_PORT,
         .log_max_bytes = LOG_BYTES,
         .log_max_files = LOG_FILES,
+        .limits = CGROUP_POLICY_DEFAULT,
         .backoff = BACKOFF_KUBELET,
         .node_name = xstrdup(""),
         .node_ip = xstrdup(""),

@@ -15,6 +15,7 @@
 #include "base/monotime.h"
 #include "base/string-list.h"
 #include "supervisor/backoff.h"
+#include "supervisor/cgroup-numbers.h"
 
 enum config_action {
     CONFIG_RUN,
@@ -52,6 +53,7 @@ struct config {
     int log_max_files;     // --container-log-max-files, the live one included
 
     char *cgroup_name;            // --cgroup-name, --cgroup-root without its leading slash
+    struct cgroup_policy limits;  // --cpu-cfs-quota, --pod-max-pids, --cpu-weight-formula, …
     struct backoff_curve backoff; // crashLoopBackOff.maxContainerRestartPeriod changes its maximum
     int verbosity;                // --v, as klog: 0 normal, 2 informative, 4 and above debug
     char *seccomp_root;           // --seccomp-profile-root

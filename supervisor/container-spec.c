@@ -256,7 +256,8 @@ static int set_cgroups(struct build *b, struct error *err)
     if (!b->options->cgroups)
         return 0;
     *b->reason = "CreateContainerError";
-    return cgroup_prepare(b->options->cgroups, b->pod, b->container, b->spec, b->notes, err);
+    return cgroup_prepare(b->options->cgroups, b->pod, b->container, b->spec, &b->spec->unenforced,
+                          err);
 }
 
 // What touches the disk comes last: a manifest that cannot run leaves nothing behind.

@@ -31,6 +31,93 @@ const struct quantity *qos_request(const struct container *container, const char
     return request ? request : qos_limit(container, name);
 }
 
+// ---- sums ----
+
+static int64_t amount(const struct quantity *quantity, const char *name)
+{
+    if (!quantity)
+        return 0;
+    return strcmp(name, "cpu") == 0 ? quantity_milli_value(quantity) : quantity_value(quantity);
+}
+
+static int64_t saturating_add(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+typedef const struct quantity *(*amount_of)(const struct container *container, const char *name);
+
+static bool is_sidecar(const struct container *container)
+{
+    return str_equal(container->restartPolicy, "Always");
+}
+
+// Sidecars run beside everything that comes after them.
+static int64_t sum_of_containers(const struct pod *pod, const char *name, amount_of of)
+{
+    int64_t sum = 0, sidecars = 0, greatest = 0;
+    LIST_EACH (container, &pod->spec.initContainers) {
+        int64_t own = amount(of(container, name), name);
+        if (is_sidecar(container))
+            sidecars = saturating_add(sidecars, own);
+        greatest = MAX(greatest, is_sidecar(container) ? sidecars : saturating_add(sidecars, own));
+    }
+    LIST_EACH (container, &pod->spec.containers)
+        sum = saturating_add(sum, amount(of(container, name), name));
+    return MAX(saturating_add(sum, sidecars), greatest);
+}
+
+static int64_t overhead(const struct pod *pod, const char *name)
+{
+    return amount(qos_resource(&pod->spec.overhead, name), name);
+}
+
+// What the pod as a whole sets, or NULL.
+static const struct quantity *own_request(const struct pod *pod, const char *name)
+{
+    return pod->spec.resources ? qos_resource(&pod->spec.resources->requests, name) : NULL;
+}
+
+static const struct quantity *own_limit(const struct pod *pod, const char *name)
+{
+    return pod->spec.resources ? qos_resource(&pod->spec.resources->limits, name) : NULL;
+}
+
+bool qos_pod_has_own(const struct pod *pod)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(computed); i++)
+        if (own_request(pod, computed[i]) || own_limit(pod, computed[i]))
+            return true;
+    return false;
+}
+
+int64_t qos_pod_requests(const struct pod *pod, const char *name)
+{
+    const struct quantity *own = own_request(pod, name);
+    int64_t sum = own ? amount(own, name) : sum_of_containers(pod, name, qos_request);
+    if (!own && sum == 0)
+        sum = amount(own_limit(pod, name), name);
+    return saturating_add(sum, overhead(pod, name));
+}
+
+static bool every_container_is_limited(const struct pod *pod, const char *name)
+{
+    LIST_EACH (container, &pod->spec.containers)
+        if (amount(qos_limit(container, name), name) == 0)
+            return false;
+    return true;
+}
+
+int64_t qos_pod_limits(const struct pod *pod, const char *name, bool all)
+{
+    const struct quantity *own = own_limit(pod, name);
+    if (!own && all && !every_container_is_limited(pod, name))
+        return 0;
+    int64_t sum = own ? amount(own, name) : sum_of_containers(pod, name, qos_limit);
+    return sum > 0 ? saturating_add(sum, overhead(pod, name)) : 0;
+}
+
 // ---- the class ----
 
 struct demands {
@@ -49,13 +136,29 @@ static void add_container(const struct container *container, struct demands *dem
     }
 }
 
+// Amounts of the pod as a whole decide alone where there are any (KEP-2837).
+static void add_pod(const struct pod *pod, struct demands *demands)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(computed); i++) {
+        const struct quantity *limit = qos_resource(&pod->spec.resources->limits, computed[i]);
+        int64_t asks = qos_pod_requests(pod, computed[i]) - overhead(pod, computed[i]);
+        bool bounded = limit && limit->nanos > 0;
+        demands->any |= asks > 0 || bounded;
+        demands->guaranteed &= asks > 0 && bounded && asks == amount(limit, computed[i]);
+    }
+}
+
 enum qos_class qos_class_of(const struct pod *pod)
 {
     struct demands demands = {.guaranteed = true};
-    LIST_EACH (container, &pod->spec.containers)
-        add_container(container, &demands);
-    LIST_EACH (container, &pod->spec.initContainers)
-        add_container(container, &demands);
+    if (qos_pod_has_own(pod)) {
+        add_pod(pod, &demands);
+    } else {
+        LIST_EACH (container, &pod->spec.containers)
+            add_container(container, &demands);
+        LIST_EACH (container, &pod->spec.initContainers)
+            add_container(container, &demands);
+    }
     if (!demands.any)
         return QOS_BEST_EFFORT;
     return demands.guaranteed ? QOS_GUARANTEED : QOS_BURSTABLE;
@@ -71,48 +174,20 @@ const char *qos_class_name(enum qos_class class_)
     return names[class_];
 }
 
-// ---- sums ----
+// ---- OOM scores ----
 
-static int64_t amount(const struct quantity *quantity, const char *name)
+// A container's share of what the pod asks for beyond its containers' own requests.
+static int64_t share_of_rest(const struct pod *pod)
 {
-    if (!quantity)
+    int64_t n = (int64_t)pod->spec.containers.n, sum = 0;
+    if (!own_request(pod, "memory") && !own_limit(pod, "memory"))
         return 0;
-    return strcmp(name, "cpu") == 0 ? quantity_milli_value(quantity) : quantity_value(quantity);
-}
-
-static int64_t saturating_add(int64_t a, int64_t b)
-{
-    int64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
-
-typedef const struct quantity *(*amount_of)(const struct container *container, const char *name);
-
-static int64_t pod_sum(const struct pod *pod, const char *name, amount_of of)
-{
-    int64_t sum = 0;
-    LIST_EACH (container, &pod->spec.containers)
-        sum = saturating_add(sum, amount(of(container, name), name));
     LIST_EACH (container, &pod->spec.initContainers)
-        sum = MAX(sum, amount(of(container, name), name));
-    if (sum > 0 || of == qos_request)
-        sum = saturating_add(sum, amount(qos_resource(&pod->spec.overhead, name), name));
-    return sum;
-}
-
-int64_t qos_pod_requests(const struct pod *pod, const char *name)
-{
-    return pod_sum(pod, name, qos_request);
-}
-
-int64_t qos_pod_limits(const struct pod *pod, const char *name, bool all)
-{
-    if (all) {
-        LIST_EACH (container, &pod->spec.containers)
-            if (amount(qos_limit(container, name), name) == 0)
-                return 0;
-    }
-    return pod_sum(pod, name, qos_limit);
+        n += is_sidecar(container);
+    LIST_EACH (container, &pod->spec.containers)
+        sum = saturating_add(sum, amount(qos_request(container, "memory"), "memory"));
+    int64_t rest = qos_pod_requests(pod, "memory") - overhead(pod, "memory") - sum;
+    return rest > 0 && n > 0 ? rest / n : 0;
 }
 
 int64_t qos_oom_score_adj(const struct pod *pod, const struct container *container,
@@ -128,7 +203,8 @@ int64_t qos_oom_score_adj(const struct pod *pod, const struct container *contain
     case QOS_BURSTABLE:
         break;
     }
-    int64_t request = amount(qos_request(container, "memory"), "memory");
+    int64_t request =
+        saturating_add(amount(qos_request(container, "memory"), "memory"), share_of_rest(pod));
     if (memory_capacity <= 0)
         return 1000 - 1;
     __int128 score = 1000 - (__int128)1000 * request / memory_capacity;

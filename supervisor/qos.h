@@ -2,6 +2,7 @@
 // (pkg/apis/core/v1/helper/qos/qos.go, K/qos/policy.go).
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "podspec/pod.h"
@@ -20,9 +21,13 @@ const struct quantity *qos_resource(const struct resource_list *list, const char
 const struct quantity *qos_request(const struct container *container, const char *name);
 const struct quantity *qos_limit(const struct container *container, const char *name);
 
-// A sum over the pod (containers together, or the greediest init container, plus the overhead), in
-// thousandths for "cpu" and in units for everything else. With `all`, 0 unless every container sets
-// a limit of its own (K/cm/helpers_linux.go).
+// True where spec.resources sets cpu or memory of the pod as a whole (KEP-2837).
+bool qos_pod_has_own(const struct pod *pod);
+
+// What spec.resources sets, else a sum over the pod (containers together with sidecars, or the
+// greediest init container beside the sidecars before it); plus the overhead. In thousandths for
+// "cpu" and in units for everything else. With `all`, limits are 0 unless every container sets one
+// of its own or spec.resources does (K/cm/helpers_linux.go).
 int64_t qos_pod_requests(const struct pod *pod, const char *name);
 int64_t qos_pod_limits(const struct pod *pod, const char *name, bool all);
 

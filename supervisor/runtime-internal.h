@@ -34,6 +34,7 @@ typedef LIST_OF(struct run *) run_list;
 struct keep {
     sd_event_source *timer;
     bool dirty, pod_saved, complained;
+    bool in_tier; // its CPU requests are in runtime.burstable_milli, if it is Burstable
     run_list done;
 };
 
@@ -44,9 +45,10 @@ struct runtime {
     struct prober *prober;
     LIST_OF(struct pod_worker *) dirty;
     sd_event_source *flush, *retry;
-    uint64_t flushes;   // how often it was tried
-    bool refused;       // the newest time, not all could be written
-    run_list unclaimed; // also those that are doomed
+    uint64_t flushes;        // how often it was tried
+    int64_t burstable_milli; // what the Burstable pods that live ask for together
+    bool refused;            // the newest time, not all could be written
+    run_list unclaimed;      // also those that are doomed
 };
 
 struct keep *keep_of(struct pod_worker *w);
@@ -54,6 +56,9 @@ struct keep *keep_of(struct pod_worker *w);
 void runtime_mark_dirty(struct runtime *rt, struct pod_worker *w);
 int runtime_keep_init(struct runtime *rt, struct error *err);
 void runtime_keep_free(struct runtime *rt);
+
+// In runtime-tiers.c. The worker changed, or (leaves) is about to be freed.
+void runtime_count_tier(struct runtime *rt, struct pod_worker *w, bool leaves);
 
 struct run *run_new(struct runtime *rt);
 void run_free(struct run *run);

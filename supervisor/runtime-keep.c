@@ -158,6 +158,7 @@ void runtime_release(struct runtime *rt, struct pod_worker *w)
     struct keep *keep = w->keep;
     if (!keep)
         return;
+    runtime_count_tier(rt, w, true);
     for (size_t i = 0; i < rt->dirty.n; i++)
         if (rt->dirty.items[i] == w)
             rt->dirty.items[i--] = rt->dirty.items[--rt->dirty.n];

@@ -154,6 +154,12 @@ static void tell_notes(struct container_worker *c, const struct string_list *not
         pod_worker_event(c->pod, c, EVENT_NORMAL, "Prepared", "%s", *note);
 }
 
+static void tell_unenforced(struct container_worker *c, const struct string_list *unenforced)
+{
+    LIST_EACH (limit, unenforced)
+        pod_worker_event(c->pod, c, EVENT_WARNING, "LimitNotEnforced", "%s", *limit);
+}
+
 static int op_start(void *runtime, struct container_worker *c, const char **ret_reason,
                     struct error *err)
 {
@@ -162,9 +168,9 @@ static int op_start(void *runtime, struct container_worker *c, const char **ret_
     struct run *run = run_new(rt);
     int r = container_spec_build(&rt->options.containers, c->pod->pod, c->spec, c->init,
                                  c->restart_count, &run->spec, &notes, ret_reason, err);
-    if (r >= 0)
-        tell_notes(c, &notes);
     if (r >= 0) {
+        tell_notes(c, &notes);
+        tell_unenforced(c, &run->spec.unenforced);
         *ret_reason = "CreateContainerError";
         r = check_nothing_left(&run->spec, err);
     }
@@ -367,6 +373,7 @@ static void op_save(void *runtime, struct pod_worker *w)
     struct runtime *rt = runtime;
     if (w->state != POD_GONE)
         runtime_mark_dirty(rt, w);
+    runtime_count_tier(rt, w, false);
     rt->ops->changed(rt->userdata, w);
 }
 
@@ -432,6 +439,12 @@ const char *runtime_run_cgroup(const struct container_worker *c)
 {
     const struct run *run = c->run;
     return run && run->spec.cgroup_dirs.n ? run->spec.cgroup_dirs.items[0] : NULL;
+}
+
+const struct string_list *runtime_run_unenforced(const struct container_worker *c)
+{
+    const struct run *run = c->run;
+    return run ? &run->spec.unenforced : NULL;
 }
 
 uint64_t runtime_overdue_probe(const struct container_worker *c, monotime now)

@@ -59,6 +59,9 @@ struct pod *runtime_pod_of_runs(const struct runtime *rt, const char *uid);
 // lives (NULL else). Borrowed.
 const char *runtime_run_id(const struct container_worker *c);
 const char *runtime_run_cgroup(const struct container_worker *c);
+// The limits of the run that is on that this host cannot enforce, a sentence each; NULL where none
+// is on. Borrowed.
+const struct string_list *runtime_run_unenforced(const struct container_worker *c);
 // probes_overdue() of the run that is on; 0 where it is not probed.
 uint64_t runtime_overdue_probe(const struct container_worker *c, monotime now);
 // The link to its shim while that lives, else NULL. Borrowed.

@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "supervisor/json-text.h"
+#include "supervisor/runtime.h"
 #include "supervisor/status-internal.h"
 
 static json_t *condition(const char *type, bool status, const char *reason, const char *message,
@@ -77,6 +78,41 @@ static json_t *pod_ready(const struct pod_worker *w, bool succeeded)
                      w->ready_since);
 }
 
+// What the shim says where a file of the cgroup took no limit (container-cgroup.c).
+static const char not_written[] = " could not be set to ";
+
+static void add_not_written(const char *warnings, struct buffer *out)
+{
+    for (const char *line = warnings; line && *line;) {
+        size_t len = strcspn(line, "\n");
+        if (memmem(line, len, not_written, sizeof(not_written) - 1))
+            buffer_printf(out, "%s%.*s", out->len > 0 ? "; " : "", (int)len, line);
+        line += len + (line[len] == '\n');
+    }
+}
+
+// Our own: there while a limit of a container that runs is not enforced on this host.
+static void add_unenforced(json_t *list, const struct pod_worker *w)
+{
+    _cleanup_buffer_ struct buffer message = BUFFER_EMPTY;
+    walltime since = w->created_at;
+    for (size_t i = 0; i < w->n_containers; i++) {
+        const struct container_worker *c = &w->containers[i];
+        const struct string_list *limits = runtime_run_unenforced(c);
+        size_t before = message.len;
+        for (size_t j = 0; limits && j < limits->n; j++)
+            if (!strstr(buffer_str(&message), limits->items[j])) // one of the pod's is told by each
+                buffer_printf(&message, "%s%s", message.len > 0 ? "; " : "", limits->items[j]);
+        if (c->pid != 0)
+            add_not_written(c->warnings, &message);
+        if (message.len > before && c->started_at.nsec > since.nsec)
+            since = c->started_at;
+    }
+    if (message.len > 0)
+        json_array_append_new(list, condition(CONDITION_RESOURCES_ENFORCED, false,
+                                              "LimitNotEnforced", buffer_str(&message), since));
+}
+
 json_t *status_conditions(const struct pod_worker *w)
 {
     bool succeeded = strcmp(pod_worker_phase(w), "Succeeded") == 0;
@@ -85,5 +121,6 @@ json_t *status_conditions(const struct pod_worker *w)
     json_array_append_new(list, pod_ready(w, succeeded));
     json_array_append_new(list, ready(w, "ContainersReady", succeeded));
     json_array_append_new(list, condition("PodScheduled", true, NULL, NULL, w->created_at));
+    add_unenforced(list, w);
     return list;
 }

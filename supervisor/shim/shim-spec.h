@@ -92,6 +92,9 @@ struct shim_spec {
     struct string_list cgroup_dirs;      // the container's
     struct string_list shim_cgroup_dirs; // the shim's own
     LIST_OF(struct shim_limit) limits;
+    // The limits that this host cannot enforce, a sentence each: the agent's own note, kept here
+    // for the agent after it.
+    struct string_list unenforced;
 
     // Its logs.
     char *log_path;         // ".../<container>/<restart>.log"

@@ -17,24 +17,6 @@
 #include "supervisor/cgroup-internal.h"
 #include "supervisor/cgroup.h"
 
-static void cpu_is_converted_as_by_the_kubelet(void **state)
-{
-    assert_int_equal(cgroup_cpu_shares(0), 2);
-    assert_int_equal(cgroup_cpu_shares(1), 2);
-    assert_int_equal(cgroup_cpu_shares(250), 256);
-    assert_int_equal(cgroup_cpu_shares(1000), 1024);
-    assert_int_equal(cgroup_cpu_shares(INT64_MAX), 262144);
-    assert_int_equal(cgroup_cpu_quota(0), 0);
-    assert_int_equal(cgroup_cpu_quota(5), 1000);
-    assert_int_equal(cgroup_cpu_quota(200), 20000);
-    assert_int_equal(cgroup_cpu_quota(1500), 150000);
-    assert_int_equal(cgroup_cpu_weight(2), 1);
-    assert_int_equal(cgroup_cpu_weight(102), 4);
-    assert_int_equal(cgroup_cpu_weight(256), 10);
-    assert_int_equal(cgroup_cpu_weight(1024), 39);
-    assert_int_equal(cgroup_cpu_weight(262144), 10000);
-}
-
 static void assert_above(const char *path, const char *expected)
 {
     _cleanup_free_ char *above = cgroup_above_units(path);
@@ -257,65 +239,11 @@ static void limits_are_the_kubelets(void **state)
         assert_int_equal(access(item->path, W_OK), 0);
 }
 
-// ---- a host with all controllers in v2, played by plain files ----
-
-static void put(const char *dir, const char *name, const char *text)
-{
-    _cleanup_free_ char *path = path_join(dir, name);
-    assert_int_equal(fs_mkdir_parents_of(AT_FDCWD, path), 0);
-    assert_int_equal(fs_write_atomic(AT_FDCWD, path, text, strlen(text), 0644, 0), 0);
-}
-
-static void everything_is_set_where_v2_has_it(void **state)
-{
-    char dir[] = "/tmp/test-cgroup-XXXXXX";
-    struct cgroup_tree *tree;
-    struct shim_spec spec = {0};
-    struct string_list notes = {0};
-    struct fixture f = {0};
-    assert_non_null(mkdtemp(dir));
-    // What is written goes over the start of a plain file, hence the room.
-    put(dir, "base/agent/cgroup.subtree_control", "          cpu memory\n");
-    put(dir, "base/agent/cgroup.procs", "");
-    put(dir, "base/agent/cgroup.kill", "");
-    put(dir, "base/agent/cgroup.freeze", "");
-    _cleanup_free_ char *mounts =
-        xasprintf("30 20 0:26 / %s rw,nosuid shared:4 - cgroup2 cgroup2 rw\n", dir);
-    assert_int_equal(
-        cgroup_tree_open_from(mounts, "0::/system.slice/x.service\n", "base/agent", &tree, NULL),
-        0);
-    assert_non_null(strstr(cgroup_tree_describe(tree), "(kill, freeze, cpu, memory)"));
-
-    struct pod *pod = make_pod();
-    struct container *c = &pod->spec.containers.items[0];
-    set(&c->resources.limits, "cpu", "500m");
-    set(&c->resources.limits, "hugepages-2Mi", "2Mi");
-    assert_int_equal(cgroup_prepare(tree, pod, c, &spec, &notes, NULL), 0);
-    f.spec = spec;
-    assert_string_equal(limit(&f, "cpu.weight"), "10");
-    assert_string_equal(limit(&f, "cpu.max"), "50000 100000");
-    assert_string_equal(limit(&f, "memory.max"), "104857600");
-    assert_string_equal(limit(&f, "memory.oom.group"), "1");
-    assert_int_equal(notes.n, 1);
-    assert_non_null(strstr(notes.items[0], "hugepages-2Mi limit of 2Mi is not enforced"));
-    assert_int_equal(spec.cgroup_dirs.n, 1);
-    assert_true(str_ends_with(spec.cgroup_dirs.items[0],
-                              "/kubepods/burstable/pod0123456789abcdef0123456789abcdef/etcd"));
-    assert_true(str_ends_with(spec.shim_cgroup_dirs.items[0], "/etcd.shim"));
-    pod_free(pod);
-    cgroup_tree_free(tree);
-    shim_spec_free(&spec);
-    string_list_free(&notes);
-    assert_int_equal(fs_remove_tree(AT_FDCWD, dir), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_is_converted_as_by_the_kubelet),
         cmocka_unit_test(units_are_left_to_systemd),
         cmocka_unit_test(hosts_without_cgroups_say_so),
-        cmocka_unit_test(everything_is_set_where_v2_has_it),
         cmocka_unit_test_setup_teardown(containers_are_killed_and_proven_gone, open_v2, clean_up),
         cmocka_unit_test_setup_teardown(empty_cgroups_are_told_from_the_loop, open_v2, clean_up),
         cmocka_unit_test_setup_teardown(limits_are_the_kubelets, open_v2, clean_up),

@@ -192,6 +192,35 @@ static void wrong_flags_are_explained(void **state)
     assert_non_null(strstr(error_message(&f->err), "--hostname-override"));
 }
 
+static void limits_are_set_as_for_the_kubelet(void **state)
+{
+    struct fixture *f = *state;
+    accept(f, "");
+    const struct cgroup_policy *limits = &f->config.limits;
+    assert_true(limits->cpu_quota);
+    assert_int_equal(limits->cpu_period_usec, 100000);
+    assert_int_equal(limits->pids_limit, -1);
+    assert_int_equal(limits->weight, CGROUP_WEIGHT_LINEAR);
+    assert_false(limits->oom_kills_one);
+    accept(f, "--cpu-cfs-quota=false --cpu-cfs-quota-period 50ms --pod-max-pids 100 "
+              "--cpu-weight-formula logarithmic");
+    assert_false(limits->cpu_quota);
+    assert_int_equal(limits->cpu_period_usec, 50000);
+    assert_int_equal(limits->pids_limit, 100);
+    assert_int_equal(limits->weight, CGROUP_WEIGHT_LOGARITHMIC);
+    accept_file(f,
+                "cpuCFSQuota: false\ncpuCFSQuotaPeriod: 10ms\npodPidsLimit: 7\n"
+                "singleProcessOOMKill: true\n",
+                "");
+    assert_false(limits->cpu_quota);
+    assert_int_equal(limits->cpu_period_usec, 10000);
+    assert_int_equal(limits->pids_limit, 7);
+    assert_true(limits->oom_kills_one);
+    refuse(f, "--cpu-cfs-quota-period 2s", "between 1ms and 1s");
+    refuse(f, "--cpu-weight-formula cubic", "linear or logarithmic");
+    refuse(f, "--pod-max-pids many", "whole number");
+}
+
 static void what_is_not_done_is_said(void **state)
 {
     struct fixture *f = *state;
@@ -199,7 +228,7 @@ static void what_is_not_done_is_said(void **state)
     refuse(f, "--kubeconfig /x", "later release");
     refuse(f, "--runonce", "--runonce: is refused");
     refuse(f, "--read-only-port 10255", "is refused");
-    refuse(f, "--cpu-cfs-quota-period 50ms", "always 100ms");
+    refuse(f, "--cpu-manager-policy static", "does not assign CPUs");
     accept(f, "--read-only-port 0 --runonce=false --cloud-provider= --logtostderr "
               "--cpu-cfs-quota-period 0.1s --cluster-domain=");
     assert_int_equal(f->config.notes.n, 0); // asks for nothing
@@ -300,7 +329,7 @@ static void wrong_files_are_explained(void **state)
     refuse_file(f, "staticPodURLHeader: {A: {b: c}}\n", "staticPodURLHeader: must hold strings");
     refuse_file(f, "staticPodURLHeader: {A b: [c]}\n", "staticPodURLHeader: must be headers");
     refuse_file(f, "containerLogMaxFiles: 1\n", "containerLogMaxFiles: must be between 2");
-    refuse_file(f, "podPidsLimit: 100\n", "podPidsLimit: is refused");
+    refuse_file(f, "memoryManagerPolicy: Static\n", "memoryManagerPolicy: is refused");
     refuse_file(f, "shutdownGracePeriod: 30s\n", "shutdownGracePeriod: is refused");
     refuse_file(f, "crashLoopBackOff: {maxContainerRestartPeriod: 301s}\n", "between 1s and 300s");
     refuse_file(f, "port: 1\nport: 2\n", "port");
@@ -392,6 +421,7 @@ int main(void)
         TEST(relative_paths_become_absolute),
         TEST(help_and_version),
         TEST(wrong_flags_are_explained),
+        TEST(limits_are_set_as_for_the_kubelet),
         TEST(what_is_not_done_is_said),
         TEST(the_file_is_honoured_and_flags_win),
         TEST(a_kubeadm_file_is_accepted),

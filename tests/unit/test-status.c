@@ -35,6 +35,13 @@ const char *runtime_run_cgroup(const struct container_worker *c)
     return c->run ? "/kubepods/pod1/etcd" : NULL;
 }
 
+static const struct string_list *unenforced; // of every container
+
+const struct string_list *runtime_run_unenforced(const struct container_worker *c)
+{
+    return c->init ? NULL : unenforced;
+}
+
 char *container_spec_log_path(const struct container_spec_options *options, const struct pod *pod,
                               const char *container, uint64_t restart_count)
 {
@@ -280,6 +287,32 @@ static void conditions_follow_the_pod(void **state)
     json_decref(status);
 }
 
+static void limits_that_are_not_enforced_are_a_condition(void **state)
+{
+    struct pod_worker *w = *state;
+    struct status_context c = context();
+    char *sentences[] = {(char *)"container etcd: no memory limit"};
+    struct string_list list = {sentences, 1};
+    set_running(w);
+    w->containers[1].warnings = xstrdup("nothing\n/c/memory.max could not be set to 5: no\n");
+    json_t *status = status_pod_status(w, &c);
+    expect_member(condition(status, 4), "type", "\"mainstay.dev/ResourcesEnforced\"");
+    expect_member(condition(status, 4), "message", "\"/c/memory.max could not be set to 5: no\"");
+    json_decref(status);
+    free(w->containers[1].warnings);
+    w->containers[1].warnings = NULL;
+    unenforced = &list;
+    status = status_pod_status(w, &c);
+    expect_member(condition(status, 4), "status", "\"False\"");
+    expect_member(condition(status, 4), "reason", "\"LimitNotEnforced\"");
+    expect_member(condition(status, 4), "message", "\"container etcd: no memory limit\"");
+    json_decref(status);
+    unenforced = NULL;
+    status = status_pod_status(w, &c);
+    assert_null(condition(status, 4));
+    json_decref(status);
+}
+
 static void a_readiness_gate_is_never_passed(void **state)
 {
     struct pod_worker *w = *state;
@@ -415,6 +448,7 @@ int main(void)
         STATUS_TEST(a_crash_loop_shows_reason_and_last_exit),
         STATUS_TEST(every_state_is_one_of_three),
         STATUS_TEST(conditions_follow_the_pod),
+        STATUS_TEST(limits_that_are_not_enforced_are_a_condition),
         STATUS_TEST(a_readiness_gate_is_never_passed),
         STATUS_TEST(a_status_is_whole),
         STATUS_TEST(reasons_come_from_where_it_waits_or_failed),
