@@ -125,6 +125,11 @@ const char *runtime_run_id(const struct container_worker *c)
     return NULL;
 }
 
+const struct string_list *runtime_run_unenforced(const struct container_worker *c)
+{
+    return NULL;
+}
+
 const char *runtime_run_cgroup(const struct container_worker *c)
 {
     return NULL;
