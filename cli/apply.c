@@ -13,11 +13,8 @@
 #include "cli/commands.h"
 #include "cli/draft.h"
 #include "cli/field.h"
-#include "cli/manifest-wait.h"
+#include "cli/manifest-put.h"
 #include "cli/node-state.h"
-#include "cli/pod-wait.h"
-
-enum { MANIFEST_MODE = 0600 }; // as kubeadm writes them
 
 struct apply_options {
     struct common_options common;
@@ -30,7 +27,8 @@ static const struct option apply_options[] = {
     OPT_BOOL(apply_options, wait, .name = "wait",
              .help = "Return when the pods are ready, or say exactly why they are not"),
     OPT_DURATION(apply_options, timeout_nsec, .name = "timeout", .argument = "DURATION",
-                 .help = "With --wait: give up after this time (default 2m)"),
+                 .help = "With --wait: give up after this time (default 2m); the time of a trial "
+                         "(mainstay.dev/confirm) comes on top"),
     OPT_DURATION(apply_options, settle_nsec, .name = "settle", .argument = "DURATION",
                  .help =
                      "With --wait: ready is who stays so this long without a restart (default 2s)"),
@@ -176,26 +174,6 @@ static int prepare(struct apply *apply, const char *path)
     return r;
 }
 
-static int put(const struct apply *apply, struct application *file)
-{
-    _cleanup_buffer_ struct buffer old = BUFFER_EMPTY;
-    struct stat st;
-    bool exists = stat(file->target, &st) == 0;
-    mode_t mode = exists ? st.st_mode & 07777 : MANIFEST_MODE;
-    const struct buffer *content = &file->draft.content;
-    bool same = exists && fs_read_file(AT_FDCWD, file->target, PODSPEC_SIZE_MAX, &old) == 0 &&
-                old.len == content->len && memcmp(old.data, content->data, old.len) == 0;
-    file->verb = same ? "unchanged" : exists ? "configured" : "created";
-    if (same)
-        return 0;
-    int r =
-        fs_write_atomic(AT_FDCWD, file->target, content->data, content->len, mode, FS_WRITE_SYNC);
-    if (r == -EACCES || r == -EPERM || r == -EROFS)
-        return error_errno(apply->err, r, "cannot write %s; run this command as root",
-                           file->target);
-    return r < 0 ? error_errno(apply->err, r, "cannot write %s", file->target) : 0;
-}
-
 static void say_applied(const struct application *file)
 {
     bool renamed = !str_equal(path_base(file->draft.file), path_base(file->target));
@@ -207,22 +185,8 @@ static void say_applied(const struct application *file)
 
 static int wait_ready(const struct apply *apply, const struct application *file, monotime deadline)
 {
-    size_t n = file->draft.pods.n;
-    int r = manifest_wait(apply->client, file->target, file->sha256, deadline, apply->err);
-    if (r < 0)
-        return r;
-    struct pod_target *targets = xcalloc(n, sizeof(*targets));
-    for (size_t i = 0; i < n; i++) {
-        const struct object_meta *m = &file->draft.pods.items[i]->metadata;
-        targets[i] = (struct pod_target){m->namespace, m->name, m->uid};
-    }
-    r = pods_wait(apply->client, targets, n, POD_GOAL_READY,
-                  apply->options->settle_nsec / NSEC_PER_USEC, deadline, apply->err);
-    for (size_t i = 0; i < n && r == 0; i++)
-        printf("pod/%s is ready\n", targets[i].name);
-    fflush(stdout);
-    free(targets);
-    return r;
+    return manifest_settle(apply->client, file->target, file->sha256, &file->draft.pods,
+                           apply->options->settle_nsec / NSEC_PER_USEC, deadline, apply->err);
 }
 
 static int apply_all(struct apply *apply, const struct options_rest *rest)
@@ -232,9 +196,10 @@ static int apply_all(struct apply *apply, const struct options_rest *rest)
     for (size_t i = 0; i < rest->n && r == 0; i++)
         r = prepare(apply, rest->arguments[i]);
     for (size_t i = 0; i < apply->files.n && r == 0; i++) {
-        r = put(apply, &apply->files.items[i]);
+        struct application *file = &apply->files.items[i];
+        r = manifest_put(file->target, &file->draft.content, &file->verb, apply->err);
         if (r == 0)
-            say_applied(&apply->files.items[i]);
+            say_applied(file);
     }
     if (!apply->options->wait)
         return r;

@@ -82,6 +82,18 @@ static void describe_refusal(struct buffer *out, const json_t *pod)
     }
 }
 
+static void describe_trial(struct buffer *out, const json_t *pod)
+{
+    char text[AGE_SIZE];
+    const json_t *trial = field_at(pod, "mainstay.trial");
+    if (!str_equal(field_text(trial, "state"), "OnTrial"))
+        return;
+    walltime deadline = walltime_from_json(field_at(trial, "deadline"));
+    describe_linef(out, 0, "Trial", "revision %lld, until %s", field_int(trial, "revision"),
+                   walltime_is_set(deadline) ? moment_format(deadline, text)
+                                             : "some time after its start");
+}
+
 static void describe_head(struct buffer *out, const json_t *pod)
 {
     struct pod_view view;
@@ -107,6 +119,7 @@ static void describe_head(struct buffer *out, const json_t *pod)
     describe_line(out, 0, "Manifest", field_text(pod, "mainstay.file"));
     describe_line(out, 0, "Hash", field_text(pod, "mainstay.hash"));
     describe_refusal(out, pod);
+    describe_trial(out, pod);
 }
 
 static void describe_containers(struct buffer *out, const json_t *pod, const char *label,

@@ -8,6 +8,7 @@
 #include "base/string-list.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/comparable.h"
 #include "cli/draft.h"
 #include "cli/field.h"
 #include "cli/node-state.h"
@@ -23,37 +24,6 @@ static const struct option diff_options[] = {
              .help = "As FILE alone: kubectl's way to name it"),
     COMMON_OPTIONS(diff_options),
 };
-
-static json_t *sorted(const json_t *value)
-{
-    char *text = json_dumps(value, JSON_SORT_KEYS);
-    json_t *copy = text ? json_loads(text, 0, NULL) : NULL;
-    free(text);
-    return copy;
-}
-
-// What the agent adds, and what follows from everything else, is no difference that anybody made.
-static char *comparable_yaml(const json_t *pod)
-{
-    static const char *const ours[] = {"kubernetes.io/config.hash", "kubernetes.io/config.seen",
-                                       "kubernetes.io/config.source",
-                                       "kubernetes.io/config.mirror"};
-    struct buffer out = BUFFER_EMPTY;
-    json_t *copy = sorted(pod);
-    json_t *metadata = field_at(copy, "metadata");
-    json_t *annotations = field_at(metadata, "annotations");
-    json_object_del(copy, "status");
-    json_object_del(copy, "mainstay");
-    json_object_del(metadata, "creationTimestamp");
-    json_object_del(metadata, "uid");
-    for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
-        json_object_del(annotations, ours[i]);
-    if (annotations && json_object_size(annotations) == 0)
-        json_object_del(metadata, "annotations");
-    json_to_yaml(copy, &out);
-    json_decref(copy);
-    return buffer_take(&out);
-}
 
 static bool is_same(const json_t *running, const struct pod *pod)
 {

@@ -134,8 +134,11 @@ static void read_extension(const json_t *pod, struct pod_view *view)
         set_status(view, "Held");
     else if (str_equal(view->status, "Pending") && *reason)
         set_status(view, reason);
-    if (str_equal(manifest, "Refused") || str_equal(manifest, "Conflict"))
+    if (str_equal(manifest, "Refused") || str_equal(manifest, "Conflict") ||
+        str_equal(manifest, "FailedTrial"))
         append_status(view, manifest);
+    if (str_equal(field_text(pod, "mainstay.trial.state"), "OnTrial"))
+        append_status(view, "OnTrial");
 }
 
 static enum term_style style_of(const json_t *pod, const struct pod_view *view)

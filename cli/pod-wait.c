@@ -63,6 +63,20 @@ static bool is_ready(const json_t *pod)
            (pod_is_ready(pod) || str_equal(field_text(pod, "status.phase"), "Succeeded"));
 }
 
+static bool is_on_trial(const json_t *pod)
+{
+    return str_equal(field_text(pod, "mainstay.trial.state"), "OnTrial");
+}
+
+// The pod that runs instead of what the target's manifest says, or NULL.
+static const json_t *find_instead(const struct wait *w, const struct pod_target *target)
+{
+    const struct pod_target any = {target->namespace_, target->name, NULL};
+    const json_t *pod = find(w, &any);
+    bool failed = str_equal(field_text(pod, "mainstay.trial.state"), "Failed");
+    return failed ? pod : NULL;
+}
+
 static bool is_applied(const json_t *pod)
 {
     return !field_true(pod, "mainstay.removing") && !field_text(pod, "mainstay.successor") &&
@@ -75,6 +89,8 @@ static bool is_reached(const struct wait *w, const struct pod_target *target)
     switch (w->goal) {
     case POD_GOAL_READY:
         return pod && is_ready(pod);
+    case POD_GOAL_CONFIRMED:
+        return pod && is_ready(pod) && !is_on_trial(pod) && !find_instead(w, target);
     case POD_GOAL_APPLIED:
         return pod && is_applied(pod);
     case POD_GOAL_GONE:
@@ -88,9 +104,11 @@ static bool is_reached(const struct wait *w, const struct pod_target *target)
 static bool is_in_vain(const struct wait *w, const struct pod_target *target)
 {
     const json_t *pod = find(w, target);
+    if (w->goal == POD_GOAL_CONFIRMED && w->initial_over && find_instead(w, target))
+        return true;
     if (!pod || !w->initial_over)
         return false;
-    if (w->goal == POD_GOAL_READY)
+    if (w->goal == POD_GOAL_READY || (w->goal == POD_GOAL_CONFIRMED && !is_on_trial(pod)))
         return str_equal(field_text(pod, "status.phase"), "Failed") ||
                field_true(pod, "mainstay.held");
     return w->goal == POD_GOAL_APPLIED && json_is_object(field_at(pod, "mainstay.manifest"));
@@ -249,13 +267,31 @@ static void explain_missing(const struct wait *w, struct buffer *out)
     json_decref(list);
 }
 
+static void explain_failed_trial(const json_t *pod, struct buffer *out)
+{
+    const char *name = field_text_or_empty(pod, "metadata.name");
+    buffer_printf(out,
+                  "pod/%s failed its trial as revision %lld, and the last good one is back:\n"
+                  "  %s\n",
+                  name, field_int(pod, "mainstay.trial.revision"),
+                  field_text_or_empty(pod, "mainstay.trial.message"));
+    buffer_printf(out,
+                  "  see `mainstay history %s`; `mainstay rollback %s` sets the manifest back\n",
+                  name, name);
+}
+
 static void explain(const struct wait *w, const struct pod_target *target, struct buffer *out)
 {
     static const char *const goals[] = {[POD_GOAL_READY] = "not ready",
                                         [POD_GOAL_GONE] = "still there",
+                                        [POD_GOAL_CONFIRMED] = "not ready",
                                         [POD_GOAL_APPLIED] = "not what its manifest says"};
     const json_t *pod = find(w, target);
     struct pod_view view;
+    if (w->goal == POD_GOAL_CONFIRMED && find_instead(w, target)) {
+        explain_failed_trial(find_instead(w, target), out);
+        return;
+    }
     buffer_printf(out, "pod/%s is %s", pod ? field_text(pod, "metadata.name") : target->name,
                   goals[w->goal]);
     if (!pod) {

@@ -8,9 +8,10 @@
 #include "cli/client.h"
 
 enum pod_goal {
-    POD_GOAL_READY,   // ready, or over with success
-    POD_GOAL_GONE,    // not there any more
-    POD_GOAL_APPLIED, // what runs is what its manifest says
+    POD_GOAL_READY,     // ready, or over with success
+    POD_GOAL_GONE,      // not there any more
+    POD_GOAL_CONFIRMED, // ready, and no longer on trial (mainstay.dev/confirm)
+    POD_GOAL_APPLIED,   // what runs is what its manifest says
 };
 
 struct pod_target {

@@ -198,6 +198,21 @@ size_t manifest_source_list(const struct manifest_source *source, struct manifes
     return n;
 }
 
+int manifest_source_good_content(const struct manifest_source *source, const char *file,
+                                 struct buffer *out)
+{
+    for (size_t i = 0; i < source->files.n; i++) {
+        const struct manifest_file *known = source->files.items[i];
+        if (strcmp(known->path, file) != 0)
+            continue;
+        if (!known->unsaved.data)
+            return source_store_load(source, file, out);
+        buffer_add(out, known->unsaved.data, known->unsaved.len);
+        return 0;
+    }
+    return -ENOENT;
+}
+
 monotime manifest_source_last_scan(const struct manifest_source *source)
 {
     return source->last_scan;

@@ -84,6 +84,11 @@ void manifest_source_rescan(struct manifest_source *source);
 // All files, sorted by name. The caller frees the array (free()); the content is borrowed.
 size_t manifest_source_list(const struct manifest_source *source, struct manifest_status **ret);
 
+// Appends the content of a file that is in force: what was accepted from it last. -ENOENT where
+// nothing was, or where it is not kept (without a state directory).
+int manifest_source_good_content(const struct manifest_source *source, const char *file,
+                                 struct buffer *out);
+
 // For health checks: when the source last finished a look at the directory.
 monotime manifest_source_last_scan(const struct manifest_source *source);
 

@@ -25,14 +25,14 @@ enum { SETTLE_USEC = 100000 };
 static void on_pod_set(void *userdata, struct pod *pod, const char *file)
 {
     struct agent *agent = userdata;
-    pods_set(agent->pods, pod, file);
+    revisions_set(agent->revisions, pod, file);
 }
 
 static void on_pod_removed(void *userdata, const char *namespace_, const char *name,
                            const char *uid, const char *file)
 {
     struct agent *agent = userdata;
-    pods_removed(agent->pods, namespace_, name, uid);
+    revisions_removed(agent->revisions, namespace_, name, uid);
 }
 
 static void on_file_changed(void *userdata, const struct manifest_status *status)
@@ -117,7 +117,23 @@ static void on_pod_changed(void *userdata, const struct pod_worker *w, bool dele
     struct agent *agent = userdata;
     if (agent->api)
         api_pod_changed(agent->api, w, deleted);
+    if (agent->revisions && !deleted)
+        revisions_pod_changed(agent->revisions, w);
     agent_status_changed(agent);
+}
+
+static void on_trial_changed(void *userdata, const struct pod_worker *w)
+{
+    struct agent *agent = userdata;
+    if (agent->api)
+        api_pod_changed(agent->api, w, false);
+    agent_status_changed(agent);
+}
+
+static int good_manifest(void *userdata, const char *file, struct buffer *out)
+{
+    const struct agent *agent = userdata;
+    return manifest_source_good_content(agent->source, file, out);
 }
 
 static void on_all_stopped(void *userdata)
@@ -166,6 +182,7 @@ static int make_directories(struct agent *agent, struct error *err)
     const struct config *config = agent->config;
     agent->state_dir = path_join(config->root_dir, "state/pods");
     agent->shims_dir = path_join(config->run_dir, "shims");
+    agent->history_dir = path_join(config->root_dir, "state/history");
     int r = make_directory(config->run_dir, 0711, err);
     if (r >= 0)
         r = lock_run_dir(agent, err);
@@ -249,6 +266,21 @@ static int make_pods(struct agent *agent, struct error *err)
     return r;
 }
 
+static int make_revisions(struct agent *agent, struct error *err)
+{
+    const struct revisions_options options = {
+        .event = agent->loop,
+        .dir = agent->history_dir,
+        .node_name = agent->config->node_name,
+        .events = agent->events,
+        .pods = agent->pods,
+        .manifest = good_manifest,
+        .changed = on_trial_changed,
+        .userdata = agent,
+    };
+    return revisions_new(&options, &agent->revisions, err);
+}
+
 static int make_source(struct agent *agent, struct error *err)
 {
     _cleanup_free_ char *last_good = path_join(agent->config->root_dir, "state/manifests");
@@ -294,6 +326,8 @@ static int agent_make(struct agent *agent, struct error *err)
         r = make_pods(agent, err);
     }
     if (r >= 0)
+        r = make_revisions(agent, err);
+    if (r >= 0)
         r = api_start(agent, &agent->api, err);
     if (r >= 0)
         r = make_source(agent, err);
@@ -307,6 +341,8 @@ static void agent_clear(struct agent *agent)
     api_free(agent->api); // answers to the end, with all that the others know
     agent->api = NULL;
     manifest_source_free(agent->source);
+    revisions_free(agent->revisions);
+    agent->revisions = NULL;
     pods_free(agent->pods);
     sd_event_source_disable_unref(agent->status_timer);
     sd_event_source_disable_unref(agent->timeout_timer);
@@ -319,6 +355,7 @@ static void agent_clear(struct agent *agent)
     string_list_free(&agent->limitations);
     free(agent->state_dir);
     free(agent->shims_dir);
+    free(agent->history_dir);
     free(agent->refused);
     free(agent->reloaded);
     if (agent->lock_fd >= 0 && !agent->reexec)

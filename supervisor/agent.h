@@ -16,6 +16,7 @@
 #include "supervisor/config.h"
 #include "supervisor/events.h"
 #include "supervisor/pods.h"
+#include "supervisor/revisions.h"
 
 struct api;
 
@@ -31,6 +32,7 @@ struct agent {
     struct cgroup_tree *cgroups;
     struct manifest_source *source;
     struct pods *pods;
+    struct revisions *revisions;
     struct api *api;
     struct notify *notify;
     struct handover *handover;      // listening sockets from the agent before, for the one after
@@ -39,7 +41,7 @@ struct agent {
     monotime extended;              // when that was told last
     walltime started_at;
     int lock_fd;                 // RUN/lock: one agent per run directory
-    char *state_dir, *shims_dir; // below the root and the run directory
+    char *state_dir, *shims_dir, *history_dir; // below the root and the run directory
     bool unprivileged;           // an ordinary user
     bool synced;                 // the directory was read once and what ran was adopted
     bool stop_pods;              // the pods are being stopped; the agent ends when they are gone

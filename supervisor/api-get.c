@@ -1,4 +1,5 @@
 // What is read from the agent in one piece: pods, events, manifests, configuration.
+#include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,6 +12,7 @@ struct status_context api_context_open(struct api *api)
     struct status_context context = {
         .config = api->agent->config,
         .pods = api->agent->pods,
+        .revisions = api->agent->revisions,
         .now = monotime_now(),
         .now_wall = walltime_now(),
     };
@@ -119,6 +121,25 @@ api_result get_manifests(struct api *api, struct request *r)
     api_context_close(&context);
     json_object_set_new(o, "items", items);
     return reply_json(r, MHD_HTTP_OK, o);
+}
+
+// ---- history ----
+
+api_result get_history(struct api *api, struct request *r)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_history_ struct history history = {0};
+    const char *namespace_ = r->segments[3];
+    if (strcmp(namespace_, "-") == 0)
+        namespace_ = NULL;
+    int code = revisions_look_up(api->agent->revisions, namespace_, r->segments[4], &history, &err);
+    if (code < 0)
+        return reply_status(r,
+                            code == -ENOTUNIQ ? MHD_HTTP_CONFLICT
+                            : code == -ENOENT ? MHD_HTTP_NOT_FOUND
+                                              : MHD_HTTP_INTERNAL_SERVER_ERROR,
+                            "%s", error_message(&err));
+    return reply_json(r, MHD_HTTP_OK, history_to_json(&history));
 }
 
 // ---- configuration ----

@@ -187,6 +187,7 @@ api_result get_own_pods(struct api *api, struct request *r);
 api_result get_own_pod(struct api *api, struct request *r);
 api_result get_events(struct api *api, struct request *r);
 api_result get_manifests(struct api *api, struct request *r);
+api_result get_history(struct api *api, struct request *r);
 api_result get_status(struct api *api, struct request *r);
 api_result post_restart(struct api *api, struct request *r);
 api_result post_stop(struct api *api, struct request *r);

@@ -193,6 +193,7 @@ static const struct route routes[] = {
     {"GET",  OWN "/pods/*/*",             "",             false, get_own_pod},
     {"GET",  OWN "/events",               "watch after pod namespace", false, get_events},
     {"GET",  OWN "/manifests",            "watch",        false, get_manifests},
+    {"GET",  OWN "/history/*/*",          "",             false, get_history},
     {"POST", OWN "/pods/*/*/restart",     "container",    false, post_restart},
     {"POST", OWN "/pods/*/*/stop",        "",             false, post_stop},
     {"POST", OWN "/pods/*/*/start",       "",             false, post_start},

@@ -52,6 +52,16 @@
 //       "conflictWith","lastGood":bool,"pods":[{"namespace","name","uid"}]}
 //     Unknown strings are null; line and column are 0 where a finding has no place; "text" is the
 //     whole line to show.
+// GET /mainstay/v1/history/{ns}/{name}
+//     the accepted specs of a pod, which may be gone, oldest first:
+//     {"namespace","name","current":N|null (null: the pod was removed),
+//      "failed":N|null (the manifest on disk failed its trial: `current` runs instead),
+//      "items":[{"revision":N,"acceptedAt","readyAt"|null,"endedAt"|null,
+//       "outcome":"Running|NotReady[,OnTrial|,Confirmed|,FailedTrial]|Confirmed|FailedTrial|
+//        Replaced|NeverReady|Removed[,…]",
+//       "current":bool,"hash","uid","file","origin":"rollback to N"|null,"message":why it failed
+//       its trial|null,"manifest":the file's text (or "pod": the pod made of it, where the text
+//       was not at hand)}]}
 // POST /mainstay/v1/pods/{ns}/{name}/restart[?container=C] | stop | start | retry
 //     202 {"message":…}
 // POST /mainstay/v1/stop-all[?exit=true]
@@ -70,6 +80,8 @@
 //    "reason","message" (why it waits or failed; null),
 //    "manifest":{"state","findings":[…],"conflictWith"}|null (its file, when refused or in
 //    conflict),
+//    "trial":{"state":"OnTrial|Failed","revision":N,"deadline"(once it has begun),"message"|null}
+//       |null; with Failed, "manifest" is {"state":"FailedTrial",…}: another revision runs
 //    "containers":[{"name","init":bool,"state":"Waiting|Starting|PostStart|Running|PreStop|
 //       Terminating|Killing|Proving|BackOff|Exited","pid":N|null,"command","restartCount",
 //       "logPath","shimSocket"|null (while it lives),"nextStart":RFC3339|null,"cgroup"|null,

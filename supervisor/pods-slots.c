@@ -157,6 +157,12 @@ int pods_find(const struct pods *pods, const char *namespace_, const char *name,
     return 0;
 }
 
+struct pod_worker *pods_worker(const struct pods *pods, const char *namespace_, const char *name)
+{
+    const struct slot *slot = slot_find(pods, namespace_, name);
+    return slot && !slot->gone ? slot->worker : NULL;
+}
+
 const struct pod *pods_successor(const struct pods *pods, const struct pod_worker *w)
 {
     const struct slot *slot = w->owner;

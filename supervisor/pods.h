@@ -52,6 +52,9 @@ size_t pods_list(const struct pods *pods, struct pod_worker ***ret);
 int pods_find(const struct pods *pods, const char *namespace_, const char *name,
               struct pod_worker **ret, struct error *err);
 
+// By its full name; NULL where none runs or is to run.
+struct pod_worker *pods_worker(const struct pods *pods, const char *namespace_, const char *name);
+
 // A spec that waits for the running instance to be gone, or NULL.
 const struct pod *pods_successor(const struct pods *pods, const struct pod_worker *w);
 

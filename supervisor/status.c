@@ -142,6 +142,42 @@ static json_t *extension_manifest(const struct pod_worker *w, const struct statu
     return json_null();
 }
 
+// Takes `trial`. A manifest that failed its trial is not what runs: shown as a refused one is.
+static json_t *failed_manifest(const json_t *trial)
+{
+    const char *message = json_string_value(json_object_get(trial, "message"));
+    long long revision = json_integer_value(json_object_get(trial, "revision"));
+    json_t *o = json_object(), *list = json_array(), *finding = json_object();
+    _cleanup_free_ char *text =
+        xasprintf("it failed its trial as revision %lld: %s", revision, message ? message : "");
+    json_set_text(finding, "severity", "error");
+    json_object_set_new(finding, "line", json_integer(0));
+    json_object_set_new(finding, "column", json_integer(0));
+    json_object_set_new(finding, "path", json_null());
+    json_object_set_new(finding, "message", json_text(text));
+    json_object_set_new(finding, "text", json_text(text));
+    json_array_append_new(list, finding);
+    json_set_text(o, "state", "FailedTrial");
+    json_object_set_new(o, "findings", list);
+    json_object_set_new(o, "conflictWith", json_null());
+    return o;
+}
+
+static void add_manifest_and_trial(json_t *o, const struct pod_worker *w,
+                                   const struct status_context *context)
+{
+    json_t *manifest = extension_manifest(w, context);
+    json_t *trial = revisions_trial_json(context->revisions, w);
+    bool failed =
+        trial && strcmp(json_string_value(json_object_get(trial, "state")), "Failed") == 0;
+    if (failed && json_is_null(manifest)) {
+        json_decref(manifest);
+        manifest = failed_manifest(trial);
+    }
+    json_object_set_new(o, "manifest", manifest);
+    json_object_set_new(o, "trial", trial ? trial : json_null());
+}
+
 json_t *status_pod_extension(const struct pod_worker *w, const struct status_context *context)
 {
     const struct pod *next = context->pods ? pods_successor(context->pods, w) : NULL;
@@ -155,7 +191,7 @@ json_t *status_pod_extension(const struct pod_worker *w, const struct status_con
     json_object_set_new(o, "successor", json_text(next ? next->metadata.uid : NULL));
     json_object_set_new(o, "reason", json_text(failed ? w->failed_reason : w->waiting_reason));
     json_object_set_new(o, "message", json_text(failed ? w->failed_message : w->waiting_message));
-    json_object_set_new(o, "manifest", extension_manifest(w, context));
+    add_manifest_and_trial(o, w, context);
     for (size_t i = 0; i < w->n_containers; i++)
         json_array_append_new(containers, extension_container(&w->containers[i], context));
     json_object_set_new(o, "containers", containers);

@@ -8,11 +8,13 @@
 #include "manifests/source.h"
 #include "supervisor/config.h"
 #include "supervisor/pods.h"
+#include "supervisor/revisions.h"
 
 // What a pod's JSON is made from beside its worker; all borrowed.
 struct status_context {
     const struct config *config;
     const struct pods *pods;                 // for the successor; NULL: none has one
+    const struct revisions *revisions;       // for its trial; NULL: none is on one
     const struct manifest_status *manifests; // of all files, for the one that a pod came from
     size_t n_manifests;
     monotime now;

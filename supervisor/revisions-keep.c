@@ -1,0 +1,144 @@
+// The histories of revisions.c on disk. What happens to pods is noted in memory and written when
+// the loop has nothing more urgent to do: no pod starts later because of its history.
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/string-list.h"
+#include "base/work.h"
+#include "supervisor/revisions-internal.h"
+
+enum { FLUSH_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 60 };
+
+void note_clear(struct note *note)
+{
+    free(note->namespace_);
+    free(note->name);
+    free(note->uid);
+    free(note->file);
+    free(note->text);
+}
+
+static int on_flush(sd_event_source *source, void *userdata)
+{
+    revisions_flush(userdata);
+    return 0;
+}
+
+int revisions_keep_init(struct revisions *r)
+{
+    int code = sd_event_add_defer(r->options.event, &r->flush, on_flush, r);
+    if (code >= 0)
+        code = sd_event_source_set_priority(r->flush, FLUSH_PRIORITY);
+    return code < 0 ? code : sd_event_source_set_enabled(r->flush, SD_EVENT_OFF);
+}
+
+void revisions_note(struct revisions *r, const struct note *note)
+{
+    *LIST_APPEND(&r->notes) = *note;
+    sd_event_source_set_enabled(r->flush, SD_EVENT_ONESHOT);
+}
+
+static void load(struct revisions *r, const char *namespace_, const char *name, struct history *ret)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    int code = history_load(r->options.dir, namespace_, name, ret, &err);
+    if (code == 0)
+        return;
+    history_init(ret, namespace_, name);
+    if (code == -ENOENT)
+        return;
+    event_add(r->options.events, (struct event_object){.namespace_ = namespace_, .pod = name},
+              EVENT_WARNING, "StateDamaged",
+              "%s: the pod's earlier revisions are lost, and `mainstay rollback` has none of them",
+              error_message(&err));
+}
+
+void revisions_load(struct revisions *r, const char *namespace_, const char *name,
+                    struct history *ret)
+{
+    revisions_flush(r);
+    load(r, namespace_, name, ret);
+}
+
+void revisions_save(struct revisions *r, const struct history *history)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    int code = history_save(r->options.dir, history, &err);
+    if (code < 0 && !r->complained)
+        event_add(r->options.events,
+                  (struct event_object){.namespace_ = history->namespace_, .pod = history->name},
+                  EVENT_WARNING, "HistoryNotSaved",
+                  "%s; the pod runs on, but there is no going back to this revision: make room, or "
+                  "look at the permissions",
+                  error_message(&err));
+    r->complained = code < 0;
+}
+
+// False where the note changes nothing.
+static bool enter(struct history *history, const struct note *note)
+{
+    const struct history_spec spec = {.hash = note->hash,
+                                      .uid = note->uid,
+                                      .file = note->file,
+                                      .text = note->text,
+                                      .complete = note->complete};
+    struct revision *current = history_current(history);
+    switch (note->kind) {
+    case NOTE_ACCEPTED: {
+        bool same_file = current && str_equal(current->file, note->file);
+        uint64_t failed = history->failed;
+        return history_accept(history, &spec, note->when) || !same_file || failed;
+    }
+    case NOTE_READY:
+        if (!current || strcmp(current->hash, note->hash) != 0 || walltime_is_set(current->ready))
+            return false;
+        current->ready = note->when;
+        return true;
+    case NOTE_REMOVED:
+        history_removed(history, note->when);
+        return current != NULL;
+    }
+    return false;
+}
+
+static bool is_tracked(void *userdata, const char *file)
+{
+    const struct revisions *r = userdata;
+    LIST_EACH (tracked, &r->tracked) {
+        _cleanup_free_ char *name = history_file_name(tracked->namespace_, tracked->name);
+        if (strcmp(name, file) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Notes about one pod that stand side by side go into its file together.
+void revisions_flush(struct revisions *r)
+{
+    struct note *notes = r->notes.items;
+    size_t n = r->notes.n;
+    bool removed = false;
+    r->notes.items = NULL;
+    r->notes.n = 0;
+    for (size_t i = 0; i < n;) {
+        const struct note *first = &notes[i];
+        _cleanup_history_ struct history history = {0};
+        bool changed = false;
+        WORK_SCOPE("history", "pod", first->namespace_, first->name);
+        load(r, first->namespace_, first->name, &history);
+        for (; i < n && str_equal(notes[i].namespace_, history.namespace_) &&
+               str_equal(notes[i].name, history.name);
+             i++) {
+            changed = enter(&history, &notes[i]) || changed;
+            removed = removed || notes[i].kind == NOTE_REMOVED;
+        }
+        if (changed)
+            revisions_save(r, &history);
+    }
+    for (size_t i = 0; i < n; i++)
+        note_clear(&notes[i]);
+    free(notes);
+    if (removed)
+        history_sweep(r->options.dir, HISTORY_REMOVED_MOST, is_tracked, r);
+}
