@@ -1,6 +1,7 @@
 // What the files revisions*.c share; nobody else includes it.
 //
 //   revisions.c       what the source tells, and the trials
+//   revisions-show.c  what others ask
 //   revisions-keep.c  the histories on disk: written when the loop has time
 #pragma once
 
@@ -41,6 +42,10 @@ struct revisions {
     bool complained; // that histories cannot be written
 };
 
+// ---- revisions-show.c ----
+
+// Where it is, or would have to be; and NULL where it is not.
+size_t tracked_index(const struct revisions *r, const char *namespace_, const char *name);
 struct tracked *tracked_find(const struct revisions *r, const char *namespace_, const char *name);
 
 // ---- revisions-keep.c ----
