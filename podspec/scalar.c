@@ -284,11 +284,48 @@ bool scalar_tag_is_binary(const char *tag)
     return str_equal(tag, TAG_PREFIX "binary");
 }
 
+static size_t digits_at(const char *text)
+{
+    return strspn(text, "0123456789");
+}
+
+// "2021-01-13", with or without a time behind it: http://yaml.org/type/timestamp.html
+static bool looks_like_a_date(const char *text)
+{
+    size_t year = digits_at(text), month, day;
+    if (year != 4 || text[year] != '-')
+        return false;
+    text += year + 1;
+    month = digits_at(text);
+    if (month < 1 || month > 2 || text[month] != '-')
+        return false;
+    text += month + 1;
+    day = digits_at(text);
+    return day >= 1 && day <= 2 && (!text[day] || strchr("Tt \t", text[day]));
+}
+
+// "1:30" and "-1:30:59.5", which YAML 1.1 takes for numbers: http://yaml.org/type/float.html
+static bool looks_like_base_60(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    size_t n = digits_at(text), parts = 0;
+    if (n == 0)
+        return false;
+    text += n + strspn(text + n, "0123456789_");
+    for (; *text == ':'; text += n, parts++) {
+        n = digits_at(++text);
+        if (n < 1 || n > 2 || (n == 2 && *text > '5'))
+            return false;
+    }
+    return parts > 0 && (!*text || (*text == '.' && !text[1 + strspn(text + 1, "0123456789_")]));
+}
+
+// Also what only other readers of YAML take for something else, as kubectl does.
 bool scalar_needs_quotes(const char *text)
 {
     struct scalar scalar;
     resolve_plain(text, &scalar);
-    return scalar.kind != SCALAR_STRING;
+    return scalar.kind != SCALAR_STRING || looks_like_a_date(text) || looks_like_base_60(text);
 }
 
 // The fewest digits that read back as the same number: "d.ddde±xx".

@@ -40,7 +40,8 @@ int scalar_resolve(const char *text, enum scalar_style style, const char *tag, s
 
 bool scalar_tag_is_binary(const char *tag);
 
-// True where the text, written plain, would be read as something other than a string.
+// True where the text, written plain, would be read as something other than a string, by this or by
+// another reader of YAML 1.1 (dates, numbers in base 60).
 bool scalar_needs_quotes(const char *text);
 
 // A number as Go's encoding/json writes it, which is how it reaches quantities ("0.1", "1e+21").

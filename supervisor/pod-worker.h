@@ -100,7 +100,7 @@ struct pod_worker {
     bool admitted;                          // was admitted once: mainstay start need not ask again
     char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
     char *failed_reason, *failed_message;   // POD_FINISHED with phase Failed, or NULL
-    walltime created_at, started_at;
+    walltime created_at, started_at, removed_at; // removed_at: when it was decided; 0: it stays
     walltime ready_since, initialized_since; // transition times of conditions; 0: not (yet)
     bool ready;
     struct container_worker *containers; // init containers first, then containers

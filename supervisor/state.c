@@ -53,6 +53,7 @@ static const struct row pod_rows[] = {
     ROW(pod_worker, failed_message, KIND_STRING),
     ROW(pod_worker, created_at, KIND_WALLTIME),
     ROW(pod_worker, started_at, KIND_WALLTIME),
+    ROW(pod_worker, removed_at, KIND_WALLTIME),
     ROW(pod_worker, ready_since, KIND_WALLTIME),
     ROW(pod_worker, initialized_since, KIND_WALLTIME),
     ROW(pod_worker, ready, KIND_BOOL),

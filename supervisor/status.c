@@ -198,12 +198,24 @@ json_t *status_pod_extension(const struct pod_worker *w, const struct status_con
     return o;
 }
 
+// As the API server marks a pod that is deleted: when it will have been killed at the latest.
+static void add_deletion(json_t *metadata, const struct pod_worker *w)
+{
+    const int64_t *grace = w->pod->spec.terminationGracePeriodSeconds;
+    if (!metadata || !walltime_is_set(w->removed_at) || !grace)
+        return;
+    walltime at = {w->removed_at.nsec + *grace * NSEC_PER_SEC};
+    json_object_set_new(metadata, "deletionTimestamp", json_time(at));
+    json_object_set_new(metadata, "deletionGracePeriodSeconds", json_integer(*grace));
+}
+
 json_t *status_pod(const struct pod_worker *w, const struct status_context *context)
 {
     json_t *pod = pod_to_json(w->pod);
     json_t *metadata = json_object_get(pod, "metadata");
     if (metadata)
         json_object_set_new(metadata, "creationTimestamp", json_time(w->created_at));
+    add_deletion(metadata, w);
     json_object_set_new(pod, "status", status_pod_status(w, context));
     json_object_set_new(pod, "mainstay", status_pod_extension(w, context));
     return pod;

@@ -182,6 +182,14 @@ static void quotes_are_needed_where_words_mean_something(void **state)
     assert_true(scalar_needs_quotes(""));
     assert_false(scalar_needs_quotes("yess"));
     assert_false(scalar_needs_quotes("10.0.0.1"));
+    assert_true(scalar_needs_quotes("2021-01-13T13:08:40Z"));
+    assert_true(scalar_needs_quotes("2021-1-3"));
+    assert_false(scalar_needs_quotes("2021-01-13-x"));
+    assert_false(scalar_needs_quotes("2021-01"));
+    assert_true(scalar_needs_quotes("1:30"));
+    assert_true(scalar_needs_quotes("-190:20:30.15"));
+    assert_false(scalar_needs_quotes("1:60"));
+    assert_false(scalar_needs_quotes("6443:tcp"));
 }
 
 int main(void)
