@@ -69,6 +69,16 @@ struct volume_device {
     char *devicePath;
 };
 
+struct container_restart_exit_codes {
+    char *operator;
+    struct int_list values;
+};
+
+struct container_restart_rule {
+    char *action;
+    struct container_restart_exit_codes *exitCodes;
+};
+
 struct container {
     char *name;
     char *image;
@@ -81,6 +91,7 @@ struct container {
     struct resource_requirements resources;
     LIST_OF(struct container_resize_policy) resizePolicy;
     char *restartPolicy;
+    LIST_OF(struct container_restart_rule) restartPolicyRules;
     LIST_OF(struct volume_mount) volumeMounts;
     LIST_OF(struct volume_device) volumeDevices;
     struct probe *livenessProbe;

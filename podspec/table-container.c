@@ -118,6 +118,25 @@ static const struct field_schema volume_device_fields[] = {
 };
 TYPE(volume_device, "VolumeDevice", "A block device inside a container.");
 
+static const struct field_schema container_restart_exit_codes_fields[] = {
+    ROW_STRING(container_restart_exit_codes, operator, .required = true,
+               .values = ONE_OF("In", "NotIn"),
+               .doc = "Whether the exit status has to be one of the values, or none of them."),
+    ROW_INT_LIST(container_restart_exit_codes, values, .min = 0, .max = INT32_MAX,
+                 .doc = "Exit statuses."),
+};
+TYPE(container_restart_exit_codes, "ContainerRestartRuleOnExitCodes",
+     "Which exit statuses a rule is for.");
+
+static const struct field_schema container_restart_rule_fields[] = {
+    ROW_STRING(container_restart_rule, action, .required = true, .values = ONE_OF("Restart"),
+               .doc = "What becomes of the container: Restart starts it again."),
+    ROW_STRUCT_PTR(container_restart_rule, exitCodes, container_restart_exit_codes,
+                   .doc = "The exit statuses that the rule is for."),
+};
+TYPE(container_restart_rule, "ContainerRestartRule",
+     "When a container is started again whatever its restartPolicy says.");
+
 // The last row belongs to ephemeral containers alone; the struct begins with those of a container.
 static const struct field_schema container_fields[] = {
     ROW_STRING(container, name, .required = true, .check = check_dns_label,
@@ -143,10 +162,13 @@ static const struct field_schema container_fields[] = {
              REPORTED("a changed manifest replaces the container in this release"),
              .doc = "What a changed amount of a resource means for the running container."),
     ROW_STRING(container, restartPolicy, .values = ONE_OF("Always", "OnFailure", "Never"),
-               REFUSED("sidecars and restart policies of single containers are not supported by "
-                       "this release; list a sidecar under containers"),
-               .doc = "On an init container, Always makes it a sidecar: it runs on while the "
-                      "others start and run."),
+               .doc = "Whether this container is started again when it has exited; the pod's "
+                      "policy where unset. On an init container, Always makes it a sidecar: the "
+                      "next one starts as soon as it has started, and it runs on beside the "
+                      "others, until all of them have ended."),
+    ROW_LIST(container, restartPolicyRules, container_restart_rule,
+             .doc = "Exceptions from the container's restartPolicy; the first one that fits "
+                    "counts."),
     ROW_LIST(container, volumeMounts, volume_mount, .patch_key = "mountPath",
              .doc = "The volumes that the container sees, and where."),
     ROW_LIST(container, volumeDevices, volume_device, .patch_key = "devicePath",

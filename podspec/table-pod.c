@@ -46,7 +46,6 @@ static const struct field_schema pod_spec_fields[] = {
                 .default_value = "30",
                 .doc = "Seconds from SIGTERM (or the preStop hook) to SIGKILL."),
     ROW_INT_PTR(pod_spec, activeDeadlineSeconds, .min = 1, .max = INT32_MAX,
-                REPORTED("the pod is not stopped after this time by this release"),
                 .doc = "Seconds after which the pod is stopped and has failed."),
     ROW_STRING(pod_spec, dnsPolicy, .default_value = "ClusterFirst",
                .values = ONE_OF("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"),

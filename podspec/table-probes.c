@@ -73,15 +73,14 @@ static const struct field_schema probe_fields[] = {
 };
 TYPE(probe, "Probe", "A question that is put to a container again and again.");
 
-#define HOOK_NOTE                                                                                  \
-    "only exec and sleep hooks are run by this release; this one is skipped, and an event says so"
-
 static const struct field_schema lifecycle_handler_fields[] = {
     ROW_STRUCT_PTR(lifecycle_handler, exec, exec_action, .doc = "Run a program in the container."),
-    ROW_STRUCT_PTR(lifecycle_handler, httpGet, http_get_action, REPORTED(HOOK_NOTE),
-                   .doc = "Make an HTTP request."),
-    ROW_STRUCT_PTR(lifecycle_handler, tcpSocket, tcp_socket_action, REPORTED(HOOK_NOTE),
-                   .doc = "Open a TCP connection (no Kubernetes release does this in a hook)."),
+    ROW_STRUCT_PTR(lifecycle_handler, httpGet, http_get_action,
+                   .doc = "Make an HTTP request, with the scheme and the headers that it names; "
+                          "any answer is success, one with a status of 400 or more is told."),
+    ROW_STRUCT_PTR(lifecycle_handler, tcpSocket, tcp_socket_action,
+                   .doc = "Open a TCP connection (no kubelet does this in a hook, where it "
+                          "always fails)."),
     ROW_STRUCT_PTR(lifecycle_handler, sleep, sleep_action, .doc = "Wait."),
 };
 TYPE(lifecycle_handler, "LifecycleHandler", "What a hook does.");

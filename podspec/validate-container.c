@@ -169,6 +169,28 @@ static void validate_mounts(struct validation *v, const struct container *contai
     }
 }
 
+// KEP-5307: the limits.
+static void validate_restart_rules(struct validation *v, const struct container *container)
+{
+    enum { RULES_MAX = 20, VALUES_MAX = 255 };
+    if (!container->restartPolicyRules.n)
+        return;
+    size_t mark = validation_enter(v, ".restartPolicyRules");
+    if (str_empty(container->restartPolicy))
+        validation_error(v, "", "needs a restartPolicy of the container beside it");
+    if (container->restartPolicyRules.n > RULES_MAX)
+        validation_error(v, "", "must not be more than %d rules", RULES_MAX);
+    for (size_t i = 0; i < container->restartPolicyRules.n; i++) {
+        const struct container_restart_exit_codes *codes =
+            container->restartPolicyRules.items[i].exitCodes;
+        if (!codes)
+            validation_error(v, "", "rule %zu must say for which exitCodes it is", i);
+        else if (!codes->values.n || codes->values.n > VALUES_MAX)
+            validation_error(v, "", "rule %zu must have 1 to %d values", i, VALUES_MAX);
+    }
+    validation_leave(v, mark);
+}
+
 static void validate_init_only(struct validation *v, const struct container *container)
 {
     static const char never[] = "init containers run to their end and cannot have it";
@@ -176,6 +198,8 @@ static void validate_init_only(struct validation *v, const struct container *con
     if (!str_empty(container->name) && name_set_has(&v->containers, container->name))
         validation_error(v, ".name", "\"%s\" is the name of one of spec.containers, too",
                          container->name);
+    if (str_equal(container->restartPolicy, "Always")) // a sidecar
+        return;
     if (container->lifecycle)
         validation_error(v, ".lifecycle", never);
     if (container->livenessProbe)
@@ -195,9 +219,10 @@ static void validate_container(struct validation *v, const struct container *con
     validate_resources(v, &container->resources);
     validate_security_context(v, container);
     validate_probes(v, container);
+    validate_restart_rules(v, container);
     if (container->lifecycle) {
         size_t mark = validation_enter(v, ".lifecycle");
-        validate_lifecycle(v, container->lifecycle);
+        validate_lifecycle(v, container);
         validation_leave(v, mark);
     }
 }

@@ -13,7 +13,6 @@ static bool has_port(const struct container *container, const char *name)
     return false;
 }
 
-// `container` may be NULL: whose ports a name is looked for is not known then.
 static void validate_port(struct validation *v, const struct container *container,
                           const struct int_or_string *port)
 {
@@ -27,7 +26,7 @@ static void validate_port(struct validation *v, const struct container *containe
         wrong = "must be between 1 and 65535";
     if (wrong)
         validation_error(v, ".port", "%s", wrong);
-    else if (port->is_string && container && !has_port(container, port->string))
+    else if (port->is_string && !has_port(container, port->string))
         validation_warning(v, ".port", "the container has no port named \"%s\"", port->string);
 }
 
@@ -85,8 +84,8 @@ void validate_probes(struct validation *v, const struct container *container)
     validate_probe(v, container, ".startupProbe", container->startupProbe);
 }
 
-static void validate_handler(struct validation *v, const char *field,
-                             const struct lifecycle_handler *handler)
+static void validate_handler(struct validation *v, const struct container *container,
+                             const char *field, const struct lifecycle_handler *handler)
 {
     if (!handler)
         return;
@@ -96,7 +95,7 @@ static void validate_handler(struct validation *v, const char *field,
         .tcpSocket = handler->tcpSocket,
         .n = !!handler->exec + !!handler->httpGet + !!handler->tcpSocket + !!handler->sleep,
     };
-    validate_actions(v, NULL, &actions, "exec, httpGet, tcpSocket or sleep");
+    validate_actions(v, container, &actions, "exec, httpGet, tcpSocket or sleep");
     const int64_t *grace = v->pod->spec.terminationGracePeriodSeconds;
     if (handler->sleep && grace && handler->sleep->seconds > *grace)
         validation_error(v, ".sleep.seconds",
@@ -105,8 +104,8 @@ static void validate_handler(struct validation *v, const char *field,
     validation_leave(v, mark);
 }
 
-void validate_lifecycle(struct validation *v, const struct lifecycle *lifecycle)
+void validate_lifecycle(struct validation *v, const struct container *container)
 {
-    validate_handler(v, ".postStart", lifecycle->postStart);
-    validate_handler(v, ".preStop", lifecycle->preStop);
+    validate_handler(v, container, ".postStart", container->lifecycle->postStart);
+    validate_handler(v, container, ".preStop", container->lifecycle->preStop);
 }

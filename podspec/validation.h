@@ -49,7 +49,7 @@ void validate_labels(struct validation *v, const char *field, const struct strin
 void validate_volumes(struct validation *v);
 void validate_containers(struct validation *v);
 void validate_probes(struct validation *v, const struct container *container);
-void validate_lifecycle(struct validation *v, const struct lifecycle *lifecycle);
+void validate_lifecycle(struct validation *v, const struct container *container);
 void validate_resources(struct validation *v, const struct resource_requirements *resources);
 void validate_overhead(struct validation *v, const struct resource_list *overhead);
 void validate_security_context(struct validation *v, const struct container *container);

@@ -29,8 +29,13 @@ static const struct container_transition table[CONTAINER_STATES][CONTAINER_EVENT
         [CONTAINER_EV_STOP]        = TO(PRE_STOP, PRE_STOP),
     },
     [CONTAINER_PRE_STOP] = {
-        [CONTAINER_EV_HOOK_DONE]   = TO(TERMINATING, TERMINATE),
-        [CONTAINER_EV_HOOK_FAILED] = TO(TERMINATING, TERMINATE),
+        [CONTAINER_EV_HOOK_DONE]   = TO(AWAIT_TURN, AWAIT_TURN),
+        [CONTAINER_EV_HOOK_FAILED] = TO(AWAIT_TURN, AWAIT_TURN),
+        [CONTAINER_EV_DEADLINE]    = TO(TERMINATING, TERMINATE),
+        [CONTAINER_EV_OVER]        = TO(PROVING, PROVE),
+    },
+    [CONTAINER_AWAIT_TURN] = {
+        [CONTAINER_EV_TURN]        = TO(TERMINATING, TERMINATE),
         [CONTAINER_EV_DEADLINE]    = TO(TERMINATING, TERMINATE),
         [CONTAINER_EV_OVER]        = TO(PROVING, PROVE),
     },
@@ -70,11 +75,12 @@ struct container_transition container_machine_step(enum container_state state,
 const char *container_state_name(enum container_state state)
 {
     static const char *const names[CONTAINER_STATES] = {
-        [CONTAINER_WAITING] = "Waiting",      [CONTAINER_STARTING] = "Starting",
-        [CONTAINER_POST_START] = "PostStart", [CONTAINER_RUNNING] = "Running",
-        [CONTAINER_PRE_STOP] = "PreStop",     [CONTAINER_TERMINATING] = "Terminating",
-        [CONTAINER_KILLING] = "Killing",      [CONTAINER_PROVING] = "Proving",
-        [CONTAINER_BACKOFF] = "BackOff",      [CONTAINER_EXITED] = "Exited",
+        [CONTAINER_WAITING] = "Waiting",         [CONTAINER_STARTING] = "Starting",
+        [CONTAINER_POST_START] = "PostStart",    [CONTAINER_RUNNING] = "Running",
+        [CONTAINER_PRE_STOP] = "PreStop",        [CONTAINER_AWAIT_TURN] = "AwaitTurn",
+        [CONTAINER_TERMINATING] = "Terminating", [CONTAINER_KILLING] = "Killing",
+        [CONTAINER_PROVING] = "Proving",         [CONTAINER_BACKOFF] = "BackOff",
+        [CONTAINER_EXITED] = "Exited",
     };
     return names[state];
 }
@@ -85,8 +91,9 @@ const char *container_event_name(enum container_event event)
         [CONTAINER_EV_START] = "Start",        [CONTAINER_EV_STARTED] = "Started",
         [CONTAINER_EV_HOOK_DONE] = "HookDone", [CONTAINER_EV_HOOK_FAILED] = "HookFailed",
         [CONTAINER_EV_OVER] = "Over",          [CONTAINER_EV_PROVEN] = "Proven",
-        [CONTAINER_EV_STOP] = "Stop",          [CONTAINER_EV_DEADLINE] = "Deadline",
-        [CONTAINER_EV_BACK_OFF] = "BackOff",   [CONTAINER_EV_RETRY] = "Retry",
+        [CONTAINER_EV_STOP] = "Stop",          [CONTAINER_EV_TURN] = "Turn",
+        [CONTAINER_EV_DEADLINE] = "Deadline",  [CONTAINER_EV_BACK_OFF] = "BackOff",
+        [CONTAINER_EV_RETRY] = "Retry",
     };
     return names[event];
 }
@@ -98,6 +105,7 @@ bool container_state_is_alive(enum container_state state)
     case CONTAINER_POST_START:
     case CONTAINER_RUNNING:
     case CONTAINER_PRE_STOP:
+    case CONTAINER_AWAIT_TURN:
     case CONTAINER_TERMINATING:
     case CONTAINER_KILLING:
     case CONTAINER_PROVING:

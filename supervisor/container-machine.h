@@ -10,6 +10,7 @@ enum container_state {
     CONTAINER_POST_START, // the process runs, its postStart hook has not returned
     CONTAINER_RUNNING,
     CONTAINER_PRE_STOP,    // to be stopped: its preStop hook runs
+    CONTAINER_AWAIT_TURN,  // a sidecar: the hook has returned, those that it serves still live
     CONTAINER_TERMINATING, // the stop signal is sent, the grace period runs
     CONTAINER_KILLING,     // SIGKILL is sent to all of it
     CONTAINER_PROVING,     // its shim is over; what is left in its cgroup is killed and awaited
@@ -26,6 +27,7 @@ enum container_event {
     CONTAINER_EV_OVER,     // the shim is over: the process exited, or never started
     CONTAINER_EV_PROVEN,   // nothing of it is left
     CONTAINER_EV_STOP,     // the pod stops, or an operator restarts the container
+    CONTAINER_EV_TURN,     // those that have to go before it are gone
     CONTAINER_EV_DEADLINE, // the time of this state is up
     CONTAINER_EV_BACK_OFF, // decided after an exit: start again, but later
     CONTAINER_EV_RETRY,    // an operator (or a dependency) clears the back-off
@@ -37,6 +39,7 @@ enum container_action {
     CONTAINER_DO_START,      // start a shim
     CONTAINER_DO_POST_START, // run the postStart hook, if there is one
     CONTAINER_DO_PRE_STOP,   // run the preStop hook, if there is one
+    CONTAINER_DO_AWAIT_TURN, // wait for those that have to go before it, if there are any
     CONTAINER_DO_TERMINATE,  // send the stop signal, arm what is left of the grace period
     CONTAINER_DO_KILL,       // SIGKILL for all of it
     CONTAINER_DO_KILL_AGAIN, // and for a shim that does not end

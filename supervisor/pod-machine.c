@@ -12,12 +12,19 @@ static const struct pod_transition table[POD_STATES][POD_EVENTS] = {
     },
     [POD_INITIALIZING] = {
         [POD_EV_INIT_DONE]   = TO(RUNNING, START),
-        [POD_EV_INIT_FAILED] = TO(FINISHED, FINISH),
+        [POD_EV_INIT_FAILED] = TO(ENDING, STOP),
+        [POD_EV_EXPIRED]     = TO(ENDING, EXPIRE),
         [POD_EV_REMOVE]      = TO(STOPPING, STOP),
         [POD_EV_HOLD]        = TO(STOPPING, STOP),
     },
     [POD_RUNNING] = {
-        [POD_EV_ALL_DONE]    = TO(FINISHED, FINISH),
+        [POD_EV_ALL_DONE]    = TO(ENDING, STOP),
+        [POD_EV_EXPIRED]     = TO(ENDING, EXPIRE),
+        [POD_EV_REMOVE]      = TO(STOPPING, STOP),
+        [POD_EV_HOLD]        = TO(STOPPING, STOP),
+    },
+    [POD_ENDING] = {
+        [POD_EV_ALL_PROVEN]  = TO(FINISHED, FINISH),
         [POD_EV_REMOVE]      = TO(STOPPING, STOP),
         [POD_EV_HOLD]        = TO(STOPPING, STOP),
     },
@@ -51,10 +58,10 @@ struct pod_transition pod_machine_step(enum pod_state state, enum pod_event even
 const char *pod_state_name(enum pod_state state)
 {
     static const char *const names[POD_STATES] = {
-        [POD_WAITING] = "Waiting", [POD_INITIALIZING] = "Initializing",
-        [POD_RUNNING] = "Running", [POD_STOPPING] = "Stopping",
-        [POD_HELD] = "Held",       [POD_FINISHED] = "Finished",
-        [POD_GONE] = "Gone",
+        [POD_WAITING] = "Waiting",   [POD_INITIALIZING] = "Initializing",
+        [POD_RUNNING] = "Running",   [POD_ENDING] = "Ending",
+        [POD_STOPPING] = "Stopping", [POD_HELD] = "Held",
+        [POD_FINISHED] = "Finished", [POD_GONE] = "Gone",
     };
     return names[state];
 }
@@ -66,6 +73,7 @@ const char *pod_event_name(enum pod_event event)
         [POD_EV_INIT_DONE] = "InitDone",
         [POD_EV_INIT_FAILED] = "InitFailed",
         [POD_EV_ALL_DONE] = "AllDone",
+        [POD_EV_EXPIRED] = "Expired",
         [POD_EV_REMOVE] = "Remove",
         [POD_EV_HOLD] = "Hold",
         [POD_EV_RELEASE] = "Release",

@@ -7,6 +7,7 @@ enum pod_state {
     POD_WAITING,      // admitted when what it waits for (an older instance, the network) allows
     POD_INITIALIZING, // init containers run, one after the other
     POD_RUNNING,      // its containers were started
+    POD_ENDING,       // it ends by itself, or its time is up: what is left of it is being stopped
     POD_STOPPING,     // all containers are being stopped
     POD_HELD,         // stopped by an operator until he starts it again; nothing of it is left
     POD_FINISHED,     // all containers ended and none will be restarted
@@ -18,11 +19,12 @@ enum pod_event {
     POD_EV_ADMIT,       // it may start
     POD_EV_INIT_DONE,   // the last init container succeeded (or there is none)
     POD_EV_INIT_FAILED, // an init container failed and may not be restarted
-    POD_EV_ALL_DONE,    // every container ended for good by itself
+    POD_EV_ALL_DONE,    // every container but sidecars ended for good by itself
+    POD_EV_EXPIRED,     // activeDeadlineSeconds have passed
     POD_EV_REMOVE,      // its manifest is gone or was replaced
     POD_EV_HOLD,        // mainstay stop
     POD_EV_RELEASE,     // mainstay start
-    POD_EV_ALL_PROVEN,  // while stopping: nothing of any container is left
+    POD_EV_ALL_PROVEN,  // while stopping or ending: nothing of any container is left
     POD_EVENTS,
 };
 
@@ -30,7 +32,8 @@ enum pod_action {
     POD_DO_NOTHING,
     POD_DO_INIT,   // start the first init container
     POD_DO_START,  // start the containers
-    POD_DO_STOP,   // stop all containers
+    POD_DO_STOP,   // stop all containers, sidecars last
+    POD_DO_EXPIRE, // the same, and say that its time is up
     POD_DO_FINISH, // record phase Succeeded or Failed
     POD_DO_REST,   // stopped: tidy up, but keep it
     POD_DO_BURY,   // stopped for good: remove what it left on disk and tell the owner

@@ -3,18 +3,27 @@
 #include "base/alloc.h"
 #include "supervisor/pod-worker-internal.h"
 
+static bool any_began(const struct pod_worker *w)
+{
+    for (size_t i = w->n_init; i < w->n_containers; i++)
+        if (w->containers[i].state != CONTAINER_WAITING || w->containers[i].run)
+            return true;
+    return false;
+}
+
 // The pod's own record may be older than what runs, or lost.
 static void adopt_pod(struct pod_worker *w, const struct container_worker *c)
 {
+    bool initializing = c->init && !any_began(w);
     if (w->state != POD_WAITING && w->state != POD_FINISHED && w->state != POD_HELD &&
-        !(w->state == POD_INITIALIZING && !c->init))
+        !(w->state == POD_INITIALIZING && !initializing))
         return;
-    w->state = c->init ? POD_INITIALIZING : POD_RUNNING;
+    w->state = initializing ? POD_INITIALIZING : POD_RUNNING;
     w->admitted = true;
     if (!walltime_is_set(w->started_at))
         w->started_at = walltime_now();
-    if (!c->init && !walltime_is_set(w->initialized_since))
-        w->initialized_since = w->started_at;
+    for (size_t i = 0; i < w->n_init && &w->containers[i] < c; i++)
+        w->containers[i].initialized = true; // it would not run otherwise
     pod_worker_set_waiting(w, NULL, NULL);
 }
 
@@ -37,6 +46,7 @@ void pod_worker_adopt(struct container_worker *c, uint64_t restart_count, monoti
     static const enum container_action again[CONTAINER_STATES] = {
         [CONTAINER_POST_START] = CONTAINER_DO_POST_START,
         [CONTAINER_PRE_STOP] = CONTAINER_DO_PRE_STOP,
+        [CONTAINER_AWAIT_TURN] = CONTAINER_DO_AWAIT_TURN,
         [CONTAINER_TERMINATING] = CONTAINER_DO_TERMINATE,
         [CONTAINER_KILLING] = CONTAINER_DO_KILL,
     };
@@ -44,28 +54,33 @@ void pod_worker_adopt(struct container_worker *c, uint64_t restart_count, monoti
 }
 
 // A container that had a process when the last agent saw it, and has no shim now.
+static void tell_vanished(struct container_worker *c)
+{
+    c->pid = 0;
+    if (c->state == CONTAINER_PROVING)
+        return; // its end is on record
+    c->state = CONTAINER_PROVING;
+    container_exit_clear(&c->previous);
+    c->previous = c->last;
+    c->last = (struct container_exit){
+        .restart_count = c->restart_count,
+        .exit_code = 137,
+        .reason = xstrdup("Lost"),
+        .message = xstrdup("the container and its records are gone: the machine was restarted or "
+                           "its run directory was emptied"),
+        .started_at = c->started_at,
+        .finished_at = walltime_now(),
+    };
+    pod_worker_event(c->pod, c, EVENT_WARNING, "Lost",
+                     "run %llu of container %s is gone with its records (machine restarted?)",
+                     (unsigned long long)c->restart_count, c->spec->name);
+    backoff_reset(&c->backoff);
+}
+
 static void resume_vanished(struct container_worker *c, monotime now)
 {
-    if (c->state != CONTAINER_PROVING) {
-        container_exit_clear(&c->previous);
-        c->previous = c->last;
-        c->last = (struct container_exit){
-            .restart_count = c->restart_count,
-            .exit_code = 137,
-            .reason = xstrdup("Lost"),
-            .message = xstrdup("the container and its records are gone: the machine was restarted "
-                               "or its run directory was emptied"),
-            .started_at = c->started_at,
-            .finished_at = walltime_now(),
-        };
-        pod_worker_event(c->pod, c, EVENT_WARNING, "Lost",
-                         "run %llu of container %s is gone with its records (machine restarted?)",
-                         (unsigned long long)c->restart_count, c->spec->name);
-        backoff_reset(&c->backoff);
-    }
-    c->state = CONTAINER_PROVING;
+    tell_vanished(c);
     c->over_at = now;
-    c->pid = 0;
     container_step(c, CONTAINER_EV_PROVEN, now);
 }
 
@@ -77,13 +92,68 @@ static void resume_container(struct container_worker *c, monotime now)
         container_decide(c, now);
 }
 
+// A container of before the reboot may have to run again; it waits for its turn, as in a new pod.
+static bool may_run_again(const struct container_worker *c)
+{
+    if (c->run || c->state == CONTAINER_WAITING)
+        return false;
+    return c->init || container_should_restart(c);
+}
+
+// Whether what an earlier boot began is to be done again, init containers first: what they had
+// prepared (mounts, files in memory, settings of the kernel) is gone. As where the kubelet makes a
+// new sandbox, which under restartPolicy Never it does not.
+static bool begins_anew(const struct pod_worker *w)
+{
+    if (w->state != POD_INITIALIZING && w->state != POD_RUNNING)
+        return false;
+    if (!w->rebooted || pod_worker_is_stopping(w) || str_equal(w->pod->spec.restartPolicy, "Never"))
+        return false;
+    for (size_t i = w->n_init; i < w->n_containers; i++)
+        if (w->containers[i].state == CONTAINER_WAITING || may_run_again(&w->containers[i]))
+            return true;
+    return false;
+}
+
+static void begin_anew(struct pod_worker *w)
+{
+    w->state = POD_INITIALIZING;
+    for (size_t i = 0; i < w->n_containers; i++) {
+        struct container_worker *c = &w->containers[i];
+        c->initialized = false;
+        if (may_run_again(c)) {
+            c->state = CONTAINER_WAITING;
+            c->deadline = MONOTIME_NEVER;
+            container_set_waiting(c, NULL, NULL);
+        }
+    }
+}
+
+void pod_worker_set_active_until(struct pod_worker *w, monotime now)
+{
+    const int64_t *seconds = w->pod->spec.activeDeadlineSeconds;
+    if (!seconds || !walltime_is_set(w->started_at))
+        return;
+    int64_t passed = (walltime_now().nsec - w->started_at.nsec) / NSEC_PER_USEC;
+    w->active_until =
+        monotime_add_usec(now, MAX(*seconds * USEC_PER_SEC - MAX(passed, (int64_t)0), (int64_t)0));
+}
+
 void pod_worker_resume(struct pod_worker *w, monotime now)
 {
+    if (monotime_is_never(w->active_until))
+        pod_worker_set_active_until(w, now);
+    for (size_t i = 0; w->rebooted && i < w->n_containers; i++)
+        if (container_state_is_alive(w->containers[i].state) && !w->containers[i].run)
+            tell_vanished(&w->containers[i]);
+    if (begins_anew(w))
+        begin_anew(w);
+    w->rebooted = false;
     for (size_t i = 0; i < w->n_containers; i++)
         resume_container(&w->containers[i], now);
     if (w->state == POD_RUNNING)
         pod_worker_do_start(w, now);
-    if (w->state == POD_STOPPING)
+    if (w->state == POD_STOPPING || w->state == POD_ENDING)
         pod_worker_do_stop(w, now);
     pod_worker_settle(w, now);
 }

@@ -46,14 +46,43 @@ static const struct lifecycle_handler *hook_of(const struct container_worker *c,
     return post_start ? lifecycle->postStart : lifecycle->preStop;
 }
 
+const char *container_restart_policy(const struct container_worker *c)
+{
+    const char *of_pod = c->pod->pod->spec.restartPolicy;
+    return c->spec->restartPolicy ? c->spec->restartPolicy : of_pod ? of_pod : "Always";
+}
+
+static bool rule_fits(const struct container_restart_rule *rule, int exit_code)
+{
+    bool named = false;
+    if (!rule->exitCodes)
+        return false;
+    for (size_t i = 0; i < rule->exitCodes->values.n; i++)
+        named |= rule->exitCodes->values.items[i] == exit_code;
+    return named == str_equal(rule->exitCodes->operator, "In");
+}
+
+// restartPolicyRules, KEP-5307.
+static bool a_rule_restarts(const struct container_worker *c)
+{
+    if (c->start_failed || !c->last.known)
+        return false;
+    LIST_EACH (rule, &c->spec->restartPolicyRules)
+        if (rule_fits(rule, c->last.exit_code))
+            return true;
+    return false;
+}
+
 bool container_should_restart(const struct container_worker *c)
 {
-    const char *policy = c->pod->pod->spec.restartPolicy;
+    const char *policy = container_restart_policy(c);
     bool failed =
         c->start_failed || !c->last.known || c->last.exit_code != 0 || c->last.signal != 0;
+    if (c->sidecar || a_rule_restarts(c))
+        return true;
     if (c->init)
-        return failed && !(policy && strcmp(policy, "Never") == 0);
-    if (!policy || strcmp(policy, "Always") == 0)
+        return failed && strcmp(policy, "Never") != 0;
+    if (strcmp(policy, "Always") == 0)
         return true;
     if (c->unhealthy) // also where it then ended with status 0
         return strcmp(policy, "Never") != 0;
@@ -119,8 +148,17 @@ static void do_pre_stop(struct container_worker *c, monotime now)
     if (c->grace_end.usec == 0)
         c->grace_end = monotime_add_usec(now, grace_usec(c));
     c->deadline = c->grace_end;
-    const struct lifecycle_handler *hook = c->ever_started ? hook_of(c, false) : NULL;
-    run_hook(c, hook, MAX(monotime_since(c->grace_end, now), 1), "FailedPreStopHook", now);
+    int64_t left = monotime_since(c->grace_end, now);
+    const struct lifecycle_handler *hook = c->ever_started && left > 0 ? hook_of(c, false) : NULL;
+    run_hook(c, hook, left, "FailedPreStopHook", now);
+}
+
+static void do_await_turn(struct container_worker *c, monotime now)
+{
+    if (!c->sidecar || !pod_worker_is_stopping(c->pod))
+        container_step(c, CONTAINER_EV_TURN, now);
+    else
+        c->deadline = c->grace_end; // pod_worker_settle() looks whether its turn has come
 }
 
 static void do_terminate(struct container_worker *c, monotime now)
@@ -203,10 +241,15 @@ void container_decide(struct container_worker *c, monotime now)
 }
 
 static void (*const actions[])(struct container_worker *c, monotime now) = {
-    [CONTAINER_DO_NOTHING] = do_nothing,       [CONTAINER_DO_START] = do_start,
-    [CONTAINER_DO_POST_START] = do_post_start, [CONTAINER_DO_PRE_STOP] = do_pre_stop,
-    [CONTAINER_DO_TERMINATE] = do_terminate,   [CONTAINER_DO_KILL] = do_kill,
-    [CONTAINER_DO_KILL_AGAIN] = do_kill_again, [CONTAINER_DO_PROVE] = do_prove,
+    [CONTAINER_DO_NOTHING] = do_nothing,
+    [CONTAINER_DO_START] = do_start,
+    [CONTAINER_DO_POST_START] = do_post_start,
+    [CONTAINER_DO_PRE_STOP] = do_pre_stop,
+    [CONTAINER_DO_AWAIT_TURN] = do_await_turn,
+    [CONTAINER_DO_TERMINATE] = do_terminate,
+    [CONTAINER_DO_KILL] = do_kill,
+    [CONTAINER_DO_KILL_AGAIN] = do_kill_again,
+    [CONTAINER_DO_PROVE] = do_prove,
     [CONTAINER_DO_DECIDE] = container_decide,
 };
 
@@ -272,6 +315,18 @@ void pod_worker_container_started(struct container_worker *c, const struct shim_
     pod_worker_settle(c->pod, now);
 }
 
+// When the run ended on the loop's clock: earlier than now where no agent was there to see it.
+static monotime exit_time(const struct container_worker *c, const struct shim_state *exit,
+                          monotime now)
+{
+    if (!exit || !walltime_is_set(exit->finished_at))
+        return now;
+    int64_t ago = (walltime_now().nsec - exit->finished_at.nsec) / NSEC_PER_USEC;
+    if (ago <= 0 || ago > monotime_since(now, c->process_at)) // the clock on the wall was set
+        return now;
+    return (monotime){now.usec - (uint64_t)ago};
+}
+
 void pod_worker_container_over(struct container_worker *c, const struct shim_state *exit,
                                monotime now)
 {
@@ -281,7 +336,7 @@ void pod_worker_container_over(struct container_worker *c, const struct shim_sta
     if (c->start_failed)
         container_set_waiting(c, c->last.reason, c->last.message);
     c->pid = 0;
-    c->over_at = now;
+    c->over_at = exit_time(c, exit, now);
     container_step(c, CONTAINER_EV_OVER, now);
     pod_worker_settle(c->pod, now);
 }
@@ -311,8 +366,7 @@ void pod_worker_hook_done(struct container_worker *c, bool ok, const char *why, 
 static void stop_unhealthy(struct container_worker *c, enum probe_kind kind, monotime now)
 {
     const struct probe *probe = container_probe(c->spec, kind);
-    const char *policy = c->pod->pod->spec.restartPolicy;
-    bool restart = !policy || strcmp(policy, "Never") != 0;
+    bool restart = c->sidecar || strcmp(container_restart_policy(c), "Never") != 0;
     if (c->state != CONTAINER_RUNNING)
         return;
     pod_worker_event(c->pod, c, EVENT_NORMAL, "Killing", "Container %s failed %s probe%s",

@@ -12,6 +12,9 @@ void container_act(struct container_worker *c, enum container_action action, mon
 // The pod stops, or an operator restarts the container: tells it, and stops what runs.
 void container_stop(struct container_worker *c, monotime now);
 
+// What becomes of it when it ends: its own policy, or else the pod's ("Always" where none is set).
+const char *container_restart_policy(const struct container_worker *c);
+
 // True where the container is to be started again after the exit that is on record.
 bool container_should_restart(const struct container_worker *c);
 
@@ -31,6 +34,9 @@ void container_record(struct container_worker *c, struct container_exit *to, uin
 
 // Steps the pod's machine and carries out its action. False: the event means nothing in its state.
 bool pod_worker_step(struct pod_worker *w, enum pod_event event, monotime now);
+// Counts activeDeadlineSeconds from started_at on.
+void pod_worker_set_active_until(struct pod_worker *w, monotime now);
+
 // Three of the pod's actions, which come outside of a transition, too.
 void pod_worker_do_start(struct pod_worker *w, monotime now);
 void pod_worker_do_stop(struct pod_worker *w, monotime now);

@@ -97,13 +97,13 @@ void pod_worker_restart(struct pod_worker *w, const char *container, monotime no
     }
     if (w->state != POD_RUNNING && w->state != POD_INITIALIZING)
         return;
-    size_t first = w->state == POD_RUNNING ? w->n_init : 0;
-    size_t end = w->state == POD_RUNNING ? w->n_containers : w->n_init;
-    for (size_t i = first; i < end; i++) {
+    bool running = w->state == POD_RUNNING;
+    for (size_t i = 0; i < w->n_containers; i++) {
         struct container_worker *c = &w->containers[i];
+        bool has_part = running ? !c->init || c->sidecar : c->init;
         bool wanted = container ? strcmp(c->spec->name, container) == 0
-                                : w->state == POD_RUNNING || container_state_is_alive(c->state);
-        if (wanted)
+                                : running || container_state_is_alive(c->state);
+        if (has_part && wanted)
             restart_container(c, now);
     }
     pod_worker_settle(w, now);
@@ -120,6 +120,8 @@ void pod_worker_retry(struct pod_worker *w, monotime now)
 
 void pod_worker_tick(struct pod_worker *w, monotime now)
 {
+    if (monotime_reached(w->active_until, now))
+        pod_worker_step(w, POD_EV_EXPIRED, now);
     for (size_t i = 0; i < w->n_containers; i++)
         if (monotime_reached(w->containers[i].deadline, now))
             container_step(&w->containers[i], CONTAINER_EV_DEADLINE, now);

@@ -4,15 +4,24 @@
 
 #include "supervisor/pod-worker-internal.h"
 
-// The init container whose turn it is; NULL when all have succeeded. *failed: it ended for good.
+static bool init_is_done(const struct container_worker *c)
+{
+    if (c->sidecar)
+        return pod_worker_container_is_started(c);
+    return c->state == CONTAINER_EXITED && c->last.known && c->last.exit_code == 0 &&
+           !c->start_failed;
+}
+
+// The init container whose turn it is; NULL when all are done. *failed: it ended for good. A
+// sidecar that was started once holds up nothing later, whatever becomes of it (as in
+// computeInitContainerActions() of K/kuberuntime/kuberuntime_container.go, 1.29).
 static struct container_worker *current_init(struct pod_worker *w, bool *failed)
 {
     *failed = false;
     for (size_t i = 0; i < w->n_init; i++) {
         struct container_worker *c = &w->containers[i];
-        bool succeeded = c->state == CONTAINER_EXITED && c->last.known && c->last.exit_code == 0 &&
-                         !c->start_failed;
-        if (succeeded)
+        c->initialized = c->initialized || init_is_done(c);
+        if (c->initialized)
             continue;
         *failed = c->state == CONTAINER_EXITED && !container_should_restart(c);
         return c;
@@ -50,6 +59,32 @@ bool pod_worker_is_alive(const struct pod_worker *w)
     return false;
 }
 
+// K/kuberuntime/kuberuntime_termination_order.go (1.29): a sidecar is told to end when all other
+// containers are gone, and of the sidecars those that were started after it.
+static bool has_its_turn(const struct container_worker *c)
+{
+    const struct pod_worker *w = c->pod;
+    for (size_t i = 0; i < w->n_containers; i++) {
+        const struct container_worker *other = &w->containers[i];
+        if (container_state_is_alive(other->state) && (!other->sidecar || other > c))
+            return false;
+    }
+    return true;
+}
+
+static bool give_turns(struct pod_worker *w, monotime now)
+{
+    bool any = false;
+    for (size_t i = 0; i < w->n_containers; i++) {
+        struct container_worker *c = &w->containers[i];
+        if (c->state != CONTAINER_AWAIT_TURN || !has_its_turn(c))
+            continue;
+        container_step(c, CONTAINER_EV_TURN, now);
+        any = true;
+    }
+    return any;
+}
+
 static bool advance(struct pod_worker *w, monotime now)
 {
     switch (w->state) {
@@ -57,8 +92,10 @@ static bool advance(struct pod_worker *w, monotime now)
         return advance_init(w, now);
     case POD_RUNNING:
         return all_done(w) && pod_worker_step(w, POD_EV_ALL_DONE, now);
+    case POD_ENDING:
     case POD_STOPPING:
-        return !pod_worker_is_alive(w) && pod_worker_step(w, POD_EV_ALL_PROVEN, now);
+        return give_turns(w, now) ||
+               (!pod_worker_is_alive(w) && pod_worker_step(w, POD_EV_ALL_PROVEN, now));
     case POD_HELD:
         return !w->held && pod_worker_step(w, POD_EV_RELEASE, now);
     case POD_WAITING:
@@ -73,21 +110,50 @@ static bool compute_ready(const struct pod_worker *w)
 {
     if (w->state != POD_RUNNING)
         return false;
-    for (size_t i = w->n_init; i < w->n_containers; i++)
-        if (!pod_worker_container_is_ready(&w->containers[i]))
+    for (size_t i = 0; i < w->n_containers; i++) {
+        const struct container_worker *c = &w->containers[i];
+        if ((!c->init || c->sidecar) && !pod_worker_container_is_ready(c))
             return false;
+    }
     return true;
+}
+
+// Nothing takes it back but a new life of the pod: a sidecar may be down for a while.
+static bool compute_initialized(const struct pod_worker *w)
+{
+    if (w->state == POD_RUNNING)
+        return true;
+    for (size_t i = 0; i < w->n_init; i++)
+        if (!w->containers[i].initialized)
+            return false;
+    return w->state != POD_WAITING && w->state != POD_HELD;
+}
+
+// The pod has what its containers need: directories, volumes, cgroup, network.
+static bool compute_prepared(const struct pod_worker *w)
+{
+    return w->state == POD_INITIALIZING || w->state == POD_RUNNING || w->state == POD_ENDING ||
+           w->state == POD_STOPPING;
+}
+
+static void set_condition(struct pod_condition *condition, bool status)
+{
+    if (condition->status == status)
+        return;
+    condition->status = status;
+    condition->since = walltime_now();
 }
 
 static bool has_probes(const struct container_worker *c)
 {
-    return !c->init && (c->spec->startupProbe || c->spec->readinessProbe || c->spec->livenessProbe);
+    return (!c->init || c->sidecar) &&
+           (c->spec->startupProbe || c->spec->readinessProbe || c->spec->livenessProbe);
 }
 
 // Containers that run are probed, others are not.
 static void settle_probes(struct pod_worker *w)
 {
-    for (size_t i = w->n_init; i < w->n_containers; i++) {
+    for (size_t i = 0; i < w->n_containers; i++) {
         struct container_worker *c = &w->containers[i];
         bool on = c->state == CONTAINER_RUNNING && c->run;
         if (on == c->probing || !has_probes(c))
@@ -99,7 +165,8 @@ static void settle_probes(struct pod_worker *w)
 
 static monotime earliest_deadline(const struct pod_worker *w)
 {
-    monotime earliest = MONOTIME_NEVER;
+    bool active = w->state == POD_INITIALIZING || w->state == POD_RUNNING;
+    monotime earliest = active ? w->active_until : MONOTIME_NEVER;
     for (size_t i = 0; i < w->n_containers; i++)
         earliest = monotime_min(earliest, w->containers[i].deadline);
     return earliest;
@@ -110,11 +177,9 @@ void pod_worker_settle(struct pod_worker *w, monotime now)
     while (advance(w, now))
         ;
     settle_probes(w);
-    bool ready = compute_ready(w);
-    if (ready != w->ready) {
-        w->ready = ready;
-        w->ready_since = walltime_now();
-    }
+    set_condition(&w->prepared, compute_prepared(w));
+    set_condition(&w->initialized, compute_initialized(w));
+    set_condition(&w->ready, compute_ready(w));
     w->generation++;
     w->ops->arm(w->runtime, w, earliest_deadline(w));
     w->ops->save(w->runtime, w);
@@ -140,14 +205,14 @@ bool pod_worker_container_is_ready(const struct container_worker *c)
 
 bool pod_worker_is_ready(const struct pod_worker *w)
 {
-    return w->ready;
+    return w->ready.status;
 }
 
 const char *pod_worker_phase(const struct pod_worker *w)
 {
     if (w->state == POD_FINISHED)
         return w->failed_reason ? "Failed" : "Succeeded";
-    if (w->state != POD_RUNNING && w->state != POD_STOPPING)
+    if (w->state != POD_RUNNING && w->state != POD_ENDING && w->state != POD_STOPPING)
         return "Pending";
     for (size_t i = w->n_init; i < w->n_containers; i++)
         if (!w->containers[i].ever_started ||

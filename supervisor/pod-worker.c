@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "podspec/annotations.h"
 #include "supervisor/pod-worker-internal.h"
 
 void pod_worker_event(const struct pod_worker *w, const struct container_worker *c,
@@ -27,7 +28,7 @@ void pod_worker_event(const struct pod_worker *w, const struct container_worker 
 
 bool pod_worker_is_stopping(const struct pod_worker *w)
 {
-    return w->removing || w->held || w->state == POD_STOPPING;
+    return w->removing || w->held || w->state == POD_STOPPING || w->state == POD_ENDING;
 }
 
 // ---- construction ----
@@ -38,8 +39,21 @@ static void add_container(struct pod_worker *w, const struct container *spec, bo
     c->pod = w;
     c->spec = spec;
     c->init = init;
+    c->sidecar = init && str_equal(spec->restartPolicy, "Always");
     c->deadline = MONOTIME_NEVER;
     container_reset_probes(c);
+}
+
+// The annotation mainstay.dev/backoff, which validation has seen already, or else the node's.
+static struct backoff_curve curve_of(const struct pod *pod, struct backoff_curve curve)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_pod_annotations_ struct pod_annotations annotations = {0};
+    if (pod_annotations_parse(pod, &annotations, &err) < 0 || annotations.backoff_max_usec == 0)
+        return curve;
+    curve.initial_usec = annotations.backoff_initial_usec;
+    curve.max_usec = annotations.backoff_max_usec;
+    return curve;
 }
 
 struct pod_worker *pod_worker_new(struct pod *pod, const char *file, struct backoff_curve curve,
@@ -51,7 +65,8 @@ struct pod_worker *pod_worker_new(struct pod *pod, const char *file, struct back
     w->file = xstrdup_or_null(file);
     pod_hash(pod, w->hash);
     w->created_at = walltime_now();
-    w->curve = curve;
+    w->active_until = MONOTIME_NEVER;
+    w->curve = curve_of(pod, curve);
     w->ops = ops;
     w->runtime = runtime;
     w->events = events;
@@ -100,16 +115,17 @@ static void do_init(struct pod_worker *w, monotime now)
 {
     w->admitted = true;
     w->started_at = walltime_now();
+    pod_worker_set_active_until(w, now);
     pod_worker_set_waiting(w, NULL, NULL);
 }
 
 void pod_worker_do_start(struct pod_worker *w, monotime now)
 {
-    if (!walltime_is_set(w->initialized_since)) // an agent may go on with what another began
-        w->initialized_since = walltime_now();
-    for (size_t i = w->n_init; i < w->n_containers; i++)
-        if (w->containers[i].state == CONTAINER_WAITING)
-            container_step(&w->containers[i], CONTAINER_EV_START, now);
+    for (size_t i = 0; i < w->n_containers; i++) {
+        struct container_worker *c = &w->containers[i];
+        if ((!c->init || c->sidecar) && c->state == CONTAINER_WAITING)
+            container_step(c, CONTAINER_EV_START, now);
+    }
 }
 
 void container_stop(struct container_worker *c, monotime now)
@@ -127,32 +143,49 @@ void pod_worker_do_stop(struct pod_worker *w, monotime now)
         container_stop(&w->containers[i], now);
 }
 
+// Takes `message`. NULL, NULL: it has not failed.
+static void set_failed(struct pod_worker *w, const char *reason, char *message)
+{
+    free(w->failed_reason);
+    free(w->failed_message);
+    w->failed_reason = xstrdup_or_null(reason);
+    w->failed_message = message;
+}
+
 static const struct container_worker *first_failed(const struct pod_worker *w)
 {
     for (size_t i = 0; i < w->n_containers; i++) {
         const struct container_worker *c = &w->containers[i];
         bool failed = c->start_failed || c->last.exit_code != 0;
-        if (c->state == CONTAINER_EXITED && failed)
+        if (c->state == CONTAINER_EXITED && !c->sidecar && failed)
             return c;
     }
     return NULL;
 }
 
+// K/active_deadline.go: the reason.
+static void do_expire(struct pod_worker *w, monotime now)
+{
+    set_failed(w, "DeadlineExceeded",
+               xasprintf("the pod was active for longer than its activeDeadlineSeconds (%lld)",
+                         (long long)*w->pod->spec.activeDeadlineSeconds));
+    pod_worker_event(w, NULL, EVENT_NORMAL, "DeadlineExceeded", "%s", w->failed_message);
+    pod_worker_do_stop(w, now);
+}
+
 static void do_finish(struct pod_worker *w, monotime now)
 {
     const struct container_worker *failed = first_failed(w);
-    free(w->failed_reason);
-    free(w->failed_message);
-    w->failed_reason = w->failed_message = NULL;
+    if (w->failed_reason) // it was stopped for that
+        return;
     if (!failed) {
         pod_worker_event(w, NULL, EVENT_NORMAL, "Completed", "every container has completed");
         return;
     }
-    w->failed_reason = xstrdup(failed->last.reason ? failed->last.reason : "Error");
-    w->failed_message =
-        xasprintf("%s %s failed and is not restarted (restartPolicy %s)",
-                  failed->init ? "init container" : "container", failed->spec->name,
-                  w->pod->spec.restartPolicy ? w->pod->spec.restartPolicy : "Always");
+    set_failed(w, failed->last.reason ? failed->last.reason : "Error",
+               xasprintf("%s %s failed and is not restarted (restartPolicy %s)",
+                         failed->init ? "init container" : "container", failed->spec->name,
+                         container_restart_policy(failed)));
     pod_worker_event(w, failed, EVENT_WARNING, "PodFailed", "%s", w->failed_message);
 }
 
@@ -162,10 +195,12 @@ void pod_worker_do_rest(struct pod_worker *w, monotime now)
         struct container_worker *c = &w->containers[i];
         c->state = CONTAINER_WAITING;
         c->deadline = MONOTIME_NEVER;
-        c->stop_requested = c->restart_requested = false;
+        c->stop_requested = c->restart_requested = c->initialized = false;
         backoff_reset(&c->backoff);
     }
-    w->started_at = w->initialized_since = (walltime){0};
+    set_failed(w, NULL, NULL);
+    w->started_at = (walltime){0};
+    w->active_until = MONOTIME_NEVER;
     if (w->held && !w->held_for_exit)
         pod_worker_set_waiting(w, "Stopped",
                                "stopped by an operator; `mainstay start` starts it again");
@@ -185,6 +220,7 @@ static void (*const actions[])(struct pod_worker *w, monotime now) = {
     [POD_DO_FINISH] = do_finish,
     [POD_DO_REST] = pod_worker_do_rest,
     [POD_DO_BURY] = do_bury,
+    [POD_DO_EXPIRE] = do_expire,
 };
 
 bool pod_worker_step(struct pod_worker *w, enum pod_event event, monotime now)

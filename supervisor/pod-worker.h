@@ -29,10 +29,19 @@ struct container_exit {
     walltime started_at, finished_at;
 };
 
+// A condition of the pod, and when it came to be so; since 0: from the beginning.
+struct pod_condition {
+    bool status;
+    walltime since;
+};
+
 struct container_worker {
     struct pod_worker *pod;
     const struct container *spec; // in pod->pod
     bool init;
+    bool sidecar;     // an init container that runs on beside the others (restartPolicy: Always)
+    bool initialized; // an init container whose successors may start: it succeeded, or is a sidecar
+                      // that was started once; nothing of it is done again in this life of the pod
     enum container_state state;
     monotime deadline;      // of the state; MONOTIME_NEVER where it has none
     uint64_t restart_count; // of the run that is on, or the newest
@@ -101,9 +110,10 @@ struct pod_worker {
     char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
     char *failed_reason, *failed_message;   // POD_FINISHED with phase Failed, or NULL
     walltime created_at, started_at, removed_at; // removed_at: when it was decided; 0: it stays
-    walltime ready_since, initialized_since; // transition times of conditions; 0: not (yet)
-    bool ready;
-    struct container_worker *containers; // init containers first, then containers
+    monotime active_until; // activeDeadlineSeconds from started_at; MONOTIME_NEVER: no end is set
+    bool rebooted;         // what is known of it was written before the machine was started anew
+    struct pod_condition prepared, initialized, ready; // the last one without readiness gates
+    struct container_worker *containers;               // init containers first, then containers
     size_t n_containers, n_init;
     struct backoff_curve curve;
     const struct pod_runtime_ops *ops;

@@ -250,6 +250,7 @@ static void restore_one(struct pods *pods, const char *uid, size_t *adopted)
         event_add(pods->options.runtime.events,
                   (struct event_object){.namespace_ = slot->namespace_, .pod = slot->name},
                   EVENT_WARNING, "StateDamaged", "%s: its history is lost", error_message(&err));
+    w->rebooted = rebooted;
     slot->restored = true;
     *adopted += runtime_claim(pods->runtime, w, monotime_now());
 }

@@ -26,6 +26,9 @@ struct probe_question {
     probe_answered answered;
     void *userdata;
     int64_t limit_usec; // timeoutSeconds
+    // A hook's request: any answer passes, with a warning from status 400 on (the kubelet looks at
+    // no status either), and the agent string is that of a kubelet's hooks.
+    bool hook;
 };
 
 // -errno with a sentence where the question cannot be put (PROBE_ERRORED). The caller frees *ret

@@ -133,21 +133,30 @@ static void on_answered(void *userdata, enum probe_outcome outcome, const char *
     pod_worker_probed(probes->c, a->machine.kind, a->machine.result, now);
 }
 
-static int ask(struct asker *a, monotime now, struct error *err)
+int prober_target(struct prober *prober, const struct container_worker *c, struct shim_link *link,
+                  bool network, struct probe_target *ret, struct error *err)
 {
-    const struct probes *probes = a->probes;
-    struct prober *prober = probes->prober;
-    if (!a->spec->exec && !prober->transfers) {
+    if (network && !prober->transfers) {
         int r = curl_loop_new(prober->event, &prober->transfers, err);
         if (r < 0)
             return r;
     }
-    struct probe_target target = {
-        .container = probes->c->spec,
+    *ret = (struct probe_target){
+        .container = c->spec,
         .address = prober->node_ip ? prober->node_ip : "127.0.0.1",
-        .link = probes->link,
+        .link = link,
         .transfers = prober->transfers,
     };
+    return 0;
+}
+
+static int ask(struct asker *a, monotime now, struct error *err)
+{
+    const struct probes *probes = a->probes;
+    struct probe_target target;
+    int r = prober_target(probes->prober, probes->c, probes->link, !a->spec->exec, &target, err);
+    if (r < 0)
+        return r;
     return probe_question_ask(&target, a->spec, now, on_answered, a, &a->question, err);
 }
 

@@ -26,6 +26,12 @@ struct probes *probes_new(struct prober *prober, struct container_worker *c,
                           struct shim_link *link);
 void probes_free(struct probes *probes);
 
+// How a question is put to the container of `link`, for its probes and hooks alike. `network`: it
+// goes over the network.
+struct probe_target;
+int prober_target(struct prober *prober, const struct container_worker *c, struct shim_link *link,
+                  bool network, struct probe_target *ret, struct error *err);
+
 // For the health of the agent: other than 0 while a question that is due is not put, or one whose
 // time is up is not answered; the same number as long as it is the same question.
 uint64_t probes_overdue(const struct probes *probes, monotime now);

@@ -22,6 +22,7 @@ struct run {
     bool over, exit_known; // the shim is gone; it left an exit behind
     uint64_t oom_kills;    // that the cgroup had counted when the run began (or was adopted)
     struct shim_exec *hook;
+    struct probe_question *hook_question; // by HTTP or TCP
     sd_event_source *hook_timer;
     struct probes *probes; // while the container is probed
     struct cgroup_watch *empty_watch;

@@ -54,15 +54,20 @@ static const struct row pod_rows[] = {
     ROW(pod_worker, created_at, KIND_WALLTIME),
     ROW(pod_worker, started_at, KIND_WALLTIME),
     ROW(pod_worker, removed_at, KIND_WALLTIME),
-    ROW(pod_worker, ready_since, KIND_WALLTIME),
-    ROW(pod_worker, initialized_since, KIND_WALLTIME),
-    ROW(pod_worker, ready, KIND_BOOL),
+    {"ready_since", KIND_WALLTIME, offsetof(struct pod_worker, ready.since)},
+    {"ready", KIND_BOOL, offsetof(struct pod_worker, ready.status)},
+    {"initialized_since", KIND_WALLTIME, offsetof(struct pod_worker, initialized.since)},
+    {"initialized", KIND_BOOL, offsetof(struct pod_worker, initialized.status)},
+    {"prepared_since", KIND_WALLTIME, offsetof(struct pod_worker, prepared.since)},
+    {"prepared", KIND_BOOL, offsetof(struct pod_worker, prepared.status)},
+    ROW(pod_worker, active_until, KIND_MONOTIME),
 };
 
 static const struct row container_rows[] = {
     ROW(container_worker, deadline, KIND_MONOTIME),
     ROW(container_worker, restart_count, KIND_U64),
     ROW(container_worker, ever_started, KIND_BOOL),
+    ROW(container_worker, initialized, KIND_BOOL),
     ROW(container_worker, start_failed, KIND_BOOL),
     ROW(container_worker, over_at, KIND_MONOTIME),
     ROW(container_worker, stop_requested, KIND_BOOL),

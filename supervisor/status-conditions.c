@@ -1,8 +1,7 @@
-// The four conditions of a pod, in the kubelet's order, reasons and messages
-// (K/status/generate.go).
-#include <string.h>
-
+// The conditions of a pod, in the kubelet's order, with its reasons and messages
+// (K/status/generate.go; PodReadyToStartContainers and the reason PodFailed are of 1.29).
 #include "base/buffer.h"
+#include "base/string-list.h"
 #include "supervisor/json-text.h"
 #include "supervisor/runtime.h"
 #include "supervisor/status-internal.h"
@@ -20,13 +19,27 @@ static json_t *condition(const char *type, bool status, const char *reason, cons
     return o;
 }
 
-// "[a b]" of the (init) containers that are not ready, as Go prints a list; false where all are.
-static bool list_unready(const struct pod_worker *w, bool init, struct buffer *out)
+static walltime since(const struct pod_worker *w, const struct pod_condition *condition)
+{
+    return walltime_is_set(condition->since) ? condition->since : w->created_at;
+}
+
+// Before the pod is initialized: an init container that has not succeeded, a sidecar that has not
+// started. Else: a container or sidecar that is not ready.
+static bool is_missing(const struct container_worker *c, bool initializing)
+{
+    if (initializing)
+        return c->init && !c->initialized;
+    return (!c->init || c->sidecar) && !status_container_is_ready(c);
+}
+
+// "[a b]" of the containers that are missing, as Go prints a list; false where none is.
+static bool list_missing(const struct pod_worker *w, bool initializing, struct buffer *out)
 {
     bool any = false;
     for (size_t i = 0; i < w->n_containers; i++) {
         const struct container_worker *c = &w->containers[i];
-        if (c->init != init || status_container_is_ready(c))
+        if (!is_missing(c, initializing))
             continue;
         buffer_printf(out, "%s%s", any ? " " : "[", c->spec->name);
         any = true;
@@ -36,36 +49,39 @@ static bool list_unready(const struct pod_worker *w, bool init, struct buffer *o
     return any;
 }
 
-static json_t *initialized(const struct pod_worker *w, bool succeeded)
+static json_t *initialized(const struct pod_worker *w)
 {
     _cleanup_buffer_ struct buffer message = BUFFER_EMPTY;
-    walltime since = walltime_is_set(w->initialized_since) ? w->initialized_since : w->created_at;
-    if (succeeded)
-        return condition("Initialized", true, "PodCompleted", NULL, since);
+    walltime at = since(w, &w->initialized);
+    if (str_equal(pod_worker_phase(w), "Succeeded"))
+        return condition("Initialized", true, "PodCompleted", NULL, at);
     buffer_add_str(&message, "containers with incomplete status: ");
-    if (list_unready(w, true, &message))
+    if (!w->initialized.status && list_missing(w, true, &message))
         return condition("Initialized", false, "ContainersNotInitialized", buffer_str(&message),
-                         since);
-    return condition("Initialized", true, NULL, NULL, since);
+                         at);
+    return condition("Initialized", true, NULL, NULL, at);
 }
 
-static json_t *ready(const struct pod_worker *w, const char *type, bool succeeded)
+static json_t *ready(const struct pod_worker *w, const char *type)
 {
     _cleanup_buffer_ struct buffer message = BUFFER_EMPTY;
-    walltime since = walltime_is_set(w->ready_since) ? w->ready_since : w->created_at;
-    if (succeeded)
-        return condition(type, false, "PodCompleted", NULL, since);
+    walltime at = since(w, &w->ready);
+    const char *phase = pod_worker_phase(w);
+    if (str_equal(phase, "Succeeded"))
+        return condition(type, false, "PodCompleted", NULL, at);
+    if (str_equal(phase, "Failed"))
+        return condition(type, false, "PodFailed", NULL, at);
     buffer_add_str(&message, "containers with unready status: ");
-    if (list_unready(w, false, &message))
-        return condition(type, false, "ContainersNotReady", buffer_str(&message), since);
+    if (list_missing(w, false, &message))
+        return condition(type, false, "ContainersNotReady", buffer_str(&message), at);
     if (!pod_worker_is_ready(w))
-        return condition(type, false, "ContainersNotReady", "the pod is not running", since);
-    return condition(type, true, NULL, NULL, since);
+        return condition(type, false, "ContainersNotReady", "the pod is not running", at);
+    return condition(type, true, NULL, NULL, at);
 }
 
 // A readiness gate is a condition that somebody else sets through the API server; without one it
-// never comes true.
-static json_t *pod_ready(const struct pod_worker *w, bool succeeded)
+// never comes true, and so has never changed.
+static json_t *pod_ready(const struct pod_worker *w)
 {
     _cleanup_buffer_ struct buffer message = BUFFER_EMPTY;
     LIST_EACH (gate, &w->pod->spec.readinessGates)
@@ -73,9 +89,8 @@ static json_t *pod_ready(const struct pod_worker *w, bool succeeded)
                       "%scorresponding condition of pod readiness gate \"%s\" does not exist.",
                       message.len > 0 ? ", " : "", gate->conditionType ? gate->conditionType : "");
     if (message.len == 0 || !pod_worker_is_ready(w))
-        return ready(w, "Ready", succeeded);
-    return condition("Ready", false, "ReadinessGatesNotReady", buffer_str(&message),
-                     w->ready_since);
+        return ready(w, "Ready");
+    return condition("Ready", false, "ReadinessGatesNotReady", buffer_str(&message), w->created_at);
 }
 
 // What the shim says where a file of the cgroup took no limit (container-cgroup.c).
@@ -115,11 +130,12 @@ static void add_unenforced(json_t *list, const struct pod_worker *w)
 
 json_t *status_conditions(const struct pod_worker *w)
 {
-    bool succeeded = strcmp(pod_worker_phase(w), "Succeeded") == 0;
     json_t *list = json_array();
-    json_array_append_new(list, initialized(w, succeeded));
-    json_array_append_new(list, pod_ready(w, succeeded));
-    json_array_append_new(list, ready(w, "ContainersReady", succeeded));
+    json_array_append_new(list, condition("PodReadyToStartContainers", w->prepared.status, NULL,
+                                          NULL, since(w, &w->prepared)));
+    json_array_append_new(list, initialized(w));
+    json_array_append_new(list, pod_ready(w));
+    json_array_append_new(list, ready(w, "ContainersReady"));
     json_array_append_new(list, condition("PodScheduled", true, NULL, NULL, w->created_at));
     add_unenforced(list, w);
     return list;

@@ -24,7 +24,8 @@ static json_t *waiting(const struct container_worker *c)
         message = w->waiting_message;
     }
     if (!reason)
-        reason = w->n_init > 0 && w->state != POD_RUNNING ? "PodInitializing" : "ContainerCreating";
+        reason = w->n_init > 0 && !c->ever_started && w->state != POD_RUNNING ? "PodInitializing"
+                                                                              : "ContainerCreating";
     json_t *detail = json_object(), *state = json_object();
     json_set_text(detail, "reason", reason);
     json_set_text(detail, "message", message);
@@ -63,6 +64,7 @@ static enum shown shown_state(const struct container_worker *c)
     case CONTAINER_POST_START:
     case CONTAINER_RUNNING:
     case CONTAINER_PRE_STOP:
+    case CONTAINER_AWAIT_TURN:
         return SHOW_RUNNING;
     case CONTAINER_TERMINATING:
     case CONTAINER_KILLING:
@@ -77,7 +79,7 @@ static enum shown shown_state(const struct container_worker *c)
 
 bool status_container_is_ready(const struct container_worker *c)
 {
-    if (c->init)
+    if (c->init && !c->sidecar)
         return c->state == CONTAINER_EXITED && c->last.known && c->last.exit_code == 0 &&
                !c->start_failed;
     return pod_worker_container_is_ready(c);
@@ -101,7 +103,7 @@ json_t *status_container(const struct container_worker *c)
     json_object_set_new(status, "imageID", json_string(""));
     if (c->ever_started)
         json_object_set_new(status, "containerID", container_id(c, c->restart_count));
-    if (!c->init)
+    if (!c->init || c->sidecar)
         json_object_set_new(status, "started", json_boolean(pod_worker_container_is_started(c)));
     if (c->spec->volumeMounts.n > 0)
         json_object_set_new(status, "volumeMounts", status_volume_mounts(c->spec));

@@ -60,7 +60,7 @@ static void facts_come_from_the_rows(void **state)
     assert_says("pod.spec.restartPolicy", "One of: Always, OnFailure, Never. Default: Always.");
     assert_says("pod.spec.containers.ports.containerPort", "Between 1 and 65535.");
     assert_says("pod.spec.runtimeClassName", "Refused: ");
-    assert_says("pod.spec.activeDeadlineSeconds", "Accepted with a warning: ");
+    assert_says("pod.spec.containers.resizePolicy", "Accepted with a warning: ");
     assert_says("pod.spec.affinity", "Means nothing to a static pod");
 }
 

@@ -39,8 +39,9 @@ static void test_life_ends_by_proof_only(void **state)
 static void test_every_living_container_can_be_stopped(void **state)
 {
     for (int s = 0; s < CONTAINER_STATES; s++) {
-        bool on_its_way = s == CONTAINER_PRE_STOP || s == CONTAINER_TERMINATING ||
-                          s == CONTAINER_KILLING || s == CONTAINER_PROVING;
+        bool on_its_way = s == CONTAINER_PRE_STOP || s == CONTAINER_AWAIT_TURN ||
+                          s == CONTAINER_TERMINATING || s == CONTAINER_KILLING ||
+                          s == CONTAINER_PROVING;
         if (container_state_is_alive(s) && !on_its_way)
             assert_true(container_machine_step(s, CONTAINER_EV_STOP).valid);
         if (container_state_is_alive(s) && s != CONTAINER_PROVING)

@@ -46,10 +46,10 @@ static void readiness_makes_ready_and_unready(void **state)
     assert_true(pod_worker_container_is_started(container(&f, "c0")));
     probed(&f, PROBE_READINESS, PROBE_SUCCESS);
     assert_true(pod_worker_is_ready(f.w));
-    walltime since = f.w->ready_since;
+    walltime since = f.w->ready.since;
     probed(&f, PROBE_READINESS, PROBE_FAILURE);
     assert_false(pod_worker_is_ready(f.w));
-    assert_true(f.w->ready_since.nsec > since.nsec);
+    assert_true(f.w->ready.since.nsec > since.nsec);
     assert_int_equal(f.signals, 0);
     assert_true(f.probed[0]);
     fake_clear(&f);

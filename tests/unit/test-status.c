@@ -128,9 +128,9 @@ static void set_running(struct pod_worker *w)
 {
     w->state = POD_RUNNING;
     w->started_at = (walltime){15 * NSEC_PER_SEC};
-    w->initialized_since = (walltime){31 * NSEC_PER_SEC};
-    w->ready = true;
-    w->ready_since = (walltime){41 * NSEC_PER_SEC};
+    w->prepared = (struct pod_condition){true, {15 * NSEC_PER_SEC}};
+    w->initialized = (struct pod_condition){true, {31 * NSEC_PER_SEC}};
+    w->ready = (struct pod_condition){true, {41 * NSEC_PER_SEC}};
     has_run(&w->containers[0], 0, "Completed");
     w->containers[0].state = CONTAINER_EXITED;
     runs(&w->containers[1]);
@@ -232,7 +232,8 @@ static void every_state_is_one_of_three(void **state)
         [CONTAINER_POST_START] = "running", [CONTAINER_RUNNING] = "running",
         [CONTAINER_PRE_STOP] = "running",   [CONTAINER_TERMINATING] = "running",
         [CONTAINER_KILLING] = "running",    [CONTAINER_PROVING] = "terminated",
-        [CONTAINER_BACKOFF] = "waiting",    [CONTAINER_EXITED] = "terminated",
+        [CONTAINER_BACKOFF] = "waiting",    [CONTAINER_AWAIT_TURN] = "running",
+        [CONTAINER_EXITED] = "terminated",
     };
     struct pod_worker *w = *state;
     struct container_worker *c = &w->containers[1];
@@ -262,26 +263,26 @@ static void conditions_follow_the_pod(void **state)
     struct pod_worker *w = *state;
     struct status_context c = context();
     json_t *status = status_pod_status(w, &c);
-    expect(condition(status, 0),
+    expect(condition(status, 1),
            "{\"type\":\"Initialized\",\"status\":\"False\",\"lastProbeTime\":null,"
            "\"lastTransitionTime\":\"1970-01-01T00:00:10Z\",\"reason\":"
            "\"ContainersNotInitialized\",\"message\":\"containers with incomplete status: "
            "[prepare]\"}");
-    expect(condition(status, 1),
+    expect(condition(status, 2),
            "{\"type\":\"Ready\",\"status\":\"False\",\"lastProbeTime\":null,"
            "\"lastTransitionTime\":\"1970-01-01T00:00:10Z\",\"reason\":\"ContainersNotReady\","
            "\"message\":\"containers with unready status: [etcd side]\"}");
-    expect_member(condition(status, 2), "type", "\"ContainersReady\"");
-    expect(condition(status, 3), "{\"type\":\"PodScheduled\",\"status\":\"True\","
+    expect_member(condition(status, 3), "type", "\"ContainersReady\"");
+    expect(condition(status, 4), "{\"type\":\"PodScheduled\",\"status\":\"True\","
                                  "\"lastProbeTime\":null,\"lastTransitionTime\":"
                                  "\"1970-01-01T00:00:10Z\"}");
     json_decref(status);
     set_running(w);
     status = status_pod_status(w, &c);
-    expect(condition(status, 0), "{\"type\":\"Initialized\",\"status\":\"True\","
+    expect(condition(status, 1), "{\"type\":\"Initialized\",\"status\":\"True\","
                                  "\"lastProbeTime\":null,\"lastTransitionTime\":"
                                  "\"1970-01-01T00:00:31Z\"}");
-    expect(condition(status, 1), "{\"type\":\"Ready\",\"status\":\"True\","
+    expect(condition(status, 2), "{\"type\":\"Ready\",\"status\":\"True\","
                                  "\"lastProbeTime\":null,\"lastTransitionTime\":"
                                  "\"1970-01-01T00:00:41Z\"}");
     json_decref(status);
@@ -320,8 +321,8 @@ static void a_readiness_gate_is_never_passed(void **state)
     set_running(w);
     LIST_APPEND(&w->pod->spec.readinessGates)->conditionType = xstrdup("example.com/load-balanced");
     json_t *status = status_pod_status(w, &c);
-    expect_member(condition(status, 1), "reason", "\"ReadinessGatesNotReady\"");
-    expect_member(condition(status, 2), "status", "\"True\"");
+    expect_member(condition(status, 2), "reason", "\"ReadinessGatesNotReady\"");
+    expect_member(condition(status, 3), "status", "\"True\"");
     json_decref(status);
 }
 
