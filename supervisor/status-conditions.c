@@ -1,5 +1,7 @@
 // The conditions of a pod, in the kubelet's order, with its reasons and messages
 // (K/status/generate.go; PodReadyToStartContainers and the reason PodFailed are of 1.29).
+#include <string.h>
+
 #include "base/buffer.h"
 #include "base/string-list.h"
 #include "supervisor/json-text.h"
