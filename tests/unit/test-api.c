@@ -105,8 +105,8 @@ static void pods_carry_their_status(void **state)
     assert_string_equal(text_at(list, "items.0.status.phase"), "Running");
     assert_string_equal(text_at(list, "items.0.status.podIP"), "10.0.0.1");
     assert_string_equal(text_at(list, "items.0.status.qosClass"), "BestEffort");
-    assert_string_equal(text_at(list, "items.0.status.conditions.1.type"), "Ready");
-    assert_string_equal(text_at(list, "items.0.status.conditions.1.status"), "True");
+    assert_string_equal(text_at(list, "items.0.status.conditions.2.type"), "Ready");
+    assert_string_equal(text_at(list, "items.0.status.conditions.2.status"), "True");
     assert_true(json_is_true(at(list, "items.0.status.containerStatuses.0.ready")));
     assert_non_null(at(list, "items.0.status.containerStatuses.0.state.running.startedAt"));
     assert_string_equal(text_at(list, "items.0.mainstay.containers.0.state"), "Running");

@@ -297,20 +297,20 @@ static void limits_that_are_not_enforced_are_a_condition(void **state)
     set_running(w);
     w->containers[1].warnings = xstrdup("nothing\n/c/memory.max could not be set to 5: no\n");
     json_t *status = status_pod_status(w, &c);
-    expect_member(condition(status, 4), "type", "\"mainstay.dev/ResourcesEnforced\"");
-    expect_member(condition(status, 4), "message", "\"/c/memory.max could not be set to 5: no\"");
+    expect_member(condition(status, 5), "type", "\"mainstay.dev/ResourcesEnforced\"");
+    expect_member(condition(status, 5), "message", "\"/c/memory.max could not be set to 5: no\"");
     json_decref(status);
     free(w->containers[1].warnings);
     w->containers[1].warnings = NULL;
     unenforced = &list;
     status = status_pod_status(w, &c);
-    expect_member(condition(status, 4), "status", "\"False\"");
-    expect_member(condition(status, 4), "reason", "\"LimitNotEnforced\"");
-    expect_member(condition(status, 4), "message", "\"container etcd: no memory limit\"");
+    expect_member(condition(status, 5), "status", "\"False\"");
+    expect_member(condition(status, 5), "reason", "\"LimitNotEnforced\"");
+    expect_member(condition(status, 5), "message", "\"container etcd: no memory limit\"");
     json_decref(status);
     unenforced = NULL;
     status = status_pod_status(w, &c);
-    assert_null(condition(status, 4));
+    assert_null(condition(status, 5));
     json_decref(status);
 }
 
