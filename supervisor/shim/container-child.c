@@ -2,14 +2,13 @@
 // shim's memory. See container-internal.h.
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "supervisor/shim/container-internal.h"
 #include "supervisor/shim/credentials.h"
 #include "supervisor/shim/mounts.h"
+#include "supervisor/shim/sandbox-make.h"
 
 enum { EXIT_NOT_STARTED = 128 }; // what runtimes report; the pipe says the rest
 
@@ -94,14 +94,22 @@ int child_change_directory(const struct shim_spec *spec, struct error *err)
     return error_errno(err, errno, "workingDir %s", dir);
 }
 
-static void bring_loopback_up(struct buffer *warnings)
+static int join(const char *path, int kind, const char *name, struct error *err)
 {
-    struct ifreq request = {.ifr_flags = IFF_UP | IFF_RUNNING};
-    snprintf(request.ifr_name, sizeof(request.ifr_name), "lo");
-    _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-        buffer_printf(warnings, "the loopback interface could not be brought up: %s\n",
-                      strerror(errno));
+    if (!path)
+        return 0;
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, kind) < 0)
+        return error_errno(err, errno, "cannot join the pod's %s namespace (%s)", name, path);
+    return 0;
+}
+
+static int join_namespaces(const struct shim_spec *spec, struct error *err)
+{
+    int code = join(spec->net_namespace, CLONE_NEWNET, "network", err);
+    if (code == 0)
+        code = join(spec->ipc_namespace, CLONE_NEWIPC, "IPC", err);
+    return code < 0 ? code : join(spec->uts_namespace, CLONE_NEWUTS, "UTS", err);
 }
 
 static int set_up_namespaces(const struct child_context *c, struct buffer *warnings,
@@ -116,9 +124,11 @@ static int set_up_namespaces(const struct child_context *c, struct buffer *warni
     if (spec->new_uts_namespace && !str_empty(spec->hostname) &&
         sethostname(spec->hostname, strlen(spec->hostname)) < 0)
         return error_errno(err, errno, "cannot set the hostname %s", spec->hostname);
-    if (spec->new_net_namespace)
-        bring_loopback_up(warnings);
-    return 0;
+    int lo = spec->new_net_namespace ? sandbox_bring_loopback_up() : 0;
+    if (lo < 0)
+        buffer_printf(warnings, "the loopback interface could not be brought up: %s\n",
+                      strerror(-lo));
+    return join_namespaces(spec, err);
 }
 
 static int make_root(const struct child_context *c, struct buffer *warnings, struct error *err)

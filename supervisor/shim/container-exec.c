@@ -40,10 +40,10 @@ static int enter_namespaces(const struct exec_context *c, struct error *err)
 {
     const struct shim_spec *spec = c->spec;
     int flags = CLONE_NEWNS;
-    flags |= spec->new_pid_namespace ? CLONE_NEWPID : 0;
-    flags |= spec->new_ipc_namespace ? CLONE_NEWIPC : 0;
-    flags |= spec->new_uts_namespace ? CLONE_NEWUTS : 0;
-    flags |= spec->new_net_namespace ? CLONE_NEWNET : 0;
+    flags |= spec->new_pid_namespace || spec->pid_namespace ? CLONE_NEWPID : 0;
+    flags |= spec->new_ipc_namespace || spec->ipc_namespace ? CLONE_NEWIPC : 0;
+    flags |= spec->new_uts_namespace || spec->uts_namespace ? CLONE_NEWUTS : 0;
+    flags |= spec->new_net_namespace || spec->net_namespace ? CLONE_NEWNET : 0;
     flags |= spec->new_user_namespace ? CLONE_NEWUSER : 0;
     if (setns(c->child->pidfd, flags) == 0)
         return 0;

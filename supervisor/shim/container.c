@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -72,6 +73,25 @@ static void reap(pid_t pid, int pidfd)
     close(pidfd);
 }
 
+// As container_clone(); the child is in the pod's PID namespace, where it has one.
+static pid_t clone_first(const struct shim_spec *spec, int *ret_pidfd, bool *ret_in_group)
+{
+    if (!spec->pid_namespace)
+        return container_clone(spec, clone_flags(spec), ret_pidfd, ret_in_group);
+    _cleanup_close_ int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    _cleanup_close_ int pods = open(spec->pid_namespace, O_RDONLY | O_CLOEXEC);
+    if (own < 0 || pods < 0 || setns(pods, CLONE_NEWPID) < 0)
+        return -errno;
+    pid_t pid = container_clone(spec, clone_flags(spec), ret_pidfd, ret_in_group);
+    // For what this process makes later: it enters the container's namespaces by itself.
+    if (pid != 0 && setns(own, CLONE_NEWPID) < 0 && pid > 0) {
+        syscall(SYS_pidfd_send_signal, *ret_pidfd, SIGKILL, NULL, 0);
+        close(*ret_pidfd);
+        return -EIO;
+    }
+    return pid;
+}
+
 static int start_child(const struct shim_spec *spec, const struct shim_stdio *stdio,
                        struct shim_child *ret, bool *ret_in_group, struct start_report *report,
                        struct error *err)
@@ -88,7 +108,7 @@ static int start_child(const struct shim_spec *spec, const struct shim_stdio *st
         .gid = getegid(),
     };
     int pidfd = -1;
-    pid_t pid = container_clone(spec, clone_flags(spec), &pidfd, &context.in_v2_group);
+    pid_t pid = clone_first(spec, &pidfd, &context.in_v2_group);
     if (pid == 0)
         container_child(&context);
     close(pipe[1]);

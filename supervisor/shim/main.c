@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/process.h"
+#include "supervisor/shim/sandbox-make.h"
 #include "supervisor/shim/shim.h"
 
 enum { SPEC_MAX = 16 << 20 };
@@ -74,6 +75,8 @@ int main(int argc, char **argv)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     struct stat st;
+    if (argc > 1 && strcmp(argv[1], "--sandbox") == 0)
+        return sandbox_make_main(argc, argv);
     if (fstat(SHIM_FD_DIR, &st) < 0 || !S_ISDIR(st.st_mode)) {
         static const char usage[] = "mainstay-shim is started by mainstayd only\n";
         (void)!write(STDERR_FILENO, usage, sizeof(usage) - 1);

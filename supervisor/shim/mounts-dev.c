@@ -55,7 +55,8 @@ static void make_dev_mount(const struct mount_plan *plan, int host_dev, int dev,
         return;
     _cleanup_close_ int point = openat(dev, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int code = point < 0 ? -errno : -EPERM;
-    bool shared = strcmp(type, "devpts") != 0 && !plan->spec->new_ipc_namespace;
+    bool own_ipc = plan->spec->new_ipc_namespace || plan->spec->ipc_namespace;
+    bool shared = strcmp(type, "devpts") != 0 && !own_ipc;
     if (point >= 0 && !shared)
         code = mounts_new(type, point, flags, options);
     if (point >= 0 && code < 0) {
@@ -67,6 +68,29 @@ static void make_dev_mount(const struct mount_plan *plan, int host_dev, int dev,
     }
     if (code < 0)
         mounts_warn(plan, "/dev/%s could not be mounted: %s", name, strerror(-code));
+}
+
+// The memory that the containers of a pod share.
+static int bind_pod_shm(const struct mount_plan *plan, int dev)
+{
+    _cleanup_close_ int original =
+        open(plan->spec->shm_dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (original < 0 || (mkdirat(dev, "shm", 0755) < 0 && errno != EEXIST))
+        return -errno;
+    _cleanup_close_ int point = openat(dev, "shm", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int tree = point < 0 ? -errno : mounts_clone(plan, original);
+    return tree < 0 ? tree : mounts_put(plan, tree, point);
+}
+
+static void make_shm(const struct mount_plan *plan, int host_dev, int dev)
+{
+    int code = plan->spec->shm_dir ? bind_pod_shm(plan, dev) : -ENOENT;
+    if (code == 0)
+        return;
+    if (plan->spec->shm_dir)
+        mounts_warn(plan, "/dev/shm is not shared with the pod's other containers: %s",
+                    strerror(-code));
+    make_dev_mount(plan, host_dev, dev, "shm", "tmpfs", "mode=1777,size=65536k");
 }
 
 // /dev/log and the like: links into /run, which only mean something on the host's root.
@@ -98,7 +122,7 @@ static int fill_dev(struct mount_plan *plan, int host_dev, int dev, struct error
     make_dev_mount(plan, host_dev, dev, "pts", "devpts",
                    plan->spec->new_user_namespace ? "newinstance,ptmxmode=0666,mode=0620"
                                                   : "newinstance,ptmxmode=0666,mode=0620,gid=5");
-    make_dev_mount(plan, host_dev, dev, "shm", "tmpfs", "mode=1777,size=65536k");
+    make_shm(plan, host_dev, dev);
     make_dev_mount(plan, host_dev, dev, "mqueue", "mqueue", NULL);
     return 0;
 }
@@ -140,18 +164,19 @@ int mounts_make_dev(struct mount_plan *plan, struct error *err)
 static int make_proc(struct mount_plan *plan, struct error *err)
 {
     const struct shim_spec *spec = plan->spec;
-    if (spec->root_kind == SHIM_ROOT_HOST && !spec->new_pid_namespace)
+    bool own_pids = spec->new_pid_namespace || spec->pid_namespace;
+    if (spec->root_kind == SHIM_ROOT_HOST && !own_pids)
         return 0;
     _cleanup_close_ int point = mounts_point(plan, "/proc", true, err);
     if (point < 0)
         return point;
     int code = -EPERM;
-    if (spec->new_pid_namespace)
+    if (own_pids)
         code = mounts_new("proc", point, MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     if (code == 0)
         return 0;
     // Refused where parts of the host's /proc are hidden, as in an unprivileged container.
-    if (spec->new_pid_namespace)
+    if (own_pids)
         mounts_warn(plan, "/proc shows the processes of the host: a new one was refused (%s)",
                     strerror(-code));
     if (spec->root_kind == SHIM_ROOT_HOST)

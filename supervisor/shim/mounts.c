@@ -209,6 +209,15 @@ static bool lacks_new_calls(void)
     return open_tree(-1, "", 0) < 0 && errno == ENOSYS;
 }
 
+// What the agent keeps for other pods is none of this container's business, and would outlive them
+// here.
+static void detach_hidden(const struct mount_plan *plan)
+{
+    LIST_EACH (path, &plan->spec->hidden_mounts)
+        while (umount2(*path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+            ;
+}
+
 int mounts_make_root(struct mount_plan *plan, struct error *err)
 {
     bool overlay = plan->spec->root_kind == SHIM_ROOT_OVERLAY;
@@ -228,6 +237,8 @@ int mounts_make_root(struct mount_plan *plan, struct error *err)
         code = mounts_attach(plan, err);
     if (code == 0)
         code = bind_termination_file(plan, err);
+    if (code == 0 && !overlay)
+        detach_hidden(plan);
     if (code == 0)
         mounts_seal_mirrors(plan);
     return code == 0 && overlay ? finish_overlay_root(plan, err) : code;

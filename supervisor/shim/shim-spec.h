@@ -73,6 +73,10 @@ struct shim_spec {
     bool new_pid_namespace, new_ipc_namespace, new_uts_namespace, new_net_namespace;
     bool new_user_namespace; // unprivileged agent: uid 0 inside is the caller outside
     char *hostname;          // with new_uts_namespace
+    // Those of the pod, as files that are joined (new_… is false then); NULL: not joined.
+    char *net_namespace, *ipc_namespace, *uts_namespace, *pid_namespace;
+    char *shm_dir;                    // what is /dev/shm in the pod's IPC namespace
+    struct string_list hidden_mounts; // of the agent, detached where the root is the host's
 
     // As whom. -1: as the agent itself.
     int64_t run_as_user, run_as_group;
