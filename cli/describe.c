@@ -113,6 +113,8 @@ static void describe_head(struct buffer *out, const json_t *pod)
         describe_line(out, 0, "Reason", field_text(pod, "mainstay.reason"));
     if (field_text(pod, "mainstay.message"))
         describe_line(out, 0, "Message", field_text(pod, "mainstay.message"));
+    if (field_text(pod, "mainstay.heldBack"))
+        describe_line(out, 0, "Held Back", field_text(pod, "mainstay.heldBack"));
     describe_line(out, 0, "IP", field_text(pod, "status.podIP"));
     describe_line(out, 0, "UID", field_text(pod, "metadata.uid"));
     describe_line(out, 0, "Agent State", field_text(pod, "mainstay.state"));

@@ -231,6 +231,8 @@ void pod_explain_unready(const json_t *pod, struct buffer *out)
     const char *reason = field_text(pod, "mainstay.reason");
     const char *message = field_text(pod, "mainstay.message");
     const json_t *findings = field_at(pod, "mainstay.manifest.findings");
+    if (field_text(pod, "mainstay.heldBack"))
+        buffer_printf(out, "  %s\n", field_text(pod, "mainstay.heldBack"));
     if (reason || message)
         buffer_printf(out, "  %s%s%s\n", reason ? reason : "", reason && message ? ": " : "",
                       message ? message : "");

@@ -108,6 +108,8 @@ static bool is_in_vain(const struct wait *w, const struct pod_target *target)
         return true;
     if (!pod || !w->initial_over)
         return false;
+    if (w->goal != POD_GOAL_GONE && field_text(pod, "mainstay.heldBack"))
+        return true;
     if (w->goal == POD_GOAL_READY || (w->goal == POD_GOAL_CONFIRMED && !is_on_trial(pod)))
         return str_equal(field_text(pod, "status.phase"), "Failed") ||
                field_true(pod, "mainstay.held");

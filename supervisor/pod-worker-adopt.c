@@ -1,6 +1,7 @@
 // A pod after a restart of the agent: what still lives is taken over, what is gone is told, and the
 // pod goes on from there.
 #include "base/alloc.h"
+#include "base/string-list.h"
 #include "supervisor/pod-worker-internal.h"
 
 static bool any_began(const struct pod_worker *w)
@@ -117,7 +118,8 @@ static bool begins_anew(const struct pod_worker *w)
 
 static void begin_anew(struct pod_worker *w)
 {
-    w->state = POD_INITIALIZING;
+    w->state = w->gated ? POD_WAITING : POD_INITIALIZING;
+    pod_worker_set_waiting(w, NULL, NULL);
     for (size_t i = 0; i < w->n_containers; i++) {
         struct container_worker *c = &w->containers[i];
         c->initialized = false;

@@ -4,21 +4,50 @@
 #include "base/alloc.h"
 #include "supervisor/pod-worker-internal.h"
 
-void pod_worker_set_waiting(struct pod_worker *w, const char *reason, const char *message)
+static void replace_waiting(struct pod_worker *w, const char *reason, const char *message)
 {
-    bool news = reason && !str_equal(reason, w->waiting_reason);
     char *new_reason = xstrdup_or_null(reason), *new_message = xstrdup_or_null(message);
     free(w->waiting_reason);
     free(w->waiting_message);
     w->waiting_reason = new_reason;
     w->waiting_message = new_message;
+}
+
+void pod_worker_set_waiting(struct pod_worker *w, const char *reason, const char *message)
+{
+    bool news = reason && !str_equal(reason, w->waiting_reason);
+    replace_waiting(w, reason, message);
     if (news && !w->held)
         pod_worker_event(w, NULL, EVENT_WARNING, reason, "%s", message ? message : reason);
+}
+
+void pod_worker_wait(struct pod_worker *w, enum event_type type, const char *reason,
+                     const char *message, monotime now)
+{
+    bool other = !str_equal(reason, w->waiting_reason);
+    bool changed = !str_equal(message, w->waiting_message);
+    if (!other && !changed)
+        return;
+    replace_waiting(w, reason, message);
+    if (other || type == EVENT_WARNING)
+        pod_worker_event(w, NULL, type, reason, "%s", message);
+    pod_worker_settle(w, now);
 }
 
 void pod_worker_admit(struct pod_worker *w, monotime now)
 {
     pod_worker_step(w, POD_EV_ADMIT, now);
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_hold_back(struct pod_worker *w, const char *why, monotime now)
+{
+    if (str_equal(why, w->held_back))
+        return;
+    free(w->held_back);
+    w->held_back = xstrdup_or_null(why);
+    if (why)
+        pod_worker_event(w, NULL, EVENT_WARNING, "DependencyCycle", "%s", why);
     pod_worker_settle(w, now);
 }
 

@@ -99,7 +99,7 @@ static bool advance(struct pod_worker *w, monotime now)
     case POD_HELD:
         return !w->held && pod_worker_step(w, POD_EV_RELEASE, now);
     case POD_WAITING:
-        return w->admitted && !w->removing && !w->held && !w->waiting_reason &&
+        return w->admitted && !w->gated && !w->removing && !w->held && !w->waiting_reason &&
                pod_worker_step(w, POD_EV_ADMIT, now);
     default:
         return false;

@@ -106,8 +106,10 @@ struct pod_worker {
     bool removing, held;
     bool held_for_exit;                     // held only because the agent ends; not on disk
     bool gone_told;                         // the owner knows that the pod is POD_GONE
-    bool admitted;                          // was admitted once: mainstay start need not ask again
+    bool admitted;                          // was admitted once: it may start again by itself
+    bool gated;                             // but not where its owner admits each start
     char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
+    char *held_back;                        // why it runs on although its manifest changed; or NULL
     char *failed_reason, *failed_message;   // POD_FINISHED with phase Failed, or NULL
     walltime created_at, started_at, removed_at; // removed_at: when it was decided; 0: it stays
     monotime active_until; // activeDeadlineSeconds from started_at; MONOTIME_NEVER: no end is set
@@ -134,6 +136,12 @@ DEFINE_CLEANUP(struct pod_worker *, pod_worker_free)
 void pod_worker_admit(struct pod_worker *w, monotime now);
 // Says why it is not admitted yet (status and one event).
 void pod_worker_set_waiting(struct pod_worker *w, const char *reason, const char *message);
+// The same for the owner, where the message may change often: watchers are told of each change, an
+// event is written for another reason, and for another message where it is a warning.
+void pod_worker_wait(struct pod_worker *w, enum event_type type, const char *reason,
+                     const char *message, monotime now);
+// Says why it runs on although another spec is to follow; NULL: that is over.
+void pod_worker_hold_back(struct pod_worker *w, const char *why, monotime now);
 void pod_worker_remove(struct pod_worker *w, monotime now);
 void pod_worker_hold(struct pod_worker *w, monotime now);
 void pod_worker_release(struct pod_worker *w, monotime now);

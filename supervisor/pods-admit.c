@@ -1,23 +1,30 @@
 // Admission: what a pod has to wait for before it may start. Each reason is a gate; a pod that
-// waits at one says so in its status, and is looked at again when something changes.
+// waits at one says so in its status, and is looked at again when something changes. A pod comes
+// here before each start: the first one, and the one after it was stopped or edited. What runs, or
+// is restarted after a crash, does not.
 #include "supervisor/pods-internal.h"
 
 struct gate {
     const char *reason; // of the status and the event
-    // NULL where the pod may pass, else what is in its way.
-    const char *(*closed)(const struct slot *slot);
+    enum event_type type;
+    // Whether the pod may not pass; then what is in its way is added to `why`.
+    bool (*closed)(const struct slot *slot, struct buffer *why);
 };
 
 // Pods with a network of their own need one that somebody sets up; that is a later release.
-static const char *network_closed(const struct slot *slot)
+static bool network_closed(const struct slot *slot, struct buffer *why)
 {
-    return slot->worker->pod->spec.hostNetwork
-               ? NULL
-               : "this release gives pods the node's network only: set spec.hostNetwork: true";
+    if (slot->worker->pod->spec.hostNetwork)
+        return false;
+    buffer_add_str(why,
+                   "this release gives pods the node's network only: set spec.hostNetwork: true");
+    return true;
 }
 
 static const struct gate gates[] = {
-    {"NetworkNotReady", network_closed},
+    {"NetworkNotReady", EVENT_WARNING, network_closed},
+    {"DependencyCycle", EVENT_WARNING, depends_cycle_closed},
+    {"DependencyNotReady", EVENT_NORMAL, depends_ready_closed},
 };
 
 static bool is_waiting(const struct slot *slot)
@@ -32,11 +39,12 @@ void pods_admit(struct slot *slot)
     if (!is_waiting(slot))
         return;
     for (size_t i = 0; i < ARRAY_SIZE(gates); i++) {
-        const char *why = gates[i].closed(slot);
-        if (!why)
+        _cleanup_buffer_ struct buffer why = BUFFER_EMPTY;
+        if (!gates[i].closed(slot, &why))
             continue;
         slot->pods->at_gates++;
-        pod_worker_set_waiting(slot->worker, gates[i].reason, why);
+        pod_worker_wait(slot->worker, gates[i].type, gates[i].reason, buffer_str(&why),
+                        monotime_now());
         return;
     }
     pod_worker_admit(slot->worker, monotime_now());
@@ -46,6 +54,7 @@ static int on_admit(sd_event_source *source, void *userdata)
 {
     struct pods *pods = userdata;
     pods->at_gates = 0;
+    depends_tell_ready(pods);
     for (size_t i = 0; i < pods->n; i++)
         pods_admit(pods->slots[i]);
     return 0;

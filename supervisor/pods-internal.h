@@ -1,6 +1,8 @@
 // What the files pods*.c share; nobody else includes it.
 #pragma once
 
+#include "base/string-list.h"
+#include "supervisor/depend-graph.h"
 #include "supervisor/pods.h"
 
 struct slot {
@@ -11,6 +13,9 @@ struct slot {
     bool restored;             // from disk; the source has not asked for it yet
     struct pod *next;          // waits until the worker is gone
     char *next_file;
+    bool held_back;                // `next` would close a cycle of dependencies: the worker runs on
+    struct string_list depends_on; // of the worker's pod (mainstay.dev/depends-on)
+    bool was_ready, became_ready;  // and what depends on it has not been told yet
 };
 
 struct pods {
@@ -18,15 +23,18 @@ struct pods {
     struct runtime *runtime;
     struct slot **slots; // sorted
     size_t n;
-    sd_event_source *reap;  // frees gone workers and starts successors
-    sd_event_source *admit; // looks again at what waits at a gate
-    size_t at_gates;        // how many pods were found to wait at one, the last time
+    sd_event_source *reap;      // frees gone workers and starts successors
+    sd_event_source *admit;     // looks again at what waits at a gate
+    size_t at_gates;            // how many pods were found to wait at one, the last time
+    size_t n_depending;         // how many pods depend on others
+    struct depend_graph *graph; // NULL: to be made when it is needed
     bool synced, stopping_all;
 };
 
 // ---- pods-slots.c ----
 
 struct slot *slot_find(const struct pods *pods, const char *namespace_, const char *name);
+size_t slot_index_of(const struct slot *slot); // in pods->slots
 struct slot *slot_get(struct pods *pods, const char *namespace_,
                       const char *name); // made where missing
 void slot_drop_next(struct slot *slot);
@@ -42,6 +50,29 @@ void pods_admit(struct slot *slot);
 // Something changed that pods may wait for: they are looked at again in the loop's next turn.
 void pods_look_at_gates(struct pods *pods);
 int pods_admit_init(struct pods *pods);
+
+// ---- pods-depends.c ----
+
+// What the worker's pod depends on.
+void depends_read(struct slot *slot);
+// What the graph is made from has changed.
+void depends_forget_graph(struct pods *pods);
+// The graph of what is in force; its nodes are the indices of pods->slots. Borrowed until the next
+// change.
+const struct depend_graph *depends_graph(struct pods *pods);
+// For the gates: whether the pod is part of a cycle, or a pod that it depends on is not ready; with
+// what to do.
+bool depends_cycle_closed(const struct slot *slot, struct buffer *why);
+bool depends_ready_closed(const struct slot *slot, struct buffer *why);
+// Whether `next` of a pod that runs would close a cycle: then it is held back, and an event says
+// so.
+bool depends_hold_back(struct slot *slot);
+// Looks again at what was held back: where it closes no cycle any more, it comes into force.
+void depends_look_again(struct pods *pods);
+// The worker changed; it may have become ready.
+void depends_changed(struct slot *slot);
+// Tells what depends on a pod that became ready: it starts now instead of waiting for its back-off.
+void depends_tell_ready(struct pods *pods);
 
 // ---- pods-stop.c ----
 

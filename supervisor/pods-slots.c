@@ -27,6 +27,11 @@ static size_t slot_index(const struct pods *pods, const char *namespace_, const 
     return low;
 }
 
+size_t slot_index_of(const struct slot *slot)
+{
+    return slot_index(slot->pods, slot->namespace_, slot->name);
+}
+
 struct slot *slot_find(const struct pods *pods, const char *namespace_, const char *name)
 {
     size_t i = slot_index(pods, namespace_, name);
@@ -48,6 +53,7 @@ struct slot *slot_get(struct pods *pods, const char *namespace_, const char *nam
     memmove(&pods->slots[i + 1], &pods->slots[i], (pods->n - i) * sizeof(struct slot *));
     pods->slots[i] = slot;
     pods->n++;
+    depends_forget_graph(pods);
     return slot;
 }
 
@@ -55,15 +61,21 @@ void slot_drop_next(struct slot *slot)
 {
     pod_free(TAKE_PTR(slot->next));
     free(TAKE_PTR(slot->next_file));
+    slot->held_back = false;
+    if (slot->worker && !slot->gone)
+        pod_worker_hold_back(slot->worker, NULL, monotime_now());
+    depends_forget_graph(slot->pods);
 }
 
 void slot_free(struct slot *slot)
 {
     if (slot->worker) {
         runtime_release(slot->pods->runtime, slot->worker);
-        pod_worker_free(slot->worker);
+        pod_worker_free(TAKE_PTR(slot->worker));
     }
     slot_drop_next(slot);
+    slot->pods->n_depending -= slot->depends_on.n > 0;
+    string_list_free(&slot->depends_on);
     free(slot->namespace_);
     free(slot->name);
     free(slot);
@@ -75,6 +87,7 @@ void slot_remove(struct pods *pods, const struct slot *slot)
     slot_free(pods->slots[i]);
     memmove(&pods->slots[i], &pods->slots[i + 1], (pods->n - i - 1) * sizeof(struct slot *));
     pods->n--;
+    depends_forget_graph(pods);
 }
 
 struct pod_worker *slot_new_worker(struct slot *slot, struct pod *pod, const char *file)
@@ -83,7 +96,9 @@ struct pod_worker *slot_new_worker(struct slot *slot, struct pod *pod, const cha
     slot->worker = pod_worker_new(pod, file, pods->options.curve, &runtime_ops, pods->runtime,
                                   pods->options.runtime.events);
     slot->worker->owner = slot;
-    slot->gone = false;
+    slot->worker->gated = true;
+    slot->gone = slot->was_ready = false;
+    depends_read(slot);
     return slot->worker;
 }
 

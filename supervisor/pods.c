@@ -92,7 +92,9 @@ void pods_set(struct pods *pods, struct pod *pod, const char *file)
     slot->next_file = xstrdup_or_null(file);
     bool restored = slot->restored;
     slot->restored = false;
-    pod_worker_remove(slot->worker, monotime_now());
+    if (!depends_hold_back(slot))
+        pod_worker_remove(slot->worker, monotime_now());
+    depends_look_again(pods);
     if (restored)
         pod_worker_resume(slot->worker, monotime_now());
 }
@@ -169,6 +171,8 @@ static int on_reap(sd_event_source *source, void *userdata)
     }
     if (pods->synced)
         stop_unclaimed(pods);
+    depends_look_again(pods);
+    pods_look_at_gates(pods);
     if (pods->stopping_all && !pods_any_alive(pods))
         pods_finish_stop_for_exit(pods);
     return 0;
@@ -185,7 +189,11 @@ static void on_gone(void *userdata, struct pod_worker *w)
 static void on_changed(void *userdata, struct pod_worker *w)
 {
     struct pods *pods = userdata;
+    struct slot *slot = w->owner;
     pods->options.changed(pods->options.userdata, w, false);
+    depends_changed(slot);
+    if (w->state == POD_WAITING && !w->waiting_reason)
+        pods->at_gates++;
     pods_look_at_gates(pods);
     if (pods->stopping_all && w->state == POD_HELD)
         sd_event_source_set_enabled(pods->reap, SD_EVENT_ONESHOT);
@@ -219,6 +227,7 @@ void pods_free(struct pods *pods)
         return;
     for (size_t i = 0; i < pods->n; i++)
         slot_free(pods->slots[i]);
+    depends_forget_graph(pods);
     free(pods->slots);
     sd_event_source_disable_unref(pods->reap);
     sd_event_source_disable_unref(pods->admit);
