@@ -14,6 +14,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "supervisor/api.h"
+#include "supervisor/device-filter.h"
 
 enum { SETTLE_USEC = 100000 };
 
@@ -206,8 +207,19 @@ static void add_limitation(struct agent *agent, const char *sentence)
               sentence);
 }
 
+static void confine_devices(struct agent *agent)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (agent->unprivileged || device_filter_new(&agent->devices, &err) >= 0)
+        return; // in a user namespace no device can be made
+    _cleanup_free_ char *sentence = xasprintf(
+        "containers can open every device that they make a node for: %s", error_message(&err));
+    add_limitation(agent, sentence);
+}
+
 static int make_cgroups(struct agent *agent, struct error *err)
 {
+    confine_devices(agent);
     int r = cgroup_tree_open(agent->config->cgroup_name, &agent->cgroups, err);
     if (r < 0)
         return r;
@@ -242,6 +254,7 @@ static int make_pods(struct agent *agent, struct error *err)
                         .node_ip = str_empty(config->node_ip) ? NULL : config->node_ip,
                         .journal_socket = JOURNAL_SOCKET,
                         .cgroups = agent->cgroups,
+                        .devices = agent->devices,
                         .unprivileged = agent->unprivileged,
                         .seccomp_root = config->seccomp_root,
                         .seccomp_default = config->seccomp_default,
@@ -350,6 +363,7 @@ static void agent_clear(struct agent *agent)
     if (agent->cgroups)
         cgroup_tree_remove(agent->cgroups); // what is empty; containers that run keep theirs
     cgroup_tree_free(agent->cgroups);
+    device_filter_free(agent->devices);
     event_log_free(agent->events);
     sd_event_unref(agent->loop);
     string_list_free(&agent->limitations);

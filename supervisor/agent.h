@@ -29,6 +29,7 @@ struct agent {
     void (*check_health)(struct agent *agent); // brings `health` up to date; may be NULL
     struct hang *hang;
     struct event_log *events;
+    struct device_filter *devices; // NULL for an ordinary user, or where it cannot be had
     struct cgroup_tree *cgroups;
     struct manifest_source *source;
     struct pods *pods;
@@ -40,12 +41,12 @@ struct agent {
     sd_event_source *timeout_timer; // while time-outs of the service manager are extended
     monotime extended;              // when that was told last
     walltime started_at;
-    int lock_fd;                 // RUN/lock: one agent per run directory
+    int lock_fd;                               // RUN/lock: one agent per run directory
     char *state_dir, *shims_dir, *history_dir; // below the root and the run directory
-    bool unprivileged;           // an ordinary user
-    bool synced;                 // the directory was read once and what ran was adopted
-    bool stop_pods;              // the pods are being stopped; the agent ends when they are gone
-    bool reloading;              // the service manager waits for the end of a rescan
+    bool unprivileged;                         // an ordinary user
+    bool synced;    // the directory was read once and what ran was adopted
+    bool stop_pods; // the pods are being stopped; the agent ends when they are gone
+    bool reloading; // the service manager waits for the end of a rescan
     monotime reload_asked;
     char *refused;                  // why the configuration file is not in force as it is; or NULL
     char *reloaded;                 // what the reload that brought this configuration has changed

@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "podspec/expand.h"
 #include "supervisor/container-spec-internal.h"
+#include "supervisor/device-filter.h"
 #include "supervisor/environment.h"
 #include "supervisor/image.h"
 #include "supervisor/volumes.h"
@@ -251,13 +252,24 @@ static int set_security(struct build *b, struct error *err)
     return container_spec_seccomp(b->options, b->pod, b->container, b->spec, err);
 }
 
+static void confine_devices(struct build *b)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (b->options->devices && !b->spec->privileged && b->spec->cgroup_dirs.n > 0 &&
+        device_filter_attach(b->options->devices, b->spec->cgroup_dirs.items[0], &err) < 0)
+        string_list_add(&b->spec->unenforced, error_message(&err));
+}
+
 static int set_cgroups(struct build *b, struct error *err)
 {
     if (!b->options->cgroups)
         return 0;
     *b->reason = "CreateContainerError";
-    return cgroup_prepare(b->options->cgroups, b->pod, b->container, b->spec, &b->spec->unenforced,
-                          err);
+    int code = cgroup_prepare(b->options->cgroups, b->pod, b->container, b->spec,
+                              &b->spec->unenforced, err);
+    if (code == 0)
+        confine_devices(b);
+    return code;
 }
 
 // What touches the disk comes last: a manifest that cannot run leaves nothing behind.

@@ -12,6 +12,7 @@
 #include "supervisor/cgroup.h"
 #include "supervisor/shim/shim-spec.h"
 
+struct device_filter;
 struct seccomp_cache;
 
 struct container_spec_options {      // all borrowed
@@ -23,6 +24,7 @@ struct container_spec_options {      // all borrowed
     const char *journal_socket;    // "/run/systemd/journal/socket"; NULL: no journal
     struct cgroup_tree *cgroups;   // NULL: no cgroups
     bool unprivileged;             // the agent is an ordinary user: user namespaces
+    struct device_filter *devices; // NULL: devices are not confined by a cgroup
     struct seccomp_cache *seccomp; // NULL: every filter is compiled anew
     const char *seccomp_root;      // where profiles of the type Localhost are
     bool seccomp_default;          // RuntimeDefault where a manifest says nothing

@@ -240,16 +240,19 @@ static void on_empty(void *userdata)
     pod_worker_container_proven(run->c, monotime_now());
 }
 
+static void op_prove(void *runtime, struct container_worker *c);
+
 static int on_first_process_gone(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     struct run *run = userdata;
-    run_stop_watching(run);
-    pod_worker_container_proven(run->c, monotime_now());
+    WORK_SCOPE("pods", "pod", run->spec.pod_namespace, run->spec.pod_name);
+    op_prove(run->rt, run->c);
     return 0;
 }
 
-// Without cgroups: a shim that recorded an exit has reaped the container's first process, and with
-// it its PID namespace; after a shim's death that process (which dies with it) is awaited.
+// A shim that recorded an exit has reaped the container's first process, and with it its PID
+// namespace. After a shim's death that process, which dies with it unless it asked not to, and
+// which may be in another cgroup by now, is killed and awaited.
 static bool first_process_is_gone(struct run *run)
 {
     const struct shim_state *state = shim_link_state(run->link);
@@ -274,16 +277,15 @@ static void op_prove(void *runtime, struct container_worker *c)
     struct run *run = c->run;
     _cleanup_error_ struct error err = ERROR_NONE;
     run_stop_watching(run);
-    if (!run->spec.cgroup_dirs.n) {
-        if (first_process_is_gone(run))
-            pod_worker_container_proven(c, monotime_now());
+    bool empty = !run->spec.cgroup_dirs.n || cgroup_populated(&run->spec.cgroup_dirs) == 0;
+    if (!empty)
+        cgroup_kill(&run->spec.cgroup_dirs);
+    if (!first_process_is_gone(run))
         return;
-    }
-    if (cgroup_populated(&run->spec.cgroup_dirs) == 0) {
+    if (empty) {
         pod_worker_container_proven(c, monotime_now());
         return;
     }
-    cgroup_kill(&run->spec.cgroup_dirs);
     // Where it cannot be watched, the deadline of this state kills and looks again.
     if (cgroup_watch_empty(rt->options.event, &run->spec.cgroup_dirs, on_empty, run,
                            &run->empty_watch, &err) < 0)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 enum {
     PASSES_MAX = 64, // over a tree that forks while it is being killed
     PROCS_MAX = 1 << 20,
+    STRAYS_MSEC = 2000,
+    STRAYS_STEP_MSEC = 20,
 };
 
 // Calls SIGKILL for every number in `text`; how many there were.
@@ -89,6 +92,21 @@ void shim_kill_container(struct shim *shim)
         // The shim is the subreaper: whatever was forked away is below it.
         for (int pass = 0; pass < PASSES_MAX && kill_children(getpid(), 0) > 0; pass++)
             sched_yield();
+    }
+}
+
+// In a PID namespace of its own nothing outlives its first process. Without one, whatever left the
+// cgroup has become a child of the shim, the subreaper.
+void shim_kill_strays(struct shim *shim)
+{
+    if (shim->spec.new_pid_namespace)
+        return;
+    for (int msec = 0; msec < STRAYS_MSEC && kill_children(getpid(), 0) > 0;) {
+        struct pollfd child = {.fd = shim->signals.fd, .events = POLLIN};
+        if (poll(&child, 1, STRAYS_STEP_MSEC) > 0)
+            shim->signals.ready(&shim->signals, shim);
+        else
+            msec += STRAYS_STEP_MSEC;
     }
 }
 

@@ -342,6 +342,7 @@ void shim_run(struct shim *shim)
         join_own_cgroups(shim);
         forget_start();
         loop_until_exited(shim);
+        shim_kill_strays(shim);
         drain_output(shim, &shim->outputs[SHIM_STDOUT]);
         drain_output(shim, &shim->outputs[SHIM_STDERR]);
         if (shim->journal)

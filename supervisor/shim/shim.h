@@ -80,6 +80,9 @@ void shim_control_reaped(struct shim *shim, pid_t pid, int wait_status);
 
 // shim-kill.c
 void shim_kill_container(struct shim *shim); // SIGKILL for everything in it
+// After the container's first process: SIGKILL for what it forked away that is below the shim
+// still, in whichever cgroup, until nothing is left or two seconds have passed.
+void shim_kill_strays(struct shim *shim);
 // How many processes of the container the kernel has killed for lack of memory.
 uint64_t shim_oom_kills(const struct shim_spec *spec);
 
