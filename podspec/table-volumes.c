@@ -30,8 +30,9 @@ static const struct field_schema empty_dir_volume_source_fields[] = {
     ROW_STRING(empty_dir_volume_source, medium, .check = check_empty_dir_medium,
                .doc = "Memory for a tmpfs; the node's disk where unset."),
     ROW_QUANTITY(empty_dir_volume_source, sizeLimit,
-                 .doc = "How large a volume in memory may grow. On the node's disk it is reported: "
-                        "this release does not limit it there."),
+                 .doc = "How large a volume in memory may grow; never beyond the pod's memory "
+                        "limit or the node's memory. On the node's disk it is watched, and the "
+                        "event EmptyDirOverLimit tells when it is exceeded."),
 };
 TYPE(empty_dir_volume_source, "EmptyDirVolumeSource",
      "An empty directory that lives as long as the pod.");

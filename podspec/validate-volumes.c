@@ -30,7 +30,8 @@ static void validate_empty_dir(struct validation *v, const struct empty_dir_volu
         validation_error(v, ".sizeLimit", "must not be negative");
     else if (dir->sizeLimit && !str_equal(dir->medium, "Memory"))
         validation_warning(v, ".sizeLimit",
-                           "volumes on the node's disk are not limited by this release");
+                           "on the node's disk it is watched, not enforced: the event "
+                           "EmptyDirOverLimit tells when it is exceeded");
     if (str_starts_with(dir->medium ? dir->medium : "", "HugePages"))
         validation_error(v, ".medium", "volumes of huge pages are not supported by this release");
 }

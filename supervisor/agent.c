@@ -266,6 +266,7 @@ static int make_pods(struct agent *agent, struct error *err)
                           .shim_path = config->shim_path},
                 .state_dir = agent->state_dir,
                 .events = agent->events,
+                .volume_stats_usec = (uint64_t)config->volume_stats_usec,
             },
         .curve = config->backoff,
         .changed = on_pod_changed,

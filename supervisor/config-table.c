@@ -55,6 +55,9 @@ const struct setting config_settings[] = {
            manifest_url_headers, "headers to ask it with"),
     HONOUR("http-check-frequency", "httpCheckFrequency", DURATION, "DURATION",
            setting_set_positive_duration, http_check_usec, "how often it is asked"),
+    HONOUR("volume-stats-agg-period", "volumeStatsAggPeriod", DURATION, "DURATION",
+           setting_set_positive_duration, volume_stats_usec,
+           "how often emptyDir volumes with a sizeLimit are measured"),
     HONOUR("hostname-override", NULL, STRING, "NAME", setting_set_node_name, node_name,
            "name of this node, the suffix of its pods"),
     HONOUR("node-ip", NULL, STRING, "IP", setting_set_node_ip, node_ip,
@@ -271,7 +274,6 @@ const struct setting config_settings[] = {
 
     // Volumes.
     NOTE("volume-plugin-dir", "volumePluginDir", STRING, "volume plugins are not supported"),
-    NOTE("volume-stats-agg-period", "volumeStatsAggPeriod", DURATION, no_stats),
     NOTE("enable-controller-attach-detach", "enableControllerAttachDetach", BOOL, no_attach),
     NOTE("keep-terminated-pod-volumes", NULL, BOOL, no_attach),
     NOTE("experimental-mounter-path", NULL, STRING, no_attach),

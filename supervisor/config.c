@@ -15,6 +15,7 @@
 enum {
     FILE_CHECK_SEC = 20, // pkg/kubelet/apis/config/v1beta1/defaults.go, here and below
     HTTP_CHECK_SEC = 20,
+    VOLUME_STATS_SEC = 60,
     HEALTHZ_PORT = 10248,
     LOG_BYTES = 10 << 20,
     LOG_FILES = 5,
@@ -57,6 +58,7 @@ void config_set_defaults(const struct config_host *host, struct config *config)
         .manifest_url = xstrdup(""),
         .manifest_url_headers = xstrdup(""),
         .http_check_usec = HTTP_CHECK_SEC * USEC_PER_SEC,
+        .volume_stats_usec = VOLUME_STATS_SEC * USEC_PER_SEC,
         .healthz_port = HEALTHZ_PORT,
         .log_max_bytes = LOG_BYTES,
         .log_max_files = LOG_FILES,

@@ -38,6 +38,7 @@ struct config {
     char *manifest_url;         // --manifest-url; "" for none
     char *manifest_url_headers; // --manifest-url-header: "Name: value" lines; "" for none
     int64_t http_check_usec;    // --http-check-frequency
+    int64_t volume_stats_usec;  // --volume-stats-agg-period
 
     char *root_dir;    // --root-dir: state, images, pods
     char *run_dir;     // --run-dir: sockets and shims

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "supervisor/container-spec-internal.h"
+#include "supervisor/volumes.h"
 
 enum {
     FILE_NAME_MAX = 255,     // ext4, K/kuberuntime/legacy.go
@@ -214,10 +215,8 @@ int container_spec_remove_instance(const struct container_spec_options *options,
                                    uint64_t restart_count, struct error *err)
 {
     _cleanup_free_ char *dir = container_spec_instance_dir(options, pod, container, restart_count);
-    _cleanup_free_ char *work = path_join(dir, "work/work");
-    chmod(work, 0700); // overlayfs leaves it without permissions, which only root does not mind
     _cleanup_free_ char *message = termination_file(options, pod, container, restart_count);
     unlink(message);
-    int code = fs_remove_tree(AT_FDCWD, dir);
-    return code < 0 ? error_errno(err, code, "cannot remove %s", dir) : 0;
+    // The layers hold what the container wrote, which can be much.
+    return volumes_set_aside(options->root_dir, dir, err);
 }

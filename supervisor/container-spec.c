@@ -232,6 +232,7 @@ static int set_mounts(struct build *b, struct error *err)
         .root_dir = b->options->root_dir,
         .run_dir = b->options->run_dir,
         .unprivileged = b->options->unprivileged,
+        .memory_capacity_bytes = b->options->memory_capacity_bytes,
     };
     *b->reason = "FailedMount";
     int code = volumes_prepare(&volumes, b->pod, b->container, &b->vars, b->spec, b->notes, err);

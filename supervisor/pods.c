@@ -123,6 +123,18 @@ static void stop_unclaimed(struct pods *pods)
     }
 }
 
+static bool knows(void *userdata, const char *uid)
+{
+    const struct pods *pods = userdata;
+    for (size_t i = 0; i < pods->n; i++) {
+        const struct slot *slot = pods->slots[i];
+        if ((slot->worker && str_equal(slot->worker->pod->metadata.uid, uid)) ||
+            (slot->next && str_equal(slot->next->metadata.uid, uid)))
+            return true;
+    }
+    return false;
+}
+
 void pods_synced(struct pods *pods)
 {
     monotime now = monotime_now();
@@ -136,6 +148,7 @@ void pods_synced(struct pods *pods)
         pod_worker_resume(slot->worker, now);
     }
     stop_unclaimed(pods);
+    runtime_remove_strays(pods->runtime, knows, pods);
 }
 
 // ---- the end of an instance ----

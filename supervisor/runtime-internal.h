@@ -3,6 +3,8 @@
 
 #include "supervisor/prober.h"
 #include "supervisor/runtime.h"
+#include "supervisor/volumes-limits.h"
+#include "supervisor/volumes-sweeper.h"
 
 enum run_role {
     RUN_UNCLAIMED, // of an earlier agent; no worker has asked for it yet
@@ -44,6 +46,8 @@ struct runtime {
     const struct runtime_owner_ops *ops;
     void *userdata;
     struct prober *prober;
+    struct volumes_sweeper *sweeper;
+    struct volumes_limits *limits;
     LIST_OF(struct pod_worker *) dirty;
     sd_event_source *flush, *retry;
     uint64_t flushes;        // how often it was tried
@@ -52,6 +56,7 @@ struct runtime {
     run_list unclaimed;      // also those that are doomed
 };
 
+struct volumes_options runtime_volumes(const struct runtime *rt);
 struct keep *keep_of(struct pod_worker *w);
 // Something of the worker is to be written (and done runs forgotten) when the loop has time.
 void runtime_mark_dirty(struct runtime *rt, struct pod_worker *w);

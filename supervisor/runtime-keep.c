@@ -103,6 +103,8 @@ static void forget_done(struct runtime *rt, struct pod_worker *w)
         if (container_spec_remove_instance(&rt->options.containers, w->pod, run->spec.container,
                                            run->spec.restart_count, &err) < 0)
             log_warning("pod %s: %s", w->pod->metadata.name, error_message(&err));
+        if (run->spec.root_upper)
+            volumes_sweeper_kick(rt->sweeper);
         run_list_remove(&keep->done, run);
         run_free(run);
     }
@@ -156,6 +158,7 @@ void runtime_flush(struct runtime *rt)
 void runtime_release(struct runtime *rt, struct pod_worker *w)
 {
     struct keep *keep = w->keep;
+    volumes_limits_remove(rt->limits, w);
     if (!keep)
         return;
     runtime_count_tier(rt, w, true);

@@ -138,6 +138,8 @@ size_t runtime_claim(struct runtime *rt, struct pod_worker *w, monotime now)
             claim_older(run, c);
     }
     free(mine.items);
+    if (living > 0)
+        volumes_limits_add(rt->limits, w);
     return living;
 }
 

@@ -183,6 +183,7 @@ static int op_start(void *runtime, struct container_worker *c, const char **ret_
     shim_spec_drop_filter(&run->spec);
     run->role = RUN_CURRENT;
     run->c = c;
+    volumes_limits_add(rt->limits, c->pod);
     run->oom_kills = cgroup_oom_kills(&run->spec.cgroup_dirs);
     c->run = run;
     container_spec_tidy_logs(&rt->options.containers, c->pod->pod, c->spec->name, c->restart_count);
@@ -320,12 +321,12 @@ static void op_bury(void *runtime, struct pod_worker *w)
     struct runtime *rt = runtime;
     _cleanup_error_ struct error err = ERROR_NONE;
     const struct container_spec_options *containers = &rt->options.containers;
-    struct volumes_options volumes = {.root_dir = containers->root_dir,
-                                      .run_dir = containers->run_dir,
-                                      .unprivileged = containers->unprivileged};
+    struct volumes_options volumes = runtime_volumes(rt);
     forget_all(w);
+    volumes_limits_remove(rt->limits, w);
     if (volumes_remove(&volumes, w->pod->metadata.uid, &err) < 0)
         pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "%s", error_message(&err));
+    volumes_sweeper_kick(rt->sweeper);
     error_clear(&err);
     if (container_spec_remove_older_logs(containers, w->pod, &err) < 0)
         pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "%s", error_message(&err));
@@ -409,6 +410,11 @@ int runtime_new(const struct runtime_options *options, const struct runtime_owne
     rt->userdata = userdata;
     rt->options.containers.seccomp = seccomp_cache_new();
     rt->prober = prober_new(options->event, options->containers.node_ip);
+    struct volumes_options volumes = runtime_volumes(rt);
+    rt->sweeper =
+        volumes_sweeper_new(options->event, options->shims.shim_path, &volumes, options->events);
+    rt->limits = volumes_limits_new(options->event, options->shims.shim_path, &volumes,
+                                    options->volume_stats_usec);
     int r = runtime_keep_init(rt, err);
     if (r < 0) {
         runtime_free(rt);
@@ -428,6 +434,8 @@ void runtime_free(struct runtime *rt)
     runtime_keep_free(rt);
     prober_free(rt->prober);
     seccomp_cache_free(rt->options.containers.seccomp);
+    volumes_sweeper_free(rt->sweeper);
+    volumes_limits_free(rt->limits);
     free(rt);
 }
 

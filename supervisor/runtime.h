@@ -20,6 +20,7 @@ struct runtime_options {
     struct shim_link_options shims;           // borrowed strings
     const char *state_dir;                    // borrowed; <root>/state/pods
     struct event_log *events;
+    uint64_t volume_stats_usec; // how often limited volumes are measured
 };
 
 // Both are called from the loop; the worker must not be freed from inside.
@@ -54,6 +55,11 @@ void runtime_doom(struct runtime *rt, const char *uid);
 // A pod made up from what the unclaimed runs of a UID say about themselves: enough to stop them.
 // The caller frees it.
 struct pod *runtime_pod_of_runs(const struct runtime *rt, const char *uid);
+
+// Removes what is there of pods that neither `knows` nor any run tells of (their records were
+// lost). For when all manifests have been read.
+typedef bool runtime_knows(void *userdata, const char *uid);
+void runtime_remove_strays(struct runtime *rt, runtime_knows *knows, void *userdata);
 
 // The log file of the run that is on, or was on last; the id of its shim and the cgroup while it
 // lives (NULL else). Borrowed.

@@ -15,8 +15,6 @@
 #include "podspec/expand.h"
 #include "supervisor/volumes-internal.h"
 
-static const char empty_dir_plugin[] = "empty-dir";
-
 struct preparation {
     const struct volumes_options *options;
     const struct pod *pod;
@@ -32,16 +30,12 @@ char *volumes_dir(const struct volumes_options *options, const char *uid, const 
                      name);
 }
 
-// Where an ordinary user's agent, which cannot mount, puts memory-backed volumes: below its run
-// directory, which is in memory where XDG_RUNTIME_DIR is.
-static char *memory_dir(const struct volumes_options *options, const char *uid)
+char *volumes_memory_dir(const struct volumes_options *options, const char *uid)
 {
     return xasprintf("%s/memory/%s", options->run_dir, uid);
 }
 
-// The directory of a volume. What is above is closed to everyone else on the node, for a volume may
-// be writable for all.
-static int make_dir(const struct volumes_options *options, const char *dir, mode_t mode)
+int volumes_make_dir(const struct volumes_options *options, const char *dir, mode_t mode)
 {
     _cleanup_free_ char *pods = path_join(options->root_dir, "pods");
     _cleanup_free_ char *memory = path_join(options->run_dir, "memory");
@@ -49,69 +43,10 @@ static int make_dir(const struct volumes_options *options, const char *dir, mode
     return code < 0 ? code : fs_mkdir_parents(AT_FDCWD, dir, mode);
 }
 
-// ---- emptyDir ----
-
-static bool is_mount_point(const char *path)
-{
-    struct statx here, parent;
-    _cleanup_free_ char *up = path_join(path, "..");
-    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &here) < 0 ||
-        statx(AT_FDCWD, up, 0, STATX_MNT_ID, &parent) < 0)
-        return false;
-    return here.stx_mnt_id != parent.stx_mnt_id;
-}
-
-// 0777 (and the fsGroup's, if there is one), as the kubelet makes it.
-static int give_away(const struct pod *pod, const char *dir)
+gid_t volumes_fs_group(const struct pod *pod)
 {
     const struct pod_security_context *security = pod->spec.securityContext;
-    mode_t mode = 0777;
-    if (security && security->fsGroup && geteuid() == 0) {
-        if (chown(dir, (uid_t)-1, (gid_t)*security->fsGroup) < 0)
-            return -errno;
-        mode |= S_ISGID;
-    }
-    return chmod(dir, mode) < 0 ? -errno : 0;
-}
-
-static int mount_memory(const struct volume *volume, const char *dir)
-{
-    char options[64] = "mode=0777";
-    if (is_mount_point(dir))
-        return 0; // from another container of the pod, or by an earlier agent
-    const struct quantity *limit = volume->emptyDir->sizeLimit;
-    if (limit && limit->nanos > 0)
-        snprintf(options, sizeof(options), "mode=0777,size=%" PRId64, quantity_value(limit));
-    return mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0 ? -errno : 0;
-}
-
-static int make_empty_dir(const struct preparation *p, const struct volume *volume, char **ret,
-                          struct error *err)
-{
-    const char *uid = p->pod->metadata.uid;
-    bool memory = str_equal(volume->emptyDir->medium, "Memory");
-    _cleanup_free_ char *base = memory_dir(p->options, uid);
-    _cleanup_free_ char *dir = memory && p->options->unprivileged
-                                   ? path_join(base, volume->name)
-                                   : volumes_dir(p->options, uid, empty_dir_plugin, volume->name);
-    bool fresh = access(dir, F_OK) < 0;
-    int code = make_dir(p->options, dir, 0777);
-    if (code == 0 && memory && !p->options->unprivileged)
-        code = mount_memory(volume, dir);
-    if (code == 0 && fresh)
-        code = give_away(p->pod, dir);
-    if (code < 0)
-        return error_errno(err, code, "volume %s: %s", volume->name, dir);
-    if (fresh && memory && p->options->unprivileged)
-        string_list_add_owned(
-            p->notes,
-            xasprintf("volume %s is at %s: an ordinary user cannot mount memory of its own",
-                      volume->name, dir));
-    if (fresh && volume->emptyDir->sizeLimit && (!memory || p->options->unprivileged))
-        string_list_add_owned(p->notes, xasprintf("volume %s: its sizeLimit of %s is not enforced",
-                                                  volume->name, volume->emptyDir->sizeLimit->text));
-    *ret = TAKE_PTR(dir);
-    return 0;
+    return security && security->fsGroup && geteuid() == 0 ? (gid_t)*security->fsGroup : (gid_t)-1;
 }
 
 // ---- one volume ----
@@ -140,13 +75,17 @@ static int make_written(const struct preparation *p, const struct volume *volume
                         struct error *err)
 {
     bool downward = volume->downwardAPI != NULL;
+    _cleanup_payload_ struct payload payload = {0};
     _cleanup_free_ char *dir = volumes_dir(p->options, p->pod->metadata.uid,
                                            downward ? "downward-api" : "projected", volume->name);
-    int code = make_dir(p->options, dir, 0755);
+    int code = downward ? volumes_gather_downward(p->pod, p->container, volume, &payload, err)
+                        : volumes_gather_projected(p->pod, p->container, volume, &payload, err);
+    if (code < 0)
+        return error_prefix(err, code, "volume %s", volume->name);
+    code = volumes_make_dir(p->options, dir, 0755);
     if (code < 0)
         return error_errno(err, code, "volume %s: %s", volume->name, dir);
-    code = downward ? volumes_write_downward(p->pod, p->container, volume, dir, err)
-                    : volumes_write_projected(p->pod, p->container, volume, dir, err);
+    code = payload_write(&payload, dir, volumes_fs_group(p->pod), err);
     if (code < 0)
         return error_prefix(err, code, "volume %s", volume->name);
     *ret = TAKE_PTR(dir);
@@ -164,7 +103,7 @@ static int make_absent(const struct preparation *p, const struct volume *volume,
                          volume->name, kind, name ? name : "");
     _cleanup_free_ char *dir =
         volumes_dir(p->options, p->pod->metadata.uid, "absent", volume->name);
-    int code = make_dir(p->options, dir, 0755);
+    int code = volumes_make_dir(p->options, dir, 0755);
     if (code < 0)
         return error_errno(err, code, "volume %s: %s", volume->name, dir);
     *ret = TAKE_PTR(dir);
@@ -180,7 +119,7 @@ static int make_source(const struct preparation *p, const struct volume *volume,
         return 0;
     }
     if (volume->emptyDir)
-        return make_empty_dir(p, volume, &mount->source, err);
+        return volumes_make_empty_dir(p->options, p->pod, volume, p->notes, &mount->source, err);
     mount->read_only = true;
     if (volume->downwardAPI || volume->projected)
         return make_written(p, volume, &mount->source, err);
@@ -281,70 +220,4 @@ int volumes_prepare(const struct volumes_options *options, const struct pod *pod
             return code;
     }
     return 0;
-}
-
-// ---- the end ----
-
-static int unmount_below(const char *dir, struct error *err)
-{
-    DIR *stream = opendir(dir);
-    if (!stream)
-        return errno == ENOENT ? 0 : error_errno(err, errno, "%s", dir);
-    int code = 0;
-    for (struct dirent *entry; code == 0 && (entry = readdir(stream));) {
-        _cleanup_free_ char *path = path_join(dir, entry->d_name);
-        if (!path_is_name(entry->d_name) || !is_mount_point(path))
-            continue;
-        if (umount2(path, UMOUNT_NOFOLLOW) < 0)
-            code = error_errno(err, errno, "cannot unmount %s", path);
-    }
-    closedir(stream);
-    return code;
-}
-
-// overlayfs makes work/work with no permissions at all, which stops everyone but root.
-static void open_work_dirs(const char *containers)
-{
-    DIR *names = geteuid() == 0 ? NULL : opendir(containers);
-    if (!names)
-        return;
-    for (struct dirent *name; (name = readdir(names));) {
-        _cleanup_free_ char *container = path_join(containers, name->d_name);
-        DIR *runs = path_is_name(name->d_name) ? opendir(container) : NULL;
-        if (!runs)
-            continue;
-        for (struct dirent *run; (run = readdir(runs));) {
-            _cleanup_free_ char *work = xasprintf("%s/%s/work/work", container, run->d_name);
-            chmod(work, 0700);
-        }
-        closedir(runs);
-    }
-    closedir(names);
-}
-
-int volumes_remove(const struct volumes_options *options, const char *pod_uid, struct error *err)
-{
-    if (!path_is_name(pod_uid))
-        return error_set(err, EINVAL, "\"%s\" is no uid", pod_uid);
-    _cleanup_free_ char *pod = xasprintf("%s/pods/%s", options->root_dir, pod_uid);
-    _cleanup_free_ char *empty_dirs =
-        xasprintf("%s/volumes/kubernetes.io~%s", pod, empty_dir_plugin);
-    _cleanup_free_ char *containers = path_join(pod, "containers");
-    _cleanup_free_ char *memory = memory_dir(options, pod_uid);
-    _cleanup_free_ char *messages = xasprintf("%s/termination/%s", options->run_dir, pod_uid);
-    int code = unmount_below(empty_dirs, err);
-    if (code < 0)
-        return code;
-    open_work_dirs(containers);
-    code = fs_remove_tree(AT_FDCWD, pod);
-    if (code == -EXDEV || code == -EBUSY)
-        return error_set(err, EBUSY,
-                         "something is still mounted below %s: it is left as it is; unmount it and "
-                         "remove the directory",
-                         pod);
-    if (code == 0 && options->unprivileged)
-        code = fs_remove_tree(AT_FDCWD, memory);
-    if (code == 0)
-        code = fs_remove_tree(AT_FDCWD, messages);
-    return code < 0 ? error_errno(err, code, "cannot remove %s", pod) : 0;
 }

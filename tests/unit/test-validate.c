@@ -391,7 +391,7 @@ static void what_is_not_honoured_is_said(void **state)
         {CONTAINER("resources: {limits: {ephemeral-storage: 1Gi}}"),
          "spec.containers[0].resources.limits[ephemeral-storage]", "only cpu and memory"},
         {VOLUMES("{name: v, emptyDir: {sizeLimit: 1Gi}}"), "spec.volumes[0].emptyDir.sizeLimit",
-         "not limited"},
+         "watched, not enforced"},
         {PROBE("httpGet: {port: web}"), "spec.containers[0].livenessProbe.httpGet.port",
          "no port named"},
         {CONTAINER("securityContext: {runAsUser: 0, runAsNonRoot: true}"),
