@@ -208,15 +208,23 @@ bool pod_worker_is_ready(const struct pod_worker *w)
     return w->ready.status;
 }
 
+// It has, or had, a process.
+static bool has_begun(const struct container_worker *c)
+{
+    return c->ever_started && (c->pid != 0 || c->last.reason);
+}
+
 const char *pod_worker_phase(const struct pod_worker *w)
 {
     if (w->state == POD_FINISHED)
         return w->failed_reason ? "Failed" : "Succeeded";
     if (w->state != POD_RUNNING && w->state != POD_ENDING && w->state != POD_STOPPING)
         return "Pending";
+    for (size_t i = 0; i < w->n_init; i++)
+        if (!w->containers[i].initialized && w->state != POD_RUNNING)
+            return "Pending";
     for (size_t i = w->n_init; i < w->n_containers; i++)
-        if (!w->containers[i].ever_started ||
-            (w->containers[i].state == CONTAINER_STARTING && w->containers[i].restart_count == 0))
+        if (!has_begun(&w->containers[i]))
             return "Pending";
     return "Running";
 }

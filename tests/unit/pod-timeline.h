@@ -140,6 +140,8 @@ static void play_save(void *runtime, struct pod_worker *w)
 {
     struct player *p = runtime;
     char phase[96];
+    if (w->state == POD_GONE)
+        return;
     snprintf(phase, sizeof(phase), "%s%s%s", pod_worker_phase(w), w->failed_reason ? " " : "",
              w->failed_reason ? w->failed_reason : "");
     if (strcmp(phase, p->phase) != 0)
@@ -189,8 +191,9 @@ static struct pod_worker *play_worker(struct player *p)
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     _cleanup_diag_list_ struct diag_list diags = {0};
     struct pod_list pods = {0};
-    buffer_printf(&text, "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: default, "
-                         "uid: u1, annotations: {%s}}, spec: {hostNetwork: true, %s}}",
+    buffer_printf(&text,
+                  "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: default, "
+                  "uid: u1, annotations: {%s}}, spec: {hostNetwork: true, %s}}",
                   p->timeline->annotations ? p->timeline->annotations : "", p->timeline->spec);
     if (podspec_parse("timeline", buffer_str(&text), text.len, &pods, &diags) < 0)
         fail_msg("%s: %s", diags.items[0].path, diags.items[0].message);
@@ -212,8 +215,7 @@ static void agent_dies(struct player *p)
 static void adopt(struct player *p, size_t i)
 {
     struct container_worker *c = &p->fake.w->containers[i];
-    struct shim_state state = {
-        .phase = SHIM_PHASE_RUNNING, .pid = 100 + (int)i, .started_at = {1}};
+    struct shim_state state = {.phase = SHIM_PHASE_RUNNING, .pid = 100 + (int)i, .started_at = {1}};
     if (!p->runs[i].living)
         return;
     p->fake.runs[i].over = p->runs[i].exited;
@@ -237,20 +239,20 @@ static void agent_starts(struct player *p)
     p->fake.w = play_worker(p);
     assert_int_equal(state_load_worker(p->dir, p->fake.w, &rebooted, &err), 0);
     p->fake.w->rebooted = rebooted;
+    if (rebooted) // the clock on the wall has not followed the timeline
+        p->fake.w->started_at.nsec =
+            walltime_now().nsec - monotime_since(p->fake.now, p->origin) * NSEC_PER_USEC;
     for (size_t i = 0; i < p->fake.w->n_containers; i++)
         adopt(p, i);
     pod_worker_resume(p->fake.w, p->fake.now);
 }
 
-// The records are those of another boot then, as long ago as the timeline is old.
+// The records are those of another boot then.
 static void machine_restarts(struct player *p)
 {
     _cleanup_buffer_ struct buffer content = BUFFER_EMPTY, changed = BUFFER_EMPTY;
     _cleanup_free_ char *path = xasprintf("%s/u1.state", p->dir);
     char hex[DIGEST_HEX_SIZE];
-    int64_t passed = monotime_since(p->fake.now, p->origin) * NSEC_PER_USEC;
-    if (walltime_is_set(p->fake.w->started_at))
-        p->fake.w->started_at.nsec -= passed;
     agent_dies(p);
     assert_int_equal(fs_read_file(AT_FDCWD, path, 1 << 20, &content), 0);
     char *body = strchr(buffer_str(&content), '\n') + 1, *boot = strstr(body, "\"bootId\":\"");
@@ -417,3 +419,22 @@ static void play(const struct timeline *timeline)
     buffer_free(&p.log);
     fs_remove_tree(AT_FDCWD, p.dir);
 }
+
+// ---- words of the tables ----
+
+#define ONE    "containers: [{name: a, image: i}]"
+#define NEVER  "restartPolicy: Never, "
+#define FAILED "restartPolicy: OnFailure, "
+#define HOOKS                                                                                      \
+    "containers: [{name: a, image: i, lifecycle: {postStart: {exec: {command: [go]}}, preStop: "   \
+    "{exec: {command: [stop]}}}}]"
+#define PRE_STOP                                                                                   \
+    "containers: [{name: a, image: i, lifecycle: {preStop: {exec: {command: [stop]}}}}]"
+#define SIDE  "{name: s, image: i, restartPolicy: Always}"
+#define SIDE2 "{name: t, image: i, restartPolicy: Always}"
+
+#define PLAY(...)                                                                                  \
+    do {                                                                                           \
+        static const struct timeline timeline = {__VA_ARGS__};                                     \
+        play(&timeline);                                                                           \
+    } while (0)

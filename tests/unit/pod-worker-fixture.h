@@ -177,7 +177,7 @@ static void fake_init(struct fake *f, struct pod *pod)
     f->w = pod_worker_new(pod, "/etc/web.yaml", BACKOFF_KUBELET, &fake_ops, f, f->events);
 }
 
-static void fake_clear(struct fake *f)
+_unused_ static void fake_clear(struct fake *f)
 {
     pod_worker_free(f->w);
     event_log_free(f->events);
@@ -205,7 +205,7 @@ static void report_exit(struct fake *f, const char *name, int code)
     pod_worker_container_over(c, &state, f->now);
 }
 
-static void pass(struct fake *f, int64_t seconds)
+_unused_ static void pass(struct fake *f, int64_t seconds)
 {
     f->now = monotime_add_usec(f->now, seconds * USEC_PER_SEC);
     pod_worker_tick(f->w, f->now);

@@ -151,6 +151,13 @@ static void walk(unsigned seed)
     static const char *const policies[] = {"Always", "OnFailure", "Never"};
     struct fake f;
     struct pod *pod = make_pod(policies[roll(&seed, 3)], roll(&seed, 3), 1 + roll(&seed, 3));
+    LIST_EACH (init, &pod->spec.initContainers)
+        if (roll(&seed, 2))
+            init->restartPolicy = xstrdup("Always"); // a sidecar
+    if (roll(&seed, 4) == 0) {
+        pod->spec.activeDeadlineSeconds = xmalloc(sizeof(int64_t));
+        *pod->spec.activeDeadlineSeconds = 1 + roll(&seed, 1000);
+    }
     if (roll(&seed, 2))
         pod->spec.containers.items[0].lifecycle = make_pre_stop(roll(&seed, 2));
     fake_init(&f, pod);
