@@ -12,6 +12,9 @@
 //   api-status.c  /mainstay/v1/status
 //   api-watchers.c who watches this agent
 //   api-post.c    what operators ask to be done
+//   api-samples.c what pods use, gathered for one reply
+//   api-stats.c   /stats/summary
+//   api-metrics*.c Prometheus' text
 #pragma once
 
 #include <jansson.h>
@@ -130,6 +133,8 @@ json_t *api_watchers(const struct api *api);
 
 api_result reply_json(struct request *r, unsigned code, json_t *value);       // takes value
 api_result reply_text(struct request *r, unsigned code, struct buffer *text); // empties text
+api_result reply_typed(struct request *r, unsigned code, const char *content_type,
+                       struct buffer *text); // as reply_text()
 api_result reply_status(struct request *r, unsigned code, const char *format, ...) _printf_(3, 4);
 api_result reply_method_not_allowed(struct request *r, const char *allowed);
 api_result reply_accepted(struct request *r, const char *format, ...) _printf_(2, 3);
@@ -189,6 +194,11 @@ api_result get_events(struct api *api, struct request *r);
 api_result get_manifests(struct api *api, struct request *r);
 api_result get_history(struct api *api, struct request *r);
 api_result get_status(struct api *api, struct request *r);
+api_result get_stats_summary(struct api *api, struct request *r);
+api_result get_metrics(struct api *api, struct request *r);
+api_result get_metrics_resource(struct api *api, struct request *r);
+api_result get_metrics_cadvisor(struct api *api, struct request *r);
+api_result get_metrics_probes(struct api *api, struct request *r);
 api_result post_restart(struct api *api, struct request *r);
 api_result post_stop(struct api *api, struct request *r);
 api_result post_start(struct api *api, struct request *r);

@@ -42,6 +42,13 @@ api_result reply_text(struct request *r, unsigned code, struct buffer *text)
     return send_text(r, code, "text/plain; charset=utf-8", buffer_take(text), len, NULL);
 }
 
+api_result reply_typed(struct request *r, unsigned code, const char *content_type,
+                       struct buffer *text)
+{
+    size_t len = text->len;
+    return send_text(r, code, content_type, buffer_take(text), len, NULL);
+}
+
 // metav1.StatusReason (apimachinery/pkg/apis/meta/v1/types.go).
 static const char *reason_of(unsigned code)
 {

@@ -15,6 +15,11 @@
 //     With follow the stream ends when that run of the container is over.
 // GET /configz
 //     {"kubeletconfig":{…}}: the configuration in force
+// GET /stats/summary[?only_cpu_and_memory=true&pod=NAME&namespace=NS]
+//     the kubelet's v1alpha1 Summary; "io" has readBytes and writeBytes beside its pressure, and
+//     memory has "source":"processes" where no memory controller counts
+// GET /metrics /metrics/resource /metrics/cadvisor /metrics/probes
+//     Prometheus' text format: the agent itself, and what pods and containers use
 // GET /mainstay/v1/status
 //     {"version","pid","node","nodeIP"|null,"startedAt","uptimeSeconds","synced":bool,"live":bool,
 //      "ready":bool,"unhealthy":the first part that is not live, else that is degraded|null,
@@ -85,6 +90,7 @@
 //    "containers":[{"name","init":bool,"state":"Waiting|Starting|PostStart|Running|PreStop|
 //       Terminating|Killing|Proving|BackOff|Exited","pid":N|null,"command","restartCount",
 //       "logPath","shimSocket"|null (while it lives),"nextStart":RFC3339|null,"cgroup"|null,
+//       "limits":{"memory.max":"104857600",…} (what its cgroups were given while it lives),
 //       "probes":{"startup","readiness","liveness": "Success|Failure|Unknown"} (those it has)}]}
 // HEAD is answered where GET is. Unknown, repeated or malformed query parameters are a 400 that
 // names them, other methods a 405, a 65th watch or followed log a 503. Request bodies mean nothing.

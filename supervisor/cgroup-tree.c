@@ -197,8 +197,12 @@ static void describe(struct cgroup_tree *tree)
         buffer_printf(&out, "%s%s", separator, controller_names[i]);
         separator = ", ";
     }
+    if (tree->v2_controls[CGROUP_CPU])
+        buffer_printf(&out, "; cpu.weight by the %s formula",
+                      cgroup_weight_formula_name(tree->policy.weight));
     if (out.len == 0)
         buffer_add_str(&out, "none: no writable cgroup (run as root, or delegate one)");
+    free(tree->description);
     tree->description = buffer_take(&out);
 }
 
@@ -282,6 +286,7 @@ void cgroup_tree_free(struct cgroup_tree *tree)
 void cgroup_tree_set_policy(struct cgroup_tree *tree, const struct cgroup_policy *policy)
 {
     tree->policy = *policy;
+    describe(tree);
 }
 
 const struct cgroup_policy *cgroup_tree_policy(const struct cgroup_tree *tree)

@@ -28,6 +28,7 @@ struct event_log {
     struct event_node *oldest, *youngest; // in order of id
     struct event_node *buckets[BUCKETS];
     struct event_file *file;
+    struct event_counts counts;
     void (*added)(void *userdata, const struct event *event);
     void *userdata;
 };
@@ -213,6 +214,7 @@ void event_log_free(struct event_log *log)
         free(node);
     }
     event_file_free(log->file);
+    event_counts_free(&log->counts);
     free(log->node_name);
     free(log);
 }
@@ -265,6 +267,7 @@ void event_add(struct event_log *log, struct event_object about, enum event_type
         .container = (char *)about.container,
         .file = (char *)about.file,
     };
+    event_counts_add(&log->counts, reason, type);
     const struct event *e = record(log, &like);
     write_journal(e);
     if (log->file)
@@ -285,6 +288,11 @@ size_t event_log_since(const struct event_log *log, uint64_t after, const struct
         events[i++] = &node->event;
     *ret = events;
     return n;
+}
+
+void event_log_each_count(struct event_log *log, event_count_fn each, void *userdata)
+{
+    event_counts_each(&log->counts, each, userdata);
 }
 
 size_t event_log_count(const struct event_log *log)

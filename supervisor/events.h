@@ -63,6 +63,12 @@ size_t event_log_count(const struct event_log *log);
 uint64_t event_log_newest(const struct event_log *log);
 uint64_t event_log_forgotten(const struct event_log *log);
 
+// How many there were since the log was opened, repetitions included: for each reason and type of
+// which there was any, sorted by reason.
+typedef void (*event_count_fn)(void *userdata, const char *reason, enum event_type type,
+                               uint64_t n);
+void event_log_each_count(struct event_log *log, event_count_fn each, void *userdata);
+
 // As a v1 Event object. A new reference.
 json_t *event_to_json(const struct event *event, const char *node_name);
 

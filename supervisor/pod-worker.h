@@ -60,8 +60,9 @@ struct container_worker {
     char *waiting_message;
     struct container_exit last, previous; // the newest exit, and the one before it
     struct backoff backoff;
-    enum probe_result probes[PROBE_KINDS]; // what counts of the current run
-    bool probing;                          // the runtime asks for them
+    enum probe_result probes[PROBE_KINDS];             // what counts of the current run
+    uint64_t probe_counts[PROBE_KINDS][PROBE_COUNTED]; // answers since the agent started
+    bool probing;                                      // the runtime asks for them
     bool unhealthy; // a failed liveness or startup probe stops (or has stopped) this run
     void *run;      // the runtime's own: what it started for this container; NULL where nothing is
     // agent-health.c's own: what is waited for, and whether the shim's silence was told.

@@ -31,6 +31,9 @@ enum probe_outcome {
     PROBE_ERRORED, // the question could not be put; says nothing about the container
 };
 
+// The answers that are counted for /metrics/probes.
+enum probe_counted { PROBE_COUNTED_SUCCESS, PROBE_COUNTED_FAILURE, PROBE_COUNTED };
+
 enum probe_step {
     PROBE_STEP_NONE,
     PROBE_STEP_AGAIN,   // ask again at once

@@ -98,6 +98,15 @@ static void tell(const struct asker *a, enum probe_outcome outcome, const char *
                          message);
 }
 
+// K/prober/worker.go, doProbe(): errors of the prober itself are not counted.
+static void count(struct container_worker *c, enum probe_kind kind, enum probe_outcome outcome)
+{
+    if (outcome == PROBE_FAILED)
+        c->probe_counts[kind][PROBE_COUNTED_FAILURE]++;
+    else if (outcome != PROBE_ERRORED)
+        c->probe_counts[kind][PROBE_COUNTED_SUCCESS]++;
+}
+
 static void unblock_others(struct probes *probes, monotime now)
 {
     for (size_t i = 0; i < PROBE_KINDS; i++)
@@ -123,6 +132,7 @@ static void on_answered(void *userdata, enum probe_outcome outcome, const char *
         put(a, now);
         return;
     }
+    count(probes->c, a->machine.kind, outcome);
     if (message)
         tell(a, outcome, message);
     arm(a);

@@ -3,6 +3,7 @@
 
 #include "supervisor/prober.h"
 #include "supervisor/runtime.h"
+#include "supervisor/stats.h"
 #include "supervisor/volumes-limits.h"
 #include "supervisor/volumes-sweeper.h"
 
@@ -21,8 +22,9 @@ struct run {
     struct container_worker *c; // NULL where RUN_UNCLAIMED or RUN_DOOMED
     struct shim_link *link;
     struct shim_spec spec;
-    bool over, exit_known; // the shim is gone; it left an exit behind
-    uint64_t oom_kills;    // that the cgroup had counted when the run began (or was adopted)
+    bool over, exit_known;  // the shim is gone; it left an exit behind
+    uint64_t oom_kills;     // that the cgroup had counted when the run began (or was adopted)
+    struct stats_rate rate; // of CPU use, between two questions
     struct shim_exec *hook;
     struct probe_question *hook_question; // by HTTP or TCP
     sd_event_source *hook_timer;

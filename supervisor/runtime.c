@@ -451,10 +451,10 @@ const char *runtime_run_cgroup(const struct container_worker *c)
     return run && run->spec.cgroup_dirs.n ? run->spec.cgroup_dirs.items[0] : NULL;
 }
 
-const struct string_list *runtime_run_unenforced(const struct container_worker *c)
+const struct shim_spec *runtime_run_spec(const struct container_worker *c)
 {
     const struct run *run = c->run;
-    return run ? &run->spec.unenforced : NULL;
+    return run ? &run->spec : NULL;
 }
 
 uint64_t runtime_overdue_probe(const struct container_worker *c, monotime now)

@@ -13,6 +13,7 @@
 
 struct runtime;
 struct run;
+struct stats;
 
 struct runtime_options {
     sd_event *event;
@@ -65,9 +66,14 @@ void runtime_remove_strays(struct runtime *rt, runtime_knows *knows, void *userd
 // lives (NULL else). Borrowed.
 const char *runtime_run_id(const struct container_worker *c);
 const char *runtime_run_cgroup(const struct container_worker *c);
-// The limits of the run that is on that this host cannot enforce, a sentence each; NULL where none
-// is on. Borrowed.
-const struct string_list *runtime_run_unenforced(const struct container_worker *c);
+// What the run that is on was started with (its limits, and those that are not enforced); NULL where
+// none is on. Borrowed.
+const struct shim_spec *runtime_run_spec(const struct container_worker *c);
+// What the run that is on uses, asked now (stats_read()); false where none is on.
+bool runtime_run_stats(struct container_worker *c, struct stats *ret);
+// What the pod's own cgroup tells of the pod as a whole: CPU and pressure, also of containers that
+// are gone; false where nothing runs.
+bool runtime_pod_stats(const struct pod_worker *w, struct stats *ret);
 // probes_overdue() of the run that is on; 0 where it is not probed.
 uint64_t runtime_overdue_probe(const struct container_worker *c, monotime now);
 // The link to its shim while that lives, else NULL. Borrowed.

@@ -115,7 +115,8 @@ static void add_unenforced(json_t *list, const struct pod_worker *w)
     walltime since = w->created_at;
     for (size_t i = 0; i < w->n_containers; i++) {
         const struct container_worker *c = &w->containers[i];
-        const struct string_list *limits = runtime_run_unenforced(c);
+        const struct shim_spec *spec = runtime_run_spec(c);
+        const struct string_list *limits = spec ? &spec->unenforced : NULL;
         size_t before = message.len;
         for (size_t j = 0; limits && j < limits->n; j++)
             if (!strstr(buffer_str(&message), limits->items[j])) // one of the pod's is told by each

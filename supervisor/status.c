@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fs.h"
 #include "base/string-list.h"
 #include "podspec/podspec.h"
 #include "supervisor/container-spec.h"
@@ -76,6 +77,16 @@ static json_t *extension_probes(const struct container_worker *c)
     return o;
 }
 
+// {"memory.max": "104857600", …}: what was written into the files of its cgroups.
+static json_t *extension_limits(const struct container_worker *c)
+{
+    const struct shim_spec *spec = runtime_run_spec(c);
+    json_t *o = json_object();
+    for (size_t i = 0; spec && i < spec->limits.n; i++)
+        json_set_text(o, path_base(spec->limits.items[i].path), spec->limits.items[i].value);
+    return o;
+}
+
 static json_t *extension_container(const struct container_worker *c,
                                    const struct status_context *context)
 {
@@ -96,6 +107,7 @@ static json_t *extension_container(const struct container_worker *c,
     json_object_set_new(o, "shimSocket", json_text(socket));
     json_object_set_new(o, "nextStart", json_time(next_start(c, context)));
     json_object_set_new(o, "cgroup", json_text(runtime_run_cgroup(c)));
+    json_object_set_new(o, "limits", extension_limits(c));
     json_object_set_new(o, "probes", extension_probes(c));
     return o;
 }

@@ -32,6 +32,7 @@
 #include "supervisor/api-internal.h"
 #include "supervisor/container-spec.h"
 #include "supervisor/runtime.h"
+#include "supervisor/stats.h"
 
 // ---- the rest of the agent ----
 
@@ -53,6 +54,7 @@ static struct {
     struct pods pods;
     struct manifest_source source;
     int stopped, stopped_exit, reload;
+    const struct stats *stats; // of every container
 } world;
 
 size_t pods_list(const struct pods *pods, struct pod_worker ***ret)
@@ -125,9 +127,21 @@ const char *runtime_run_id(const struct container_worker *c)
     return NULL;
 }
 
-const struct string_list *runtime_run_unenforced(const struct container_worker *c)
+const struct shim_spec *runtime_run_spec(const struct container_worker *c)
 {
     return NULL;
+}
+
+bool runtime_run_stats(struct container_worker *c, struct stats *ret)
+{
+    if (world.stats)
+        *ret = *world.stats;
+    return world.stats != NULL;
+}
+
+bool runtime_pod_stats(const struct pod_worker *w, struct stats *ret)
+{
+    return false;
 }
 
 const char *runtime_run_cgroup(const struct container_worker *c)

@@ -293,6 +293,8 @@ static void options_change_what_v2_is_given(void **state)
         .weight = CGROUP_WEIGHT_LOGARITHMIC,
     };
     cgroup_tree_set_policy(h.tree, &policy);
+    assert_true(
+        str_ends_with(cgroup_tree_describe(h.tree), "; cpu.weight by the logarithmic formula"));
     _cleanup_pod_ struct pod *pod = burstable_pod();
     prepare(&h, pod);
     assert_string_equal(limit(&h, "cpu.weight"), "35");

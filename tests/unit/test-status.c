@@ -35,11 +35,11 @@ const char *runtime_run_cgroup(const struct container_worker *c)
     return c->run ? "/kubepods/pod1/etcd" : NULL;
 }
 
-static const struct string_list *unenforced; // of every container
+static struct shim_spec *run_spec; // of every container
 
-const struct string_list *runtime_run_unenforced(const struct container_worker *c)
+const struct shim_spec *runtime_run_spec(const struct container_worker *c)
 {
-    return c->init ? NULL : unenforced;
+    return c->init ? NULL : run_spec;
 }
 
 char *container_spec_log_path(const struct container_spec_options *options, const struct pod *pod,
@@ -293,7 +293,7 @@ static void limits_that_are_not_enforced_are_a_condition(void **state)
     struct pod_worker *w = *state;
     struct status_context c = context();
     char *sentences[] = {(char *)"container etcd: no memory limit"};
-    struct string_list list = {sentences, 1};
+    struct shim_spec spec = {.unenforced = {sentences, 1}};
     set_running(w);
     w->containers[1].warnings = xstrdup("nothing\n/c/memory.max could not be set to 5: no\n");
     json_t *status = status_pod_status(w, &c);
@@ -302,13 +302,13 @@ static void limits_that_are_not_enforced_are_a_condition(void **state)
     json_decref(status);
     free(w->containers[1].warnings);
     w->containers[1].warnings = NULL;
-    unenforced = &list;
+    run_spec = &spec;
     status = status_pod_status(w, &c);
     expect_member(condition(status, 5), "status", "\"False\"");
     expect_member(condition(status, 5), "reason", "\"LimitNotEnforced\"");
     expect_member(condition(status, 5), "message", "\"container etcd: no memory limit\"");
     json_decref(status);
-    unenforced = NULL;
+    run_spec = NULL;
     status = status_pod_status(w, &c);
     assert_null(condition(status, 5));
     json_decref(status);
@@ -396,7 +396,7 @@ static void the_extension_says_what_only_we_know(void **state)
            "{\"name\":\"etcd\",\"init\":false,\"state\":\"Running\",\"pid\":7,\"command\":null,"
            "\"restartCount\":0,\"logPath\":\"/log/etcd/0.log\",\"shimSocket\":"
            "\"/run/m/shims/u1_etcd_0/socket\",\"nextStart\":null,\"cgroup\":"
-           "\"/kubepods/pod1/etcd\",\"probes\":{}}");
+           "\"/kubepods/pod1/etcd\",\"limits\":{},\"probes\":{}}");
     expect_member(json_array_get(containers, 2), "nextStart", "\"1970-01-01T00:00:06Z\"");
     expect_member(json_array_get(containers, 2), "pid", "null");
     json_decref(own);
