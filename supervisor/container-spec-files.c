@@ -16,7 +16,6 @@
 
 enum {
     FILE_NAME_MAX = 255,     // ext4, K/kuberuntime/legacy.go
-    TERMINATION_MAX = 4096,  // K/kuberuntime: MaxContainerTerminationMessageLength
     TERMINATION_MODE = 0666, // whoever the container runs as may write it
     PRIVATE_MODE = 0700,     // but others on the node do not get there
 };
@@ -57,12 +56,12 @@ char *container_spec_instance_dir(const struct container_spec_options *options,
                      container, restart_count);
 }
 
-// In the run directory, which is in memory: nobody needs it after a reboot, and a start does not
-// wait for a disk.
+// On the disk, beside the container's other files: the run directory is in memory, which the whole
+// node would miss if a container wrote without end.
 static char *termination_file(const struct container_spec_options *options, const struct pod *pod,
                               const char *container, uint64_t restart_count)
 {
-    return xasprintf("%s/termination/%s/%s.%" PRIu64, options->run_dir, pod->metadata.uid,
+    return xasprintf("%s/termination/%s/%s.%" PRIu64, options->root_dir, pod->metadata.uid,
                      container, restart_count);
 }
 
@@ -149,7 +148,7 @@ static int make_termination_file(const struct container_spec_options *options,
                                  const struct container *container, struct shim_spec *spec,
                                  char *file, struct error *err)
 {
-    _cleanup_free_ char *all = path_join(options->run_dir, "termination");
+    _cleanup_free_ char *all = path_join(options->root_dir, "termination");
     spec->termination_path = xstrdup(container->terminationMessagePath);
     spec->termination_file = file;
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
@@ -192,22 +191,6 @@ int container_spec_make_files(const struct container_spec_options *options, cons
         code = make_layers(options, instance, spec, err);
     }
     return code;
-}
-
-char *container_spec_termination_message(const struct container_spec_options *options,
-                                         const struct pod *pod, const char *container,
-                                         uint64_t restart_count)
-{
-    char text[TERMINATION_MAX + 1];
-    _cleanup_free_ char *path = termination_file(options, pod, container, restart_count);
-    // The container can write what it wants, but only into this very file.
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return xstrdup("");
-    ssize_t n = pread(fd, text, TERMINATION_MAX, MAX(st.st_size - TERMINATION_MAX, 0));
-    text[MAX(n, 0)] = '\0';
-    return xstrndup(text, strlen(text));
 }
 
 int container_spec_remove_instance(const struct container_spec_options *options,

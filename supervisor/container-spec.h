@@ -60,14 +60,8 @@ char *container_spec_log_link(const struct container_spec_options *options, cons
 void container_spec_tidy_logs(const struct container_spec_options *options, const struct pod *pod,
                               const char *container, uint64_t restart_count);
 
-// The termination message of an instance, at most 4096 bytes of its end
-// (K/kuberuntime: MaxContainerTerminationMessageLength); "" where there is none. The caller frees.
-char *container_spec_termination_message(const struct container_spec_options *options,
-                                         const struct pod *pod, const char *container,
-                                         uint64_t restart_count);
-
 // Removes what one instance left besides its log: its overlay layers below
-// <root>/pods/<uid>/containers, its termination file below <run>/termination/<uid>.
+// <root>/pods/<uid>/containers, its termination file below <root>/termination/<uid>.
 int container_spec_remove_instance(const struct container_spec_options *options,
                                    const struct pod *pod, const char *container,
                                    uint64_t restart_count, struct error *err);

@@ -81,7 +81,3 @@ int runtime_hook(void *runtime, struct container_worker *c, const struct lifecyc
                  int64_t timeout_usec, struct error *err);
 void runtime_cancel_hook(void *runtime, struct container_worker *c);
 
-// The termination message of a run that ended: what the container wrote into its
-// terminationMessagePath, or the end of its log under FallbackToLogsOnError. NULL where there is
-// none. The caller frees.
-char *run_termination_message(const struct run *run, bool failed);

@@ -16,6 +16,7 @@
 #include "supervisor/runtime-internal.h"
 #include "supervisor/seccomp.h"
 #include "supervisor/state.h"
+#include "supervisor/termination.h"
 #include "supervisor/volumes.h"
 
 // ---- runs ----
@@ -74,6 +75,19 @@ static void on_changed(void *userdata, struct shim_link *link, const struct shim
         pod_worker_container_started(run->c, state, monotime_now());
 }
 
+// What the container wrote into its terminationMessagePath, or the end of its log under
+// FallbackToLogsOnError. NULL where there is nothing.
+static char *termination_message(const struct run *run, bool failed)
+{
+    const struct container *spec = run->c->spec;
+    char *message =
+        run->spec.termination_file ? termination_of_file(run->spec.termination_file) : NULL;
+    if (!message && failed && run->spec.log_path &&
+        str_equal(spec->terminationMessagePolicy, "FallbackToLogsOnError"))
+        message = termination_of_log(run->spec.log_path);
+    return message;
+}
+
 // The end of a run as the worker is to record it: the shim's warnings make way for the termination
 // message.
 static void deliver_exit(struct run *run, const struct shim_state *state)
@@ -90,7 +104,7 @@ static void deliver_exit(struct run *run, const struct shim_state *state)
         exit.oom_killed |= killed && cgroup_oom_kills(&run->spec.cgroup_dirs) > run->oom_kills;
         if (run->role == RUN_CURRENT)
             pod_worker_container_warned(c, state->message);
-        message = run_termination_message(run, state->signaled || state->exit_code != 0);
+        message = termination_message(run, state->signaled || state->exit_code != 0);
         exit.message = message;
     }
     if (run->role == RUN_MISSED)

@@ -7,6 +7,7 @@
 #include "base/string-list.h"
 #include "supervisor/json-text.h"
 #include "supervisor/status-internal.h"
+#include "supervisor/termination.h"
 
 static json_t *container_id(const struct container_worker *c, uint64_t restart_count)
 {
@@ -48,7 +49,11 @@ static json_t *terminated(const struct container_worker *c, const struct contain
     if (exit->signal != 0)
         json_object_set_new(detail, "signal", json_integer(exit->signal));
     json_set_text(detail, "reason", exit->reason);
-    json_set_text(detail, "message", exit->message);
+    if (exit->message) {
+        _cleanup_free_ char *message =
+            termination_cut(exit->message, termination_share(c->pod->n_containers));
+        json_set_text(detail, "message", message);
+    }
     json_object_set_new(detail, "startedAt", json_time(exit->started_at));
     json_object_set_new(detail, "finishedAt", json_time(exit->finished_at));
     json_object_set_new(detail, "containerID", container_id(c, exit->restart_count));

@@ -9,7 +9,7 @@
 
 struct volumes_options {  // borrowed
     const char *root_dir; // pods/<uid>/volumes is below it
-    const char *run_dir;  // memory-backed volumes of an unprivileged agent, termination messages
+    const char *run_dir;  // memory-backed volumes of an unprivileged agent
     bool unprivileged;
     int64_t memory_capacity_bytes; // of the node; 0: asked of the kernel
 };
@@ -30,13 +30,14 @@ bool volumes_is_recursively_read_only(const struct volume_mount *mount);
 
 // Puts <root>/pods/<uid> aside, into <root>/pods/.removed (and an ordinary user's memory-backed
 // volumes likewise), where volumes_sweeper_kick() has it unmounted and removed; and removes
-// <run>/termination/<uid>. What is mounted elsewhere than in the pod's volumes is not ours: then
+// <root>/termination/<uid>. What is mounted elsewhere than in the pod's volumes is not ours: then
 // nothing happens, and it is -EBUSY with the path. Call it only when the pod is proven gone.
 int volumes_remove(const struct volumes_options *options, const char *pod_uid, struct error *err);
 
 // Puts one directory below <root>/pods aside in the same way. A missing one is no error.
 int volumes_set_aside(const char *root_dir, const char *path, struct error *err);
 
-// The UIDs of the pods that have a directory in <root>/pods (or among the memory-backed volumes).
+// The UIDs of the pods that have a directory in <root>/pods (or among the memory-backed
+// volumes, or the termination messages). One may come twice.
 int volumes_list_pods(const struct volumes_options *options, struct string_list *ret,
                       struct error *err);

@@ -132,7 +132,7 @@ class Reach(EscapeTest):
 
     def test_the_agents_files_are_out_of_reach(self):
         agent = self.agent_
-        other = agent.path("run", "termination")
+        other = agent.path("root", "termination")
         self.drop(["say", "up"], name="other")
         agent.wait_ready_pod("other")
         sockets = [os.path.join(d, f) for d, _, files in os.walk(agent.path("run")) for f in files

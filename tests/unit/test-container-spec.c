@@ -17,6 +17,7 @@
 #include "supervisor/container-spec-internal.h"
 #include "supervisor/container-spec.h"
 #include "supervisor/shim/container.h"
+#include "supervisor/termination.h"
 #include "supervisor/volumes.h"
 
 struct fixture {
@@ -336,11 +337,10 @@ static void what_is_built_runs(void **state)
     _cleanup_free_ char *written = path_join(host, "y");
     assert_int_equal(access(written, F_OK), 0);
     const struct pod *pod = f->pods.items[0];
-    _cleanup_free_ char *message = container_spec_termination_message(&f->options, pod, "c", 0);
+    _cleanup_free_ char *message = termination_of_file(f->spec.termination_file);
     assert_string_equal(message, "because\n");
     assert_int_equal(container_spec_remove_instance(&f->options, pod, "c", 0, &f->err), 0);
-    _cleanup_free_ char *none = container_spec_termination_message(&f->options, pod, "c", 0);
-    assert_string_equal(none, "");
+    assert_int_equal(access(f->spec.termination_file, F_OK), -1);
 }
 
 static int remove_cgroups(struct fixture *f)
