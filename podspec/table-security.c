@@ -1,9 +1,8 @@
 // The table's rows of the security contexts of pods and containers.
 #include "podspec/table.h"
 
-#define APP_ARMOR_NOTE "no AppArmor profile is applied by this release"
-#define SELINUX_NOTE   "no SELinux label is applied by this release"
-#define WINDOWS_NOTE   "this is a node of Linux; leave it out"
+#define SELINUX_NOTE "the files of volumes keep the labels they have"
+#define WINDOWS_NOTE "this is a node of Linux; leave it out"
 
 static const struct field_schema capabilities_fields[] = {
     ROW_STRINGS(capabilities, add, .check = check_capability,
@@ -54,8 +53,9 @@ static const struct field_schema security_context_fields[] = {
                    .doc = "Capabilities added to and dropped from the usual set."),
     ROW_BOOL_PTR(security_context, privileged,
                  .doc = "All capabilities and all devices: root as on the host."),
-    ROW_STRUCT_PTR(security_context, seLinuxOptions, se_linux_options, REPORTED(SELINUX_NOTE),
-                   .doc = "The SELinux label of the container."),
+    ROW_STRUCT_PTR(security_context, seLinuxOptions, se_linux_options,
+                   .doc = "The SELinux label of the container's processes, where the host has "
+                          "SELinux; files of volumes keep theirs."),
     ROW_STRUCT_PTR(security_context, windowsOptions, windows_security_context_options,
                    REFUSED(WINDOWS_NOTE), .doc = "Settings for Windows."),
     ROW_INT_PTR(security_context, runAsUser, .min = 0, .max = INT32_MAX,
@@ -70,13 +70,14 @@ static const struct field_schema security_context_fields[] = {
     ROW_BOOL_PTR(security_context, allowPrivilegeEscalation,
                  .doc = "false sets no_new_privs: set-user-ID programs give no powers."),
     ROW_STRING(security_context, procMount, .values = ONE_OF("Default", "Unmasked"),
-               .doc = "Default hides some files of /proc, Unmasked shows them. Unmasked is "
-                      "reported: this release treats both alike."),
+               .doc = "Default hides some files of /proc and /sys and protects others from "
+                      "writing, Unmasked does neither."),
     ROW_STRUCT_PTR(security_context, seccompProfile, seccomp_profile,
                    .doc = "Which system calls the container may make; a privileged one may make "
                           "all."),
-    ROW_STRUCT_PTR(security_context, appArmorProfile, app_armor_profile, REPORTED(APP_ARMOR_NOTE),
-                   .doc = "The AppArmor profile of the container."),
+    ROW_STRUCT_PTR(security_context, appArmorProfile, app_armor_profile,
+                   .doc = "The AppArmor profile of the container. RuntimeDefault is the profile "
+                          "mainstay-default, if it is loaded."),
 };
 TYPE(security_context, "SecurityContext", "With which powers a container runs.");
 
@@ -88,7 +89,7 @@ static const struct field_schema sysctl_fields[] = {
 TYPE(sysctl, "Sysctl", "A kernel parameter of the pod's namespaces.");
 
 static const struct field_schema pod_security_context_fields[] = {
-    ROW_STRUCT_PTR(pod_security_context, seLinuxOptions, se_linux_options, REPORTED(SELINUX_NOTE),
+    ROW_STRUCT_PTR(pod_security_context, seLinuxOptions, se_linux_options,
                    .doc = "The SELinux label of containers that have none of their own."),
     ROW_STRUCT_PTR(pod_security_context, windowsOptions, windows_security_context_options,
                    REFUSED(WINDOWS_NOTE), .doc = "Settings for Windows."),
@@ -101,8 +102,8 @@ static const struct field_schema pod_security_context_fields[] = {
     ROW_INT_LIST(pod_security_context, supplementalGroups, .min = 0, .max = INT32_MAX,
                  .doc = "Groups that all containers belong to as well."),
     ROW_STRING(pod_security_context, supplementalGroupsPolicy, .values = ONE_OF("Merge", "Strict"),
-               REPORTED("groups of the image are never added by this release, as under Strict"),
-               .doc = "Whether groups that the image names are added (Merge) or not (Strict)."),
+               .doc = "Whether the groups that the image's /etc/group gives to the user are added "
+                      "(Merge, the default) or not (Strict)."),
     ROW_INT_PTR(pod_security_context, fsGroup, .min = 0, .max = INT32_MAX,
                 .doc = "The group that owns emptyDir and downwardAPI volumes and that all "
                        "containers belong to; hostPath volumes keep theirs."),
@@ -116,7 +117,6 @@ static const struct field_schema pod_security_context_fields[] = {
     ROW_STRUCT_PTR(pod_security_context, seccompProfile, seccomp_profile,
                    .doc = "The system call filter of containers that set none."),
     ROW_STRUCT_PTR(pod_security_context, appArmorProfile, app_armor_profile,
-                   REPORTED(APP_ARMOR_NOTE),
                    .doc = "The AppArmor profile of containers that set none."),
     ROW_STRING(pod_security_context, seLinuxChangePolicy,
                .values = ONE_OF("Recursive", "MountOption"), REPORTED(SELINUX_NOTE),

@@ -1,4 +1,4 @@
-// The rules of security contexts, and what they ask for that this release does not do.
+// The rules of security contexts.
 #include "base/string-list.h"
 #include "podspec/validation.h"
 
@@ -74,8 +74,6 @@ void validate_security_context(struct validation *v, const struct container *con
     validate_user(v, context);
     validate_seccomp(v, context->seccompProfile);
     validate_app_armor(v, context->appArmorProfile);
-    if (str_equal(context->procMount, "Unmasked"))
-        validation_warning(v, ".procMount", "/proc looks as under Default in this release");
     validation_leave(v, mark);
 }
 

@@ -144,8 +144,6 @@ static void validate_profile_annotation(struct validation *v, const char *key, c
         if (*value && !str_equal(value, "runtime/default") && !str_equal(value, "unconfined") &&
             !str_starts_with(value, "localhost/"))
             validation_error(v, "", "must be runtime/default, unconfined or localhost/PROFILE");
-        else if (*value && !str_equal(value, "unconfined"))
-            validation_warning(v, "", "no AppArmor profile is applied by this release");
     }
 }
 

@@ -27,6 +27,11 @@ int container_spec_seccomp(const struct container_spec_options *options, const s
                            const struct container *container, struct shim_spec *spec,
                            struct error *err);
 
+// AppArmor profile and SELinux label; a note says what of them is not enforced here.
+int container_spec_lsm(const struct container_spec_options *options, const struct pod *pod,
+                       const struct container *container, struct shim_spec *spec,
+                       struct string_list *notes, struct error *err);
+
 // "<root>/pods/<uid>/containers/<container>/<restart>": its overlay layers. The caller
 // frees.
 char *container_spec_instance_dir(const struct container_spec_options *options,

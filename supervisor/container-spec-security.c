@@ -70,7 +70,8 @@ static void set_ids(const struct container_spec_options *options,
         spec->run_as_user = 0;
     if (spec->run_as_group < 0 && !options->unprivileged)
         spec->run_as_group = 0;
-    for (size_t i = 0; i < user.groups.n && !options->unprivileged; i++)
+    bool strict = pod && str_equal(pod->supplementalGroupsPolicy, "Strict");
+    for (size_t i = 0; i < user.groups.n && !options->unprivileged && !strict; i++)
         add_group(spec, user.groups.items[i]);
     for (size_t i = 0; pod && i < pod->supplementalGroups.n; i++)
         add_group(spec, pod->supplementalGroups.items[i]);
@@ -91,6 +92,7 @@ int container_spec_security(const struct container_spec_options *options, const 
         return code;
     set_ids(options, own, shared, root, spec);
     spec->privileged = own && is_true(own->privileged);
+    spec->proc_unmasked = own && str_equal(own->procMount, "Unmasked");
     spec->root_read_only = own && is_true(own->readOnlyRootFilesystem);
     spec->no_new_privileges =
         own && own->allowPrivilegeEscalation && !*own->allowPrivilegeEscalation;

@@ -250,6 +250,9 @@ static int set_security(struct build *b, struct error *err)
     if (code < 0)
         return code;
     *b->reason = "CreateContainerError";
+    code = container_spec_lsm(b->options, b->pod, b->container, b->spec, b->notes, err);
+    if (code < 0)
+        return code;
     return container_spec_seccomp(b->options, b->pod, b->container, b->spec, err);
 }
 
@@ -258,7 +261,7 @@ static void confine_devices(struct build *b)
     _cleanup_error_ struct error err = ERROR_NONE;
     if (b->options->devices && !b->spec->privileged && b->spec->cgroup_dirs.n > 0 &&
         device_filter_attach(b->options->devices, b->spec->cgroup_dirs.items[0], &err) < 0)
-        string_list_add(&b->spec->unenforced, error_message(&err));
+        string_list_add(b->notes, error_message(&err));
 }
 
 static int set_cgroups(struct build *b, struct error *err)

@@ -23,6 +23,7 @@ struct container_spec_options {      // all borrowed
     const char *node_name, *node_ip;
     const char *journal_socket;    // "/run/systemd/journal/socket"; NULL: no journal
     struct cgroup_tree *cgroups;   // NULL: no cgroups
+    const char *sys_dir;           // NULL: "/sys", where the security modules tell about themselves
     bool unprivileged;             // the agent is an ordinary user: user namespaces
     struct device_filter *devices; // NULL: devices are not confined by a cgroup
     struct seccomp_cache *seccomp; // NULL: every filter is compiled anew

@@ -7,10 +7,12 @@
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/prctl.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -240,6 +242,49 @@ static uint64_t permitted_set(void)
     return data[0].permitted | (uint64_t)data[1].permitted << 32;
 }
 
+// ---- labels ----
+
+static int write_attribute(int attr, const char *file, const char *text)
+{
+    _cleanup_close_ int fd = openat(attr, file, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    // In one piece: the kernel takes it as a whole.
+    return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+int credentials_set_labels(const struct shim_spec *spec, int attr, struct error *err)
+{
+    if (spec->apparmor_profile) {
+        _cleanup_free_ char *text = xasprintf("exec %s", spec->apparmor_profile);
+        int code = write_attribute(attr, "apparmor/exec", text);
+        if (code == -ENOENT) // before Linux 5.8
+            code = write_attribute(attr, "exec", text);
+        if (code < 0)
+            return error_errno(err, code, "cannot take on the AppArmor profile %s",
+                               spec->apparmor_profile);
+    }
+    if (spec->selinux_label) {
+        int code = write_attribute(attr, "exec", spec->selinux_label);
+        if (code < 0)
+            return error_errno(err, code, "cannot take on the SELinux label %s",
+                               spec->selinux_label);
+    }
+    return 0;
+}
+
+static int set_labels(const struct shim_spec *spec, struct error *err)
+{
+    struct statfs fs;
+    if (!spec->apparmor_profile && !spec->selinux_label)
+        return 0;
+    _cleanup_close_ int attr = open("/proc/self/attr", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    // A volume at /proc would make nothing of what is written.
+    if (attr < 0 || fstatfs(attr, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+        return error_set(err, ENOTSUP, "/proc/self/attr is not the kernel's");
+    return credentials_set_labels(spec, attr, err);
+}
+
 // What a filter takes without no_new_privs. It is not in the bounding set unless the container is
 // to have it, so it ends with execve().
 static uint64_t kept_for_filter(const struct shim_spec *spec)
@@ -254,11 +299,14 @@ int credentials_apply(const struct shim_spec *spec, struct buffer *warnings, str
     uint64_t set = have ? credentials_capabilities(spec, have, warnings) : 0;
     uint64_t extra = kept_for_filter(spec);
     bool was_root = geteuid() == 0;
+    int code = set_labels(spec, err);
+    if (code < 0)
+        return code;
     if (have)
         drop_bounding_set(set, bounding, warnings);
     if (extra)
         prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-    int code = set_groups(spec, warnings, err);
+    code = set_groups(spec, warnings, err);
     if (code == 0)
         code = set_ids(spec, err);
     // As setresuid() to another user than root has it, unless it was told to keep everything.

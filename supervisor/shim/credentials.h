@@ -31,6 +31,10 @@ int credentials_map_ids(const struct shim_spec *spec, uint32_t uid, uint32_t gid
 // Writes /proc/self/oom_score_adj. That it cannot be lowered here is a warning.
 void credentials_set_oom_score(const struct shim_spec *spec, struct buffer *warnings);
 
+// Says with which AppArmor profile and SELinux label the next execve() comes: in the files of
+// `attr`, which is /proc/self/attr. 0, or an error where the spec asks for one that is refused.
+int credentials_set_labels(const struct shim_spec *spec, int attr, struct error *err);
+
 // Takes on everything else, for good. Where the spec has a system call filter and no
 // no_new_privileges, CAP_SYS_ADMIN is kept for credentials_install_filter(); execve() takes it
 // away.

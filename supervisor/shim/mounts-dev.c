@@ -253,7 +253,7 @@ int mounts_make_proc_sys(struct mount_plan *plan, struct error *err)
     int code = make_proc(plan, err);
     if (code == 0)
         code = make_sys(plan, err);
-    if (code == 0 && !plan->spec->privileged)
+    if (code == 0 && !plan->spec->privileged && !plan->spec->proc_unmasked)
         hide_kernel_files(plan);
     return code;
 }

@@ -18,6 +18,7 @@
 #include "supervisor/container-spec.h"
 #include "supervisor/seccomp.h"
 #include "supervisor/shim/container.h"
+#include "supervisor/shim/credentials.h"
 #include "supervisor/volumes.h"
 
 struct fixture {
@@ -95,15 +96,15 @@ static int tear_down(void **state)
 }
 
 // `annotations`, `pod` and `container` are YAML in one line each; the last two security contexts.
-static int build(struct fixture *f, const char *annotations, const char *pod, const char *container,
-                 const char *script)
+static int build_image(struct fixture *f, const char *image, const char *annotations,
+                       const char *pod, const char *container, const char *script)
 {
     struct diag_list diags = {0};
     _cleanup_free_ char *text = xasprintf(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: d, uid: u1, annotations: {%s}}\n"
         "spec:\n  hostNetwork: true\n  securityContext: {%s}\n  containers:\n  - name: c\n"
-        "    image: busybox:1\n    command: [sh, -c, '%s']\n    securityContext: {%s}\n",
-        annotations, pod, script, container);
+        "    image: %s\n    command: [sh, -c, '%s']\n    securityContext: {%s}\n",
+        annotations, pod, image, script, container);
     clear(f);
     if (podspec_parse("test.yaml", text, strlen(text), &f->pods, &diags) < 0)
         fail_msg("the test's own manifest is wrong:\n%s", text);
@@ -111,6 +112,12 @@ static int build(struct fixture *f, const char *annotations, const char *pod, co
     const struct pod *p = f->pods.items[0];
     return container_spec_build(&f->options, p, &p->spec.containers.items[0], false, 0, &f->spec,
                                 &f->notes, &f->reason, &f->err);
+}
+
+static int build(struct fixture *f, const char *annotations, const char *pod, const char *container,
+                 const char *script)
+{
+    return build_image(f, "busybox:1", annotations, pod, container, script);
 }
 
 static void read_all(int fd, struct buffer *out)
@@ -330,6 +337,175 @@ static void the_default_refuses_what_capabilities_would_allow(void **state)
     assert_says(f, "", "", "seccompProfile: {type: RuntimeDefault}", script, "refused\n");
 }
 
+// ---- security modules ----
+
+static bool is_noted(const struct fixture *f, const char *text)
+{
+    LIST_EACH (note, &f->notes)
+        if (strstr(*note, text))
+            return true;
+    return false;
+}
+
+static void app_armor_profiles_must_be_loaded(void **state)
+{
+    struct fixture *f = *state;
+    static const char local[] = "appArmorProfile: {type: Localhost, localhostProfile: my profile}";
+    _cleanup_free_ char *sys = path_join(f->dir, "sys");
+    f->options.sys_dir = sys;
+    assert_true(build(f, "", "", local, "true") < 0);
+    assert_string_equal(f->reason, "CreateContainerError");
+    assert_non_null(strstr(error_message(&f->err), "AppArmor is not enabled on the host"));
+    write_file(f, "sys/module/apparmor/parameters/enabled", "Y\n");
+    assert_true(build(f, "", "", local, "true") < 0);
+    assert_non_null(strstr(error_message(&f->err), "could not read the loaded profiles"));
+    write_file(f, "sys/kernel/security/apparmor/profiles",
+               "my profile//child (enforce)\nmy profile too (enforce)\n");
+    assert_true(build(f, "", "", local, "true") < 0);
+    assert_non_null(strstr(error_message(&f->err), "profile \"my profile\" is not loaded"));
+    write_file(f, "sys/kernel/security/apparmor/profiles", "a (enforce)\nmy profile (complain)\n");
+    assert_int_equal(build(f, "", "", local, "true"), 0);
+    assert_string_equal(f->spec.apparmor_profile, "my profile");
+    // The pod's counts where the container says nothing, and between them the annotation.
+    assert_int_equal(build(f, "", local, "", "true"), 0);
+    assert_string_equal(f->spec.apparmor_profile, "my profile");
+    assert_int_equal(build(f, "container.apparmor.security.beta.kubernetes.io/c: localhost/a",
+                           local, "", "true"),
+                     0);
+    assert_string_equal(f->spec.apparmor_profile, "a");
+    assert_int_equal(build(f, "container.apparmor.security.beta.kubernetes.io/c: localhost/a", "",
+                           "appArmorProfile: {type: Unconfined}", "true"),
+                     0);
+    assert_null(f->spec.apparmor_profile);
+}
+
+static void the_default_app_armor_profile_is_taken_where_it_is(void **state)
+{
+    struct fixture *f = *state;
+    static const char wanted[] = "appArmorProfile: {type: RuntimeDefault}";
+    _cleanup_free_ char *sys = path_join(f->dir, "sys");
+    f->options.sys_dir = sys;
+    assert_int_equal(build(f, "", "", wanted, "true"), 0);
+    assert_null(f->spec.apparmor_profile);
+    assert_true(is_noted(f, "AppArmor is not enabled"));
+    write_file(f, "sys/module/apparmor/parameters/enabled", "Y\n");
+    write_file(f, "sys/kernel/security/apparmor/profiles", "a (enforce)\n");
+    assert_int_equal(build(f, "", "", wanted, "true"), 0);
+    assert_true(is_noted(f, "no AppArmor profile mainstay-default"));
+    write_file(f, "sys/kernel/security/apparmor/profiles", "mainstay-default (enforce)\n");
+    assert_int_equal(build(f, "", "", wanted, "true"), 0);
+    assert_string_equal(f->spec.apparmor_profile, "mainstay-default");
+    assert_false(is_noted(f, "AppArmor"));
+    assert_int_equal(build(f, "", wanted, "privileged: true", "true"), 0);
+    assert_null(f->spec.apparmor_profile);
+}
+
+static void selinux_labels_are_completed(void **state)
+{
+    struct fixture *f = *state;
+    static const char of_pod[] = "seLinuxOptions: {level: \"s0:c1,c2\"}";
+    _cleanup_free_ char *sys = path_join(f->dir, "sys");
+    f->options.sys_dir = sys;
+    assert_int_equal(build(f, "", of_pod, "", "true"), 0);
+    assert_null(f->spec.selinux_label);
+    assert_true(is_noted(f, "SELinux is not enabled"));
+    write_file(f, "sys/fs/selinux/enforce", "1");
+    assert_int_equal(build(f, "", of_pod, "", "true"), 0);
+    assert_string_equal(f->spec.selinux_label, "system_u:system_r:container_t:s0:c1,c2");
+    assert_int_equal(
+        build(f, "", of_pod, "seLinuxOptions: {type: spc_t, user: u, role: r}", "true"), 0);
+    assert_string_equal(f->spec.selinux_label, "u:r:spc_t:s0");
+    assert_int_equal(build(f, "", "", "", "true"), 0);
+    assert_null(f->spec.selinux_label);
+}
+
+static void expect_attribute(struct fixture *f, const char *file, const char *expected)
+{
+    _cleanup_free_ char *path = path_join(f->dir, file);
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    assert_int_equal(fs_read_file(AT_FDCWD, path, 4096, &text), 0);
+    assert_string_equal(buffer_str(&text), expected);
+}
+
+// This kernel may have neither module: what is written is looked at in a directory of our own.
+static void labels_are_written_for_the_next_execve(void **state)
+{
+    struct fixture *f = *state;
+    char profile[] = "my profile", label[] = "u:r:t:s0";
+    struct shim_spec spec = {.apparmor_profile = profile};
+    write_file(f, "attr/exec", "");
+    _cleanup_free_ char *path = path_join(f->dir, "attr");
+    _cleanup_close_ int attr = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(credentials_set_labels(&spec, attr, NULL), 0);
+    expect_attribute(f, "attr/exec", "exec my profile");
+    write_file(f, "attr/exec", "");
+    write_file(f, "attr/apparmor/exec", "");
+    spec.selinux_label = label;
+    assert_int_equal(credentials_set_labels(&spec, attr, NULL), 0);
+    expect_attribute(f, "attr/apparmor/exec", "exec my profile");
+    expect_attribute(f, "attr/exec", label);
+}
+
+// The kernel's own answer, from a host without the module.
+static void a_label_that_is_refused_stops_the_container(void **state)
+{
+    struct fixture *f = *state;
+    if (access("/sys/fs/selinux/enforce", F_OK) == 0)
+        skip();
+    assert_int_equal(build(f, "", "", "", "true"), 0);
+    f->spec.selinux_label = xstrdup("u:r:t:s0");
+    assert_true(run(f) < 0);
+    assert_string_equal(f->reason, "CreateContainerError");
+    assert_non_null(strstr(error_message(&f->err), "SELinux label u:r:t:s0"));
+}
+
+// ---- /proc, users and groups ----
+
+static void proc_is_masked_unless_asked_otherwise(void **state)
+{
+    struct fixture *f = *state;
+    static const char masks[] = "grep -c \" /proc/sys \" /proc/self/mountinfo || true";
+    assert_says(f, "", "", "", masks, "1\n");
+    assert_says(f, "", "", "procMount: Default", masks, "1\n");
+    assert_says(f, "", "", "procMount: Unmasked", masks, "0\n");
+}
+
+static bool has_group(const struct shim_spec *spec, int64_t gid)
+{
+    LIST_EACH (group, &spec->supplemental_groups)
+        if (*group == gid)
+            return true;
+    return false;
+}
+
+static void groups_of_the_image_are_merged_or_not(void **state)
+{
+    struct fixture *f = *state;
+    if (geteuid() != 0)
+        skip();
+    write_file(f, "images/docker.io/library/box/1/rootfs/etc/passwd",
+               "root:x:0:0::/root:/bin/sh\nann:x:1000:1001::/home/ann:/bin/sh\n");
+    write_file(f, "images/docker.io/library/box/1/rootfs/etc/group",
+               "ann:x:1001:\nbuilders:x:50:bob,ann\nothers:x:51:bob\n");
+    static const struct {
+        const char *pod;
+        bool of_image;
+    } rows[] = {
+        {"runAsUser: 1000, supplementalGroups: [7], fsGroup: 8", true},
+        {"runAsUser: 1000, supplementalGroups: [7], fsGroup: 8, supplementalGroupsPolicy: Merge",
+         true},
+        {"runAsUser: 1000, supplementalGroups: [7], fsGroup: 8, supplementalGroupsPolicy: Strict",
+         false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_int_equal(build_image(f, "box:1", "", rows[i].pod, "", "true"), 0);
+        assert_int_equal(f->spec.run_as_group, 1001);
+        assert_true(has_group(&f->spec, 7) && has_group(&f->spec, 8));
+        assert_int_equal(has_group(&f->spec, 50), rows[i].of_image);
+        assert_false(has_group(&f->spec, 51));
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -342,6 +518,13 @@ int main(void)
         TEST(filters_come_last),
         TEST(commands_in_a_container_are_filtered_alike),
         TEST(the_default_refuses_what_capabilities_would_allow),
+        TEST(app_armor_profiles_must_be_loaded),
+        TEST(the_default_app_armor_profile_is_taken_where_it_is),
+        TEST(selinux_labels_are_completed),
+        TEST(labels_are_written_for_the_next_execve),
+        TEST(a_label_that_is_refused_stops_the_container),
+        TEST(proc_is_masked_unless_asked_otherwise),
+        TEST(groups_of_the_image_are_merged_or_not),
     };
     return cmocka_run_group_tests_name("container-security", tests, NULL, NULL);
 }

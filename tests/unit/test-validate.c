@@ -386,8 +386,6 @@ static void what_is_not_honoured_is_said(void **state)
     static const struct example examples[] = {
         {META "spec:\n" PLAIN, "spec.hostNetwork", "waits"},
         {SPEC("dnsPolicy: ClusterFirstWithHostNet"), "spec.dnsPolicy", "resolv.conf"},
-        {CONTAINER("securityContext: {procMount: Unmasked}"),
-         "spec.containers[0].securityContext.procMount", "Default"},
         {CONTAINER("resources: {limits: {ephemeral-storage: 1Gi}}"),
          "spec.containers[0].resources.limits[ephemeral-storage]", "only cpu and memory"},
         {VOLUMES("{name: v, emptyDir: {sizeLimit: 1Gi}}"), "spec.volumes[0].emptyDir.sizeLimit",
@@ -396,9 +394,6 @@ static void what_is_not_honoured_is_said(void **state)
          "no port named"},
         {CONTAINER("securityContext: {runAsUser: 0, runAsNonRoot: true}"),
          "spec.containers[0].securityContext.runAsUser", "will not start"},
-        {"metadata:\n  name: web\n  annotations:\n"
-         "    container.apparmor.security.beta.kubernetes.io/c: runtime/default\nspec:\n" PLAIN,
-         "metadata.annotations[container.apparmor.security.beta.kubernetes.io/c]", "AppArmor"},
         {"metadata: {name: web, annotations: {mainstay.dev/depend-on: etcd}}\nspec:\n" PLAIN,
          "metadata.annotations[mainstay.dev/depend-on]", "mainstay.dev/depends-on"},
     };
