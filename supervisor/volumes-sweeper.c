@@ -39,12 +39,12 @@ static void on_done(void *userdata, int status, const char *output)
 {
     struct volumes_sweeper *s = userdata;
     s->helper = NULL;
-    if (status != 0)
-        complain(s, status > 0 ? strerror(status) : "its helper was killed");
     bool again = s->again;
     s->again = false;
     if (again)
         volumes_sweeper_kick(s);
+    else if (status != 0)
+        complain(s, status > 0 ? strerror(status) : "its helper was killed");
 }
 
 void volumes_sweeper_kick(struct volumes_sweeper *s)

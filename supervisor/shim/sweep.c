@@ -70,7 +70,7 @@ static char *mount_point(char *line)
     return field;
 }
 
-static void unmount_one(struct sweep *s, const char *path)
+static bool unmount_one(const struct sweep *s, const char *path)
 {
     char fd_path[FD_PATH_SIZE];
     struct open_how how = {
@@ -79,13 +79,14 @@ static void unmount_one(struct sweep *s, const char *path)
     };
     _cleanup_close_ int fd = (int)syscall(SYS_openat2, s->top, path, &how, sizeof(how));
     snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
-    if (fd < 0 || umount2(fd_path, MNT_DETACH) < 0)
-        note(s, errno);
+    return fd >= 0 && umount2(fd_path, MNT_DETACH) == 0;
 }
 
-// Those that came last, which may be on top of others or below them, go first.
-static void unmount_all(struct sweep *s)
+// Those that came last, which may be on top of others or below them, go first. Returns how many
+// went; of those that stay, their directories will tell.
+static size_t unmount_all(const struct sweep *s)
 {
+    size_t n = 0;
     char fd_path[FD_PATH_SIZE], top[4096], *line = NULL;
     size_t size = 0;
     _cleanup_string_list_ struct string_list points = {0};
@@ -93,7 +94,7 @@ static void unmount_all(struct sweep *s)
     ssize_t length = readlink(fd_path, top, sizeof(top) - 1);
     _cleanup_fclose_ FILE *mounts = fopen("/proc/self/mountinfo", "re");
     if (length < 0 || !mounts)
-        return;
+        return 0;
     top[length] = '\0';
     while (getline(&line, &size, mounts) > 0) {
         const char *point = mount_point(line);
@@ -102,7 +103,8 @@ static void unmount_all(struct sweep *s)
     }
     free(line);
     for (size_t i = points.n; i > 0; i--)
-        unmount_one(s, points.items[i - 1]);
+        n += unmount_one(s, points.items[i - 1]);
+    return n;
 }
 
 // ---- entries ----
@@ -194,10 +196,13 @@ static int sweep(const char *path)
     if (s.top < 0)
         return errno == ENOENT ? 0 : errno;
     flock(s.top, LOCK_EX); // an earlier agent's may still be at it
-    unmount_all(&s);
-    do
-        one_pass(&s);
-    while (s.progress);
+    // More may be put aside, with mounts in it, while this is at work.
+    do {
+        unmount_all(&s);
+        do
+            one_pass(&s);
+        while (s.progress);
+    } while (s.first_error == EBUSY && unmount_all(&s) > 0);
     close(s.top);
     return s.first_error;
 }
