@@ -96,11 +96,15 @@ static const struct field_schema pod_spec_fields[] = {
              REPORTED("containers use the node's own /etc/hosts in this release; add the names "
                       "there"),
              .doc = "Names added to the pod's /etc/hosts."),
-    ROW_STRING(pod_spec, priorityClassName, .check = check_dns_subdomain, IGNORED,
-               .doc = "system-node-critical and the like say which pods are evicted last; this "
-                      "program evicts none."),
-    ROW_INT_PTR(pod_spec, priority, IGNORED,
-                .doc = "The number behind priorityClassName; this program evicts no pod."),
+    ROW_STRING(pod_spec, priorityClassName, .check = check_dns_subdomain,
+               .doc =
+                   "system-node-critical (2000001000) and system-cluster-critical (2000000000) "
+                   "are known by name; other classes live in the API server. When all pods stop, "
+                   "those of a lower priority stop first. No pod is evicted."),
+    ROW_INT_PTR(pod_spec, priority,
+                .doc =
+                    "The number behind priorityClassName, where that is none of the two that are "
+                    "known by name: when all pods stop, lower ones stop first."),
     ROW_STRUCT_PTR(pod_spec, dnsConfig, pod_dns_config,
                    REPORTED("containers use the node's own resolv.conf in this release"),
                    .doc = "What stands in the pod's resolv.conf."),

@@ -269,6 +269,7 @@ static int make_pods(struct agent *agent, struct error *err)
                 .volume_stats_usec = (uint64_t)config->volume_stats_usec,
             },
         .curve = config->backoff,
+        .budget = {config->shutdown_usec, config->shutdown_critical_usec},
         .changed = on_pod_changed,
         .progress = on_progress,
         .all_stopped = on_all_stopped,

@@ -114,6 +114,14 @@ const struct setting config_settings[] = {
     HONOUR(NULL, "crashLoopBackOff.maxContainerRestartPeriod", DURATION, NULL,
            setting_set_max_restart_period, backoff,
            "the longest back-off between two restarts of a container, 1s to 300s"),
+    HONOUR(NULL, "shutdownGracePeriod", DURATION, NULL, setting_set_positive_duration,
+           shutdown_usec,
+           "how long a stop of all pods may take when the agent or the machine ends, 0s for as long "
+           "as their grace periods; given, logind is asked to hold the machine's end up for it"),
+    HONOUR(NULL, "shutdownGracePeriodCriticalPods", DURATION, NULL, setting_set_positive_duration,
+           shutdown_critical_usec,
+           "the part of it that is kept for pods of the two system priority classes, which stop "
+           "last"),
 
     // The API server.
     REFUSE("kubeconfig", NULL, STRING, "",
@@ -281,12 +289,8 @@ const struct setting config_settings[] = {
     NOTE(NULL, "localStorageCapacityIsolation", BOOL, no_eviction),
 
     // Shutdown.
-    REFUSE(NULL, "shutdownGracePeriod", DURATION, "",
-           "shutting down by priority comes with a later release; --stop-pods-on-exit stops all"),
-    REFUSE(NULL, "shutdownGracePeriodCriticalPods", DURATION, "",
-           "shutting down by priority comes with a later release; --stop-pods-on-exit stops all"),
     REFUSE(NULL, "shutdownGracePeriodByPodPriority", LIST, "",
-           "shutting down by priority comes with a later release; --stop-pods-on-exit stops all"),
+           "pods stop in the order of their priorities, and shutdownGracePeriod limits the whole"),
 
     // The program itself.
     NOTE("feature-gates", "featureGates", MAP, no_gates),

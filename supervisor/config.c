@@ -103,6 +103,18 @@ static int finish_socket(struct config *config, struct error *err)
     return 0;
 }
 
+// pkg/kubelet/apis/config/validation/validation.go
+static int check_shutdown(const struct config *config, struct error *err)
+{
+    if (config->shutdown_critical_usec > config->shutdown_usec)
+        return error_set(err, EINVAL,
+                         "shutdownGracePeriodCriticalPods: must not be longer than "
+                         "shutdownGracePeriod, which it is a part of");
+    if (config->shutdown_usec > 0 && config->shutdown_usec < USEC_PER_SEC)
+        return error_set(err, EINVAL, "shutdownGracePeriod: must be 0s, or 1s and more");
+    return 0;
+}
+
 static void finish_seccomp_root(struct config *config)
 {
     if (!config->seccomp_root)
@@ -149,6 +161,8 @@ int config_parse_with(const struct config_host *host, int argc, char *const *arg
         code = finish_node_name(host, ret, err);
     if (code == 0)
         code = finish_socket(ret, err);
+    if (code == 0)
+        code = check_shutdown(ret, err);
     finish_pid_file(ret);
     finish_seccomp_root(ret);
     return code;

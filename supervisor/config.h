@@ -53,8 +53,11 @@ struct config {
     int64_t log_max_bytes; // --container-log-max-size: rotate beyond this
     int log_max_files;     // --container-log-max-files, the live one included
 
-    char *cgroup_name;            // --cgroup-name, --cgroup-root without its leading slash
-    struct cgroup_policy limits;  // --cpu-cfs-quota, --pod-max-pids, --cpu-weight-formula, …
+    char *cgroup_name;              // --cgroup-name, --cgroup-root without its leading slash
+    struct cgroup_policy limits;    // --cpu-cfs-quota, --pod-max-pids, --cpu-weight-formula, …
+    int64_t shutdown_usec;          // shutdownGracePeriod; 0: not limited
+    int64_t shutdown_critical_usec; // shutdownGracePeriodCriticalPods, a part of it
+
     struct backoff_curve backoff; // crashLoopBackOff.maxContainerRestartPeriod changes its maximum
     int verbosity;                // --v, as klog: 0 normal, 2 informative, 4 and above debug
     char *seccomp_root;           // --seccomp-profile-root

@@ -32,7 +32,7 @@ void container_reset_probes(struct container_worker *c)
         c->probes[kind] = probe_initial_result(kind);
 }
 
-static int64_t grace_usec(const struct container_worker *c)
+int64_t container_grace_usec(const struct container_worker *c)
 {
     const int64_t *seconds = c->pod->pod->spec.terminationGracePeriodSeconds;
     return (seconds ? *seconds : GRACE_DEFAULT_SECONDS) * USEC_PER_SEC;
@@ -146,7 +146,7 @@ static void do_pre_stop(struct container_worker *c, monotime now)
 {
     c->pod->ops->cancel_hook(c->pod->runtime, c); // a postStart that still runs
     if (c->grace_end.usec == 0)
-        c->grace_end = monotime_add_usec(now, grace_usec(c));
+        c->grace_end = monotime_add_usec(now, container_grace_usec(c));
     c->deadline = c->grace_end;
     int64_t left = monotime_since(c->grace_end, now);
     const struct lifecycle_handler *hook = c->ever_started && left > 0 ? hook_of(c, false) : NULL;
@@ -165,7 +165,7 @@ static void do_terminate(struct container_worker *c, monotime now)
 {
     c->pod->ops->cancel_hook(c->pod->runtime, c); // a preStop that used up the grace period
     if (c->grace_end.usec == 0)
-        c->grace_end = monotime_add_usec(now, grace_usec(c));
+        c->grace_end = monotime_add_usec(now, container_grace_usec(c));
     int64_t left = MAX(monotime_since(c->grace_end, now), (int64_t)GRACE_FLOOR_USEC);
     c->deadline = monotime_add_usec(now, left);
     c->pod->ops->signal(c->pod->runtime, c);

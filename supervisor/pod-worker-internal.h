@@ -15,6 +15,9 @@ void container_stop(struct container_worker *c, monotime now);
 // What becomes of it when it ends: its own policy, or else the pod's ("Always" where none is set).
 const char *container_restart_policy(const struct container_worker *c);
 
+// The pod's terminationGracePeriodSeconds.
+int64_t container_grace_usec(const struct container_worker *c);
+
 // True where the container is to be started again after the exit that is on record.
 bool container_should_restart(const struct container_worker *c);
 

@@ -74,14 +74,50 @@ void pod_worker_hold(struct pod_worker *w, monotime now)
     pod_worker_settle(w, now);
 }
 
-void pod_worker_hold_for_exit(struct pod_worker *w, monotime now)
+void pod_worker_hold_for_exit(struct pod_worker *w, const char *why, monotime now)
 {
     if (w->held || w->removing)
         return;
     w->held = w->held_for_exit = true;
-    pod_worker_event(w, NULL, EVENT_NORMAL, "Stopped",
-                     "stopped because the agent ends; the next one starts it again");
+    pod_worker_event(w, NULL, EVENT_NORMAL, "Stopped", "%s", why);
     pod_worker_step(w, POD_EV_HOLD, now);
+    pod_worker_settle(w, now);
+}
+
+monotime pod_worker_grace_end(const struct pod_worker *w, monotime now)
+{
+    monotime end = now;
+    for (size_t i = 0; i < w->n_containers; i++) {
+        const struct container_worker *c = &w->containers[i];
+        if (!container_state_is_alive(c->state))
+            continue;
+        monotime own =
+            c->grace_end.usec > 0 ? c->grace_end : monotime_add_usec(now, container_grace_usec(c));
+        end.usec = MAX(end.usec, own.usec);
+    }
+    return end;
+}
+
+static bool is_within_grace(enum container_state state)
+{
+    return state == CONTAINER_PRE_STOP || state == CONTAINER_AWAIT_TURN ||
+           state == CONTAINER_TERMINATING;
+}
+
+void pod_worker_cut_grace(struct pod_worker *w, monotime end, monotime now)
+{
+    for (size_t i = 0; i < w->n_containers; i++) {
+        struct container_worker *c = &w->containers[i];
+        if (!container_state_is_alive(c->state))
+            continue;
+        monotime own =
+            c->grace_end.usec > 0 ? c->grace_end : monotime_add_usec(now, container_grace_usec(c));
+        if (own.usec <= end.usec)
+            continue;
+        c->grace_end = end;
+        if (is_within_grace(c->state))
+            c->deadline = monotime_min(c->deadline, end);
+    }
     pod_worker_settle(w, now);
 }
 

@@ -146,8 +146,13 @@ void pod_worker_hold_back(struct pod_worker *w, const char *why, monotime now);
 void pod_worker_remove(struct pod_worker *w, monotime now);
 void pod_worker_hold(struct pod_worker *w, monotime now);
 void pod_worker_release(struct pod_worker *w, monotime now);
-// For the agent's end: whatever becomes of this agent on the way, the next one is to start the pod.
-void pod_worker_hold_for_exit(struct pod_worker *w, monotime now);
+// For the agent's or the machine's end (`why`, for people): whatever becomes of this agent on the
+// way, the next one is to start the pod.
+void pod_worker_hold_for_exit(struct pod_worker *w, const char *why, monotime now);
+// Nothing of it is to have more grace than until `end`, whether it is being stopped or will be.
+void pod_worker_cut_grace(struct pod_worker *w, monotime end, monotime now);
+// When the grace of what lives is over where it is told to stop now.
+monotime pod_worker_grace_end(const struct pod_worker *w, monotime now);
 void pod_worker_forget_hold(struct pod_worker *w);
 // NULL container: all of them.
 void pod_worker_restart(struct pod_worker *w, const char *container, monotime now);

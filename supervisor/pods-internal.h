@@ -5,6 +5,13 @@
 #include "supervisor/depend-graph.h"
 #include "supervisor/pods.h"
 
+// How far a stop of all pods has got with one.
+enum stop_step {
+    STOP_NONE,
+    STOP_DUE,  // its turn has not come
+    STOP_TOLD, // it is being stopped, and others wait for it
+};
+
 struct slot {
     struct pods *pods;
     char *namespace_, *name;
@@ -15,7 +22,9 @@ struct slot {
     char *next_file;
     bool held_back;                // `next` would close a cycle of dependencies: the worker runs on
     struct string_list depends_on; // of the worker's pod (mainstay.dev/depends-on)
-    bool was_ready, became_ready;  // and what depends on it has not been told yet
+    enum stop_step stop;
+    monotime stop_until;          // STOP_TOLD: how long others wait for it
+    bool was_ready, became_ready; // and what depends on it has not been told yet
 };
 
 struct pods {
@@ -28,7 +37,9 @@ struct pods {
     size_t at_gates;            // how many pods were found to wait at one, the last time
     size_t n_depending;         // how many pods depend on others
     struct depend_graph *graph; // NULL: to be made when it is needed
-    bool synced, stopping_all;
+    struct stop *stop;          // of all pods; NULL: none goes on
+    bool synced;
+    const char *stopping; // why no pod starts (the agent or the machine ends); NULL: pods may start
 };
 
 // ---- pods-slots.c ----
@@ -76,5 +87,6 @@ void depends_tell_ready(struct pods *pods);
 
 // ---- pods-stop.c ----
 
-// While the agent ends: tells the owner once nothing of any pod is alive.
-void pods_finish_stop_for_exit(struct pods *pods);
+// A pod changed while all are being stopped: the next one's turn may have come.
+void pods_stop_look_again(struct pods *pods);
+void pods_stop_free(struct pods *pods);

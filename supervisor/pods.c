@@ -22,8 +22,8 @@ static void start_instance(struct slot *slot, struct pod *pod, const char *file,
         pod_worker_resume(w, now);
         return;
     }
-    if (slot->pods->stopping_all)
-        pod_worker_hold_for_exit(w, now);
+    if (slot->pods->stopping)
+        pod_worker_hold_for_exit(w, slot->pods->stopping, now);
     else if (held)
         pod_worker_hold(w, now);
     else
@@ -170,8 +170,6 @@ static void reap_slot(struct slot *slot)
     start_instance(slot, TAKE_PTR(slot->next), file, held);
 }
 
-// The next agent is to start what this one stopped only because it ends.
-
 static int on_reap(sd_event_source *source, void *userdata)
 {
     struct pods *pods = userdata;
@@ -186,8 +184,7 @@ static int on_reap(sd_event_source *source, void *userdata)
         stop_unclaimed(pods);
     depends_look_again(pods);
     pods_look_at_gates(pods);
-    if (pods->stopping_all && !pods_any_alive(pods))
-        pods_finish_stop_for_exit(pods);
+    pods_stop_look_again(pods);
     return 0;
 }
 
@@ -208,8 +205,7 @@ static void on_changed(void *userdata, struct pod_worker *w)
     if (w->state == POD_WAITING && !w->waiting_reason)
         pods->at_gates++;
     pods_look_at_gates(pods);
-    if (pods->stopping_all && w->state == POD_HELD)
-        sd_event_source_set_enabled(pods->reap, SD_EVENT_ONESHOT);
+    pods_stop_look_again(pods);
 }
 
 static const struct runtime_owner_ops owner_ops = {.changed = on_changed, .gone = on_gone};
@@ -241,6 +237,7 @@ void pods_free(struct pods *pods)
     for (size_t i = 0; i < pods->n; i++)
         slot_free(pods->slots[i]);
     depends_forget_graph(pods);
+    pods_stop_free(pods);
     free(pods->slots);
     sd_event_source_disable_unref(pods->reap);
     sd_event_source_disable_unref(pods->admit);

@@ -11,14 +11,24 @@
 
 struct pods;
 
+// How long a stop of all pods for the end of the agent or the machine may take; 0: as long as their
+// own grace periods add up to. The critical ones (system-cluster-critical and above) stop last, in
+// the second part of the time (KubeletConfiguration: shutdownGracePeriod and
+// shutdownGracePeriodCriticalPods).
+struct pods_budget {
+    int64_t total_usec, critical_usec;
+};
+
 struct pods_options {
     struct runtime_options runtime; // strings borrowed
     struct backoff_curve curve;
+    struct pods_budget budget;
     // A pod changed, or (deleted) is gone; it must not be touched from inside.
     void (*changed)(void *userdata, const struct pod_worker *w, bool deleted);
     // pods_restore() has got on by one pod.
     void (*progress)(void *userdata);
-    // The last pod that pods_stop_for_exit() stopped is gone.
+    // The last pod that pods_stop_for_exit() or pods_stop_for_shutdown() stopped is gone, or none
+    // is waited for any longer.
     void (*all_stopped)(void *userdata);
     void *userdata;
 };
@@ -59,9 +69,16 @@ struct pod_worker *pods_worker(const struct pods *pods, const char *namespace_, 
 const struct pod *pods_successor(const struct pods *pods, const struct pod_worker *w);
 
 // Operators' verbs. Return at once; the change is followed through the API's watch.
+//
+// A stop of all pods has an order: what has a lower priority is gone first, and what depends on
+// others before these are told; a pod is worth as much as the highest that depends on it. Pods that
+// neither rule parts stop together. Nobody waits for ever behind a pod that does not end.
 void pods_stop_all(struct pods *pods); // mainstay stop --all: each stays so until it is started
 // Stops every pod for the time until the next agent starts; all_stopped() follows.
 void pods_stop_for_exit(struct pods *pods);
-bool pods_any_alive(const struct pods *pods);
+// The same while the machine goes down, for which this agent may be needed on: what it stopped it
+// starts again where that is called off.
+void pods_stop_for_shutdown(struct pods *pods);
+void pods_shutdown_cancelled(struct pods *pods);
 // When the grace period that ends last of those that run is over; zero where none runs.
 monotime pods_grace_end(const struct pods *pods);

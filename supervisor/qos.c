@@ -190,6 +190,15 @@ static int64_t share_of_rest(const struct pod *pod)
     return rest > 0 && n > 0 ? rest / n : 0;
 }
 
+int64_t pod_priority(const struct pod *pod)
+{
+    if (str_equal(pod->spec.priorityClassName, "system-node-critical"))
+        return PRIORITY_NODE_CRITICAL;
+    if (str_equal(pod->spec.priorityClassName, "system-cluster-critical"))
+        return PRIORITY_CLUSTER_CRITICAL;
+    return pod->spec.priority ? *pod->spec.priority : 0;
+}
+
 int64_t qos_oom_score_adj(const struct pod *pod, const struct container *container,
                           int64_t memory_capacity)
 {

@@ -31,6 +31,12 @@ bool qos_pod_has_own(const struct pod *pod);
 int64_t qos_pod_requests(const struct pod *pod, const char *name);
 int64_t qos_pod_limits(const struct pod *pod, const char *name, bool all);
 
+// The two system classes by name (pkg/apis/scheduling/types.go: SystemCriticalPriority), as they
+// resolve where there is no API server; else spec.priority, else 0. In a stop of all pods those of
+// a lower priority stop first.
+enum { PRIORITY_CLUSTER_CRITICAL = 2000000000, PRIORITY_NODE_CRITICAL = 2000001000 };
+int64_t pod_priority(const struct pod *pod);
+
 // oom_score_adj of a container: -997 for system-node-critical and Guaranteed pods, 1000 for
 // BestEffort ones, in between by the share of the node's memory that is asked for. Kubernetes 1.20
 // gives -997 to every static pod; later releases, and this program, only to those whose priority

@@ -330,7 +330,10 @@ static void wrong_files_are_explained(void **state)
     refuse_file(f, "staticPodURLHeader: {A b: [c]}\n", "staticPodURLHeader: must be headers");
     refuse_file(f, "containerLogMaxFiles: 1\n", "containerLogMaxFiles: must be between 2");
     refuse_file(f, "memoryManagerPolicy: Static\n", "memoryManagerPolicy: is refused");
-    refuse_file(f, "shutdownGracePeriod: 30s\n", "shutdownGracePeriod: is refused");
+    refuse_file(f, "shutdownGracePeriodByPodPriority: [{priority: 1}]\n",
+                "is refused: pods stop in");
+    refuse_file(f, "shutdownGracePeriod: 5s\nshutdownGracePeriodCriticalPods: 6s\n",
+                "must not be longer than shutdownGracePeriod");
     refuse_file(f, "crashLoopBackOff: {maxContainerRestartPeriod: 301s}\n", "between 1s and 300s");
     refuse_file(f, "port: 1\nport: 2\n", "port");
     refuse_file(f, "staticPodPath: [\n", "config.yaml:");

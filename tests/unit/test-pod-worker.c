@@ -202,7 +202,7 @@ static void test_a_hold_for_the_agents_end_is_no_operators(void **state)
 {
     struct fake f;
     start_one(&f, "Always");
-    pod_worker_hold_for_exit(f.w, f.now);
+    pod_worker_hold_for_exit(f.w, "the agent ends", f.now);
     report_exit(&f, "c0", 143);
     assert_int_equal(f.w->state, POD_HELD);
     assert_int_equal(f.starts, 1);

@@ -1,0 +1,184 @@
+"""A stop of all pods: its order, its bound, and what logind has to do with it."""
+
+import os
+import re
+import signal
+import unittest
+
+import harness
+from harness import COMPONENT, is_ready, pod_yaml
+
+CLUSTER, NODE = "system-cluster-critical", "system-node-critical"
+
+
+def pod(name, on=None, priority=None, command=None, grace=2):
+    """A pod that depends on others, with a priority (a class or a number)."""
+    extra = ""
+    if isinstance(priority, int):
+        extra = f"  priority: {priority}\n"
+    elif priority:
+        extra = f"  priorityClassName: {priority}\n"
+    text = pod_yaml(name, command or [COMPONENT], extra)
+    text = text.replace("terminationGracePeriodSeconds: 2", f"terminationGracePeriodSeconds: {grace}")
+    if on:
+        text = text.replace("  namespace: default\n",
+                            f'  namespace: default\n  annotations: {{mainstay.dev/depends-on: "{on}"}}\n')
+    return text
+
+
+def meets(own, others):
+    """Ends at SIGTERM only after all others were told to."""
+    waits = " && ".join(f"test -e {path}" for path in others)
+    return ["sh", "-c", f"trap 'touch {own}; until {waits}; do sleep 0.05; done; exit 0' TERM; "
+            "while :; do sleep 0.05; done"]
+
+
+def config(text):
+    return f"apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n{text}"
+
+
+class Stop(harness.AgentTest):
+    def start(self, pods, *flags, **options):
+        agent = self.agent(*flags, **options)
+        for name, text in pods.items():
+            agent.drop(f"{name}.yaml", text)
+        names = {f"{name}-{agent.node}" for name in pods}
+        agent.wait(lambda found: names <= {n for n, p in found.items() if is_ready(p)} or None, "all are ready")
+        return agent
+
+    def story(self, agent):
+        """[(what happened, pod)] of the stop, in the order of the agent's log."""
+        with open(agent.path("agent.log"), errors="replace") as f:
+            text = f.read()
+        found = re.findall(r"pod default/(\w+)-node1: (Stopped|Exited|Killing): (.*)", text)
+        words = {"Stopped": "told", "Exited": "gone"}
+        return [(words.get(reason) or ("killed" if "SIGKILL" in rest else "asked"), name)
+                for name, reason, rest in found]
+
+    def assert_before(self, story, first, then):
+        self.assertIn(first, story)
+        self.assertIn(then, story)
+        self.assertLess(story.index(first), story.index(then), story)
+
+    def end(self, agent, number=signal.SIGTERM):
+        self.assertEqual(agent.kill(number), 0, agent.agent_log())
+        agent.process = None
+        return self.story(agent)
+
+
+class Order(Stop):
+    PODS = {
+        "scheduler": pod("scheduler", on="api"),
+        "etcd": pod("etcd"),
+        "api": pod("api", on="etcd", priority=NODE),
+        "dns": pod("dns", priority=CLUSTER),
+        "web": pod("web", priority=1000),
+        "batch": pod("batch", priority=-5),
+    }
+
+    def check(self, story):
+        # Dependents first, whatever the priority; etcd is worth as much as what needs it.
+        for before, after in (("scheduler", "api"), ("api", "etcd"),
+                              ("batch", "scheduler"), ("scheduler", "web"), ("web", "dns"), ("dns", "api")):
+            self.assert_before(story, ("gone", before), ("told", after))
+
+    def test_sigterm_with_stop_pods(self):
+        agent = self.start(self.PODS, "--stop-pods-on-exit")
+        self.check(self.end(agent))
+
+    def test_an_operator_stops_all(self):
+        agent = self.start(self.PODS)
+        agent.cli("stop", "--all", check=True)
+        agent.wait(lambda pods: all(p["mainstay"]["state"] == "Held" for p in pods.values()) or None, "all held")
+        self.check(self.story(agent))
+        agent.restart()  # an operator's stop outlives the agent
+        self.assertEqual({p["mainstay"]["state"] for p in agent.pods().values()}, {"Held"})
+
+    def test_stop_all_and_exit(self):
+        agent = self.start(self.PODS)
+        done = agent.cli("stop", "--all", "--exit")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        agent.process.wait(harness.WAIT_SECONDS)
+        self.check(self.story(agent))
+        agent.start()  # the next agent starts them again, in the order of start
+        agent.wait(lambda pods: len(pods) == 6 and all(map(is_ready, pods.values())) or None, "all run again")
+
+    def test_pods_that_nothing_parts_stop_together(self):
+        agent = self.agent("--stop-pods-on-exit")
+        flags = [agent.path(f"flag-{i}") for i in range(3)]
+        for i, flag in enumerate(flags):
+            agent.drop(f"p{i}.yaml", pod(f"p{i}", command=meets(flag, flags), grace=300))
+        agent.wait(lambda pods: sum(map(is_ready, pods.values())) == 3 or None, "all run")
+        story = self.end(agent)
+        self.assertFalse([name for what, name in story if what == "killed"])
+
+    def test_what_waits_to_start_does_not_start_meanwhile(self):
+        agent = self.start({"one": pod("one")}, "--stop-pods-on-exit")
+        agent.drop("waiter.yaml", pod("waiter", on="nobody"))
+        agent.wait_event("DependencyNotReady", "waiter")
+        story = self.end(agent)
+        self.assertIn(("told", "waiter"), story)
+        self.assertNotIn(("gone", "waiter"), story)
+
+
+class Bound(Stop):
+    STUBBORN = [COMPONENT, "ignore-term"]
+
+    def test_grace_is_cut_to_what_is_left(self):
+        agent = self.start({"api": pod("api", on="etcd", command=self.STUBBORN, grace=3000),
+                            "etcd": pod("etcd", command=self.STUBBORN, grace=3000)},
+                           "--stop-pods-on-exit", config=config("shutdownGracePeriod: 5s\n"))
+        story = self.end(agent)
+        self.assertEqual([s for s in story if s[0] in ("told", "killed", "gone")],
+                         [("told", "api"), ("killed", "api"), ("gone", "api"),
+                          ("told", "etcd"), ("killed", "etcd"), ("gone", "etcd")])
+
+    def test_when_the_time_is_up_the_rest_is_told_at_once(self):
+        """Ten in a row need twenty seconds at least; there are three."""
+        names = [f"p{i}" for i in range(10)]
+        pods = {name: pod(name, on=f"p{i - 1}" if i else None, command=self.STUBBORN, grace=3000)
+                for i, name in enumerate(names)}
+        agent = self.start(pods, "--stop-pods-on-exit", config=config("shutdownGracePeriod: 3s\n"))
+        story = self.end(agent)
+        told = [name for what, name in story if what == "told"]
+        self.assertEqual(told[0], "p9")
+        self.assertEqual(sorted(told), names)
+        self.assertEqual(len([name for what, name in story if what == "killed"]), 10)
+        # More than one was told before the first of them was gone.
+        first = next(i for i, s in enumerate(story) if s[0] == "gone" and s[1] != "p9")
+        self.assertEqual(len({name for what, name in story[:first] if what == "told"}), 10, story)
+
+    def test_critical_pods_have_a_time_of_their_own(self):
+        agent = self.start({"web": pod("web", command=self.STUBBORN, grace=3000),
+                            "api": pod("api", priority=NODE, command=self.STUBBORN, grace=3000)},
+                           "--stop-pods-on-exit",
+                           config=config("shutdownGracePeriod: 6s\nshutdownGracePeriodCriticalPods: 3s\n"))
+        story = self.end(agent)
+        self.assert_before(story, ("killed", "web"), ("told", "api"))
+        self.assertIn(("killed", "api"), story)
+
+    def test_a_stop_that_is_going_on_is_cut_too(self):
+        agent = self.start({"web": pod("web", command=self.STUBBORN, grace=3000)},
+                           "--stop-pods-on-exit", config=config("shutdownGracePeriod: 3s\n"))
+        agent.cli("stop", "web", check=True)
+        agent.wait(lambda pods: pods["web-node1"]["mainstay"]["state"] == "Stopping" or None, "it is being stopped")
+        story = self.end(agent)
+        self.assertIn(("killed", "web"), story)
+
+    def test_a_wrong_configuration_is_refused(self):
+        agent = self.agent(start=False)
+        for text, why in (("shutdownGracePeriodCriticalPods: 5s\n", "must not be longer than"),
+                          ("shutdownGracePeriod: 10s\nshutdownGracePeriodCriticalPods: 20s\n",
+                           "must not be longer than"),
+                          ("shutdownGracePeriod: 10ms\n", "0s, or 1s and more"),
+                          ("shutdownGracePeriodByPodPriority: [{priority: 1, shutdownGracePeriodSeconds: 1}]\n",
+                           "is refused")):
+            agent.flags = ["--config", agent.write("config.yaml", config(text))]
+            agent.start(wait=False)
+            self.assertEqual(agent.process.wait(harness.WAIT_SECONDS), 2)
+            self.assertIn(why, agent.agent_log())
+        agent.process = None
+
+
+if __name__ == "__main__":
+    harness.main()
