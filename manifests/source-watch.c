@@ -2,7 +2,7 @@
 // one part at a time and everything is watched that could make it lead elsewhere: the way of a
 // ConfigMap-style directory is  etcd.yaml → ..data/etcd.yaml → ..2026_11_21/etcd.yaml  and the
 // rename of a new ..data over the old one is what must be seen.
-#include "manifests/source-internal.h"
+#include "manifests/watch-set.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -81,14 +81,16 @@ static void on_file_removed(void *userdata, const char *file)
 static void on_synced(void *userdata, bool present)
 {
     struct agent *agent = userdata;
-    if (present)
+    if (present) {
         pods_synced(agent->pods);
-    else
+        changes_synced(agent->changes);
+    } else {
         event_add(agent->events, (struct event_object){.file = agent->config->manifest_path},
                   EVENT_WARNING, "NoManifestDirectory",
                   "%s does not exist: what runs keeps running, and it is read as soon as it is "
                   "there (mkdir -p %s)",
                   agent->config->manifest_path, agent->config->manifest_path);
+    }
     if (!agent->synced)
         agent_reload_synced(agent);
     agent->synced = true;
@@ -120,6 +122,8 @@ static void on_pod_changed(void *userdata, const struct pod_worker *w, bool dele
         api_pod_changed(agent->api, w, deleted);
     if (agent->revisions && !deleted)
         revisions_pod_changed(agent->revisions, w);
+    if (agent->changes)
+        changes_pod_changed(agent->changes, w, deleted);
     agent_status_changed(agent);
 }
 
@@ -184,6 +188,7 @@ static int make_directories(struct agent *agent, struct error *err)
     agent->state_dir = path_join(config->root_dir, "state/pods");
     agent->shims_dir = path_join(config->run_dir, "shims");
     agent->history_dir = path_join(config->root_dir, "state/history");
+    agent->changes_dir = path_join(config->root_dir, "state/changes");
     int r = make_directory(config->run_dir, 0711, err);
     if (r >= 0)
         r = lock_run_dir(agent, err);
@@ -281,7 +286,8 @@ static int make_pods(struct agent *agent, struct error *err)
     return r;
 }
 
-static int make_revisions(struct agent *agent, struct error *err)
+// What is told how the pods change.
+static int make_followers(struct agent *agent, struct error *err)
 {
     const struct revisions_options options = {
         .event = agent->loop,
@@ -293,7 +299,14 @@ static int make_revisions(struct agent *agent, struct error *err)
         .changed = on_trial_changed,
         .userdata = agent,
     };
-    return revisions_new(&options, &agent->revisions, err);
+    const struct changes_options changes = {
+        .event = agent->loop,
+        .dir = agent->changes_dir,
+        .events = agent->events,
+        .pods = agent->pods,
+    };
+    int r = revisions_new(&options, &agent->revisions, err);
+    return r < 0 ? r : changes_new(&changes, &agent->changes, err);
 }
 
 static int make_source(struct agent *agent, struct error *err)
@@ -341,7 +354,7 @@ static int agent_make(struct agent *agent, struct error *err)
         r = make_pods(agent, err);
     }
     if (r >= 0)
-        r = make_revisions(agent, err);
+        r = make_followers(agent, err);
     if (r >= 0)
         r = api_start(agent, &agent->api, err);
     if (r >= 0)
@@ -358,6 +371,8 @@ static void agent_clear(struct agent *agent)
     manifest_source_free(agent->source);
     revisions_free(agent->revisions);
     agent->revisions = NULL;
+    changes_free(agent->changes);
+    agent->changes = NULL;
     pods_free(agent->pods);
     sd_event_source_disable_unref(agent->status_timer);
     sd_event_source_disable_unref(agent->timeout_timer);
@@ -372,6 +387,7 @@ static void agent_clear(struct agent *agent)
     free(agent->state_dir);
     free(agent->shims_dir);
     free(agent->history_dir);
+    free(agent->changes_dir);
     free(agent->refused);
     free(agent->reloaded);
     if (agent->lock_fd >= 0 && !agent->reexec)

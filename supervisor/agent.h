@@ -13,6 +13,7 @@
 #include "monit/health.h"
 #include "monit/notify.h"
 #include "supervisor/cgroup.h"
+#include "supervisor/changes.h"
 #include "supervisor/config.h"
 #include "supervisor/events.h"
 #include "supervisor/pods.h"
@@ -34,6 +35,7 @@ struct agent {
     struct manifest_source *source;
     struct pods *pods;
     struct revisions *revisions;
+    struct changes *changes;
     struct api *api;
     struct notify *notify;
     struct handover *handover;      // listening sockets from the agent before, for the one after
@@ -41,9 +43,9 @@ struct agent {
     sd_event_source *timeout_timer; // while time-outs of the service manager are extended
     monotime extended;              // when that was told last
     walltime started_at;
-    int lock_fd;                               // RUN/lock: one agent per run directory
-    char *state_dir, *shims_dir, *history_dir; // below the root and the run directory
-    bool unprivileged;                         // an ordinary user
+    int lock_fd; // RUN/lock: one agent per run directory
+    char *state_dir, *shims_dir, *history_dir, *changes_dir; // below the root and the run directory
+    bool unprivileged;                                       // an ordinary user
     bool synced;    // the directory was read once and what ran was adopted
     bool stop_pods; // the pods are being stopped; the agent ends when they are gone
     bool reloading; // the service manager waits for the end of a rescan

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/string-list.h"
+#include "supervisor/envelope.h"
 #include "supervisor/history.h"
 #include "supervisor/json-text.h"
 
@@ -58,7 +59,6 @@ static json_t *trial_to_json(const struct history_trial *t)
 
 void history_encode(const struct history *history, struct buffer *out)
 {
-    char hex[DIGEST_HEX_SIZE];
     json_t *o = json_object(), *list = json_array();
     json_set_text(o, "namespace", history->namespace_);
     json_set_text(o, "name", history->name);
@@ -69,13 +69,8 @@ void history_encode(const struct history *history, struct buffer *out)
     LIST_EACH (revision, &history->revisions)
         json_array_append_new(list, revision_to_json(revision));
     json_object_set_new(o, "revisions", list);
-    _cleanup_free_ char *text = json_dumps(o, JSON_COMPACT);
+    envelope_write("history", VERSION, o, out);
     json_decref(o);
-    if (!text)
-        abort(); // out of memory, as in base/alloc.h
-    buffer_printf(out, "mainstay-history %d %s\n", VERSION,
-                  digest_sha256_hex(text, strlen(text), hex));
-    buffer_add_str(out, text);
 }
 
 // ---- reading ----
@@ -173,26 +168,10 @@ static bool from_json(const json_t *o, struct history *history)
     return good && (!trial || trial_from_json(trial, &history->trial)) && is_consistent(history);
 }
 
-// The JSON behind a header that fits it, or NULL.
-static json_t *open_envelope(const char *text, size_t size)
-{
-    char hex[DIGEST_HEX_SIZE], header[128];
-    const char *newline = memchr(text, '\n', size);
-    if (!newline)
-        return NULL;
-    const char *body = newline + 1;
-    size_t len = size - (size_t)(body - text);
-    int n = snprintf(header, sizeof(header), "mainstay-history %d %s\n", VERSION,
-                     digest_sha256_hex(body, len, hex));
-    if ((size_t)n != size - len || memcmp(header, text, (size_t)n) != 0)
-        return NULL;
-    return json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
-}
-
 int history_decode(const void *data, size_t size, struct history *ret)
 {
     struct history history = {0};
-    json_t *o = open_envelope(data, size);
+    json_t *o = envelope_open("history", VERSION, data, size);
     bool good = o && from_json(o, &history);
     json_decref(o);
     if (!good) {
