@@ -24,8 +24,8 @@ struct target {
     char *path;
     struct files files; // as of the newest whole look
     bool looked;
-    monotime looked_at; // when that began
-    char *complaint;    // that was told
+    monotime changed; // when the look began that saw them first as they are; 0: all looks did
+    char *complaint;  // that was told
     bool wanted;
 };
 
@@ -43,7 +43,6 @@ struct watched_pod {
     int signal; // 0: restart
     LIST_OF(struct volume_use) volumes;
     bool gone;           // the instance is; another one may come
-    bool judged;         // at least once
     monotime since;      // when this began: containers that are older are an earlier agent's
     monotime missing;    // since when a file is; 0: none is
     bool due;            // to be restarted when it is its turn

@@ -7,7 +7,7 @@
 
 struct judgement {
     size_t changed, missing;
-    monotime looked_at;
+    monotime content_at;
     struct buffer why;
 };
 
@@ -19,15 +19,16 @@ static void judge_volume(const struct changes *ch, struct volume_use *volume, st
     volume->changed = volume->replaced = false;
     if (!target || !target->looked || !volume->known)
         return;
-    j->looked_at = target->looked_at;
     files_compare(&volume->files, &target->files, &names, &difference);
     volume->changed = difference.changed > 0;
     volume->replaced = difference.root_replaced;
     j->changed += difference.changed;
     j->missing += difference.missing;
-    if (volume->changed)
-        buffer_printf(&j->why, "%s%s%s%s%s", j->why.len ? "; " : "", volume->path,
-                      names.len ? " (" : "", buffer_str(&names), names.len ? ")" : "");
+    if (!volume->changed)
+        return;
+    j->content_at.usec = MAX(j->content_at.usec, target->changed.usec);
+    buffer_printf(&j->why, "%s%s%s%s%s", j->why.len ? "; " : "", volume->path,
+                  names.len ? " (" : "", buffer_str(&names), names.len ? ")" : "");
 }
 
 // True while a missing file holds the pod back.
@@ -72,11 +73,9 @@ static void judge_pod(const struct changes *ch, struct watched_pod *p, monotime 
     if (p->due) {
         free(p->why);
         p->why = xstrdup(buffer_str(&j.why));
-        // At first what counts is which containers are an earlier agent's: what begins with this
-        // agent has seen what is there.
-        p->content_at = p->judged ? j.looked_at : p->since;
+        // What this agent has seen from the beginning, containers that it started know.
+        p->content_at.usec = MAX(j.content_at.usec, p->since.usec);
     }
-    p->judged = true;
     buffer_free(&j.why);
 }
 

@@ -16,9 +16,15 @@
 
 enum { VERSION = 1, FILE_SIZE_MAX = 16 << 20 };
 
-static char *path_of(const struct changes *ch, const struct watched_pod *p)
+static char *file_name(const struct watched_pod *p)
 {
     _cleanup_free_ char *name = history_file_name(p->namespace_, p->name);
+    return xasprintf("%.*s.files", (int)(strlen(name) - strlen(".history")), name);
+}
+
+static char *path_of(const struct changes *ch, const struct watched_pod *p)
+{
+    _cleanup_free_ char *name = file_name(p);
     return path_join(ch->options.dir, name);
 }
 
@@ -104,7 +110,7 @@ void changes_forget(const struct changes *ch, const struct watched_pod *p)
 static bool is_watched(const struct changes *ch, const char *file)
 {
     LIST_EACH (p, &ch->pods) {
-        _cleanup_free_ char *name = history_file_name(p->namespace_, p->name);
+        _cleanup_free_ char *name = file_name(p);
         if (strcmp(name, file) == 0)
             return true;
     }

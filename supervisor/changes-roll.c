@@ -88,6 +88,8 @@ static const struct volume_use *changed_volume_of(const struct watched_pod *p,
 // It mounts what changed, and began before that.
 static bool is_concerned(const struct watched_pod *p, const struct container_worker *c)
 {
+    if (c->init && !c->sidecar)
+        return false;
     if (c->state == CONTAINER_BACKOFF)
         return changed_volume_of(p, c) != NULL;
     bool saw_it = c->state == CONTAINER_STARTING || c->process_at.usec >= p->content_at.usec;
@@ -138,7 +140,7 @@ static void act_on(struct changes *ch, const struct watched_pod *p, struct pod_w
 static uint64_t count_restarts(const struct pod_worker *w)
 {
     uint64_t restarts = 0;
-    for (size_t i = w->n_init; i < w->n_containers; i++)
+    for (size_t i = 0; i < w->n_containers; i++)
         restarts += w->containers[i].restart_count;
     return restarts;
 }
@@ -162,7 +164,7 @@ static bool take_turn(struct changes *ch, struct watched_pod *p)
     bool runs = w && !w->removing && !w->held && w->state == POD_RUNNING;
     monotime now = monotime_now();
     ch->roll = (struct roll){.restarts = w ? count_restarts(w) : 0};
-    for (size_t i = w ? w->n_init : 0; runs && i < w->n_containers; i++) {
+    for (size_t i = 0; runs && i < w->n_containers; i++) {
         if (!is_concerned(p, &w->containers[i]))
             continue;
         acted = true;
@@ -188,7 +190,7 @@ static bool is_back(const struct changes *ch, const struct pod_worker *w, monoti
 
 static bool is_in_back_off(const struct pod_worker *w)
 {
-    for (size_t i = w->n_init; i < w->n_containers; i++)
+    for (size_t i = 0; i < w->n_containers; i++)
         if (w->containers[i].state == CONTAINER_BACKOFF)
             return true;
     return false;

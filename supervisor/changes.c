@@ -123,11 +123,17 @@ static void end_target(struct changes *ch)
 {
     struct target *target = &ch->targets.items[ch->at++];
     char *complaint = NULL;
-    files_free(&target->files);
-    files_scan_take(ch->scan, &target->files, &complaint);
+    struct files files, before = target->files;
+    struct files_difference difference;
+    _cleanup_buffer_ struct buffer names = BUFFER_EMPTY;
+    files_scan_take(ch->scan, &files, &complaint);
     files_scan_free(TAKE_PTR(ch->scan));
+    files_compare(&before, &files, &names, &difference);
+    if (target->looked && difference.changed > 0)
+        target->changed = ch->looked_at;
+    files_free(&before);
+    target->files = files;
     target->looked = true;
-    target->looked_at = ch->looked_at;
     bool news = complaint && !str_equal(complaint, target->complaint);
     free(target->complaint);
     target->complaint = complaint;

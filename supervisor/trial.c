@@ -54,8 +54,10 @@ struct trial_look trial_look_at(const struct pod_worker *w)
     struct trial_look look = {.ready = pod_worker_is_ready(w),
                               .succeeded = str_equal(phase, "Succeeded"),
                               .failed = str_equal(phase, "Failed")};
-    for (size_t i = w->n_init; i < w->n_containers; i++) {
+    for (size_t i = 0; i < w->n_containers; i++) {
         const struct container_worker *c = &w->containers[i];
+        if (c->init && !c->sidecar)
+            continue;
         look.excused = look.excused || c->restart_requested;
         look.restarts += c->restart_count + (c->state == CONTAINER_BACKOFF);
     }
