@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -265,6 +266,67 @@ static void missing_sub_paths_are_like_the_volume(void **state)
     umask(mask);
 }
 
+// A container of the volume swaps what a sub path leads through, as fast as it can.
+static void swap_for_ever(const char *volume)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    int fd = open(volume, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (unsigned i = 0;; i++) {
+        renameat2(fd, "dir", fd, i & 1 ? "absolute" : "up", RENAME_EXCHANGE);
+        renameat2(fd, "inner/sub", fd, "out", RENAME_EXCHANGE);
+    }
+}
+
+static void races_are_not_won(void **state)
+{
+    enum { ROUNDS = 20000 };
+    static const char *const sub_paths[] = {"dir/sub", "inner/sub", "dir/made/new",
+                                            "inner/sub/made"};
+    static const struct {
+        const char *target, *name;
+    } links[] = {{"../outside", "up"}, {"../outside", "out"}, {"inner", "within"}};
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_free_ char *volume = path_join(*state, "volume"),
+                        *outside = path_join(*state, "outside");
+    _cleanup_free_ char *secret = path_join(outside, "sub"),
+                        *absolute = path_join(volume, "absolute");
+    _cleanup_free_ char *in_dir = path_join(volume, "dir/sub"),
+                        *in = path_join(volume, "inner/sub");
+    struct stat st, outer, inner;
+    size_t opened = 0, refused = 0, swapped = 0;
+    ino_t first = 0;
+    assert_int_equal(fs_mkdir_parents(AT_FDCWD, in_dir, 0755), 0);
+    assert_int_equal(fs_mkdir_parents(AT_FDCWD, in, 0755), 0);
+    assert_int_equal(fs_mkdir_parents(AT_FDCWD, secret, 0755), 0);
+    assert_int_equal(symlink(outside, absolute), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+        _cleanup_free_ char *path = path_join(volume, links[i].name);
+        assert_int_equal(symlink(links[i].target, path), 0);
+    }
+    assert_int_equal(stat(secret, &outer), 0);
+    assert_int_equal(stat(outside, &inner), 0);
+    pid_t swapper = fork();
+    if (swapper == 0)
+        swap_for_ever(volume);
+    for (int i = 0; i < ROUNDS; i++) {
+        _cleanup_close_ int fd =
+            open_sub(volume, sub_paths[(size_t)i % ARRAY_SIZE(sub_paths)], &err);
+        opened += fd >= 0;
+        refused += fd < 0;
+        if (fd >= 0 && fstat(fd, &st) == 0) {
+            assert_true(st.st_ino != outer.st_ino && st.st_ino != inner.st_ino);
+            swapped += first != 0 && st.st_ino != first;
+            first = st.st_ino;
+        }
+    }
+    kill(swapper, SIGKILL);
+    waitpid(swapper, NULL, 0);
+    assert_int_equal(rmdir(secret), 0); // it is empty, and the only thing there
+    assert_int_equal(rmdir(outside), 0);
+    print_message("%zu opened, %zu refused\n", opened, refused);
+    assert_true(opened > 0 && refused > 0 && swapped > 0);
+}
+
 // ---- how mounts are made ----
 
 // Makes mount_setattr(2), or all of the newer calls, fail as on a kernel that does not know them.
@@ -399,6 +461,7 @@ int main(void)
         TEST(types_are_checked_exactly),
         TEST(sub_paths_do_not_lead_out),
         TEST(missing_sub_paths_are_like_the_volume),
+        TEST(races_are_not_won),
         TEST(read_only_goes_as_deep_as_asked),
         TEST(mounts_show_outside_only_where_asked),
     };
