@@ -16,6 +16,7 @@
 enum {
     FUZZ_SIZE_MAX = 16 << 10,
     FILES_MAX = 64,
+    WRITE_EACH = 8,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -98,7 +99,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (char *line = strtok_r(text, "\n", &save); line && payload.files.n < FILES_MAX;
          line = strtok_r(NULL, "\n", &save))
         add_line(&payload, &env, line);
-    write_out(&payload);
+    if (size % WRITE_EACH == 0) // the disk is what takes the time
+        write_out(&payload);
     string_map_free(&pod.metadata.labels);
     string_map_free(&pod.metadata.annotations);
     return 0;
