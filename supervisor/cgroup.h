@@ -72,6 +72,17 @@ int cgroup_watch_empty(sd_event *event, const struct string_list *cgroup_dirs,
                        struct error *err);
 void cgroup_watch_free(struct cgroup_watch *watch);
 
+// Calls back from the loop when processes of the container were killed for want of memory (its main
+// process or any other), and when its pod's limit of processes refused new ones: how many since the
+// last call, at most a few calls in ten seconds. The alarm must not be freed from inside.
+struct cgroup_alarm;
+typedef void (*cgroup_alarm_fn)(void *userdata, uint64_t oom_kills, uint64_t refused);
+// `oom_kills` and `refused` are what was counted when the container began.
+int cgroup_alarm_new(sd_event *event, const struct string_list *cgroup_dirs, uint64_t oom_kills,
+                     uint64_t refused, cgroup_alarm_fn rings, void *userdata,
+                     struct cgroup_alarm **ret, struct error *err);
+void cgroup_alarm_free(struct cgroup_alarm *alarm);
+
 // Removes the container's directories, and the pod's once its last container is gone. -EBUSY where
 // something still lives there.
 int cgroup_remove_container(const struct string_list *cgroup_dirs,
@@ -79,3 +90,5 @@ int cgroup_remove_container(const struct string_list *cgroup_dirs,
 int cgroup_remove_pod(struct cgroup_tree *tree, const struct pod *pod);
 // oom_kill count of the container's cgroup so far, for OOMKilled; 0 where unknown.
 uint64_t cgroup_oom_kills(const struct string_list *cgroup_dirs);
+// How many forks were refused there, or in the pod, so far; 0 where unknown.
+uint64_t cgroup_forks_refused(const struct string_list *cgroup_dirs);

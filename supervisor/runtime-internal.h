@@ -22,9 +22,11 @@ struct run {
     struct container_worker *c; // NULL where RUN_UNCLAIMED or RUN_DOOMED
     struct shim_link *link;
     struct shim_spec spec;
-    bool over, exit_known;  // the shim is gone; it left an exit behind
-    uint64_t oom_kills;     // that the cgroup had counted when the run began (or was adopted)
-    struct stats_rate rate; // of CPU use, between two questions
+    bool over, exit_known;      // the shim is gone; it left an exit behind
+    uint64_t oom_kills;         // that the cgroup had counted when the run began (or was adopted)
+    struct stats_rate rate;     // of CPU use, between two questions
+    uint64_t refused;           // forks, as oom_kills
+    struct cgroup_alarm *alarm; // while the container runs
     struct shim_exec *hook;
     struct probe_question *hook_question; // by HTTP or TCP
     sd_event_source *hook_timer;
@@ -64,6 +66,10 @@ struct keep *keep_of(struct pod_worker *w);
 void runtime_mark_dirty(struct runtime *rt, struct pod_worker *w);
 int runtime_keep_init(struct runtime *rt, struct error *err);
 void runtime_keep_free(struct runtime *rt);
+
+// In runtime-alarm.c. The container's process is there: the worker is told, and from now on there
+// are events for processes that are killed or refused.
+void run_is_running(struct run *run, const struct shim_state *state, monotime now);
 
 // In runtime-tiers.c. The worker changed, or (leaves) is about to be freed.
 void runtime_count_tier(struct runtime *rt, struct pod_worker *w, bool leaves);

@@ -24,6 +24,7 @@ static void find_run(struct runtime *rt, const char *id)
     }
     shim_spec_drop_filter(&run->spec);
     run->oom_kills = cgroup_oom_kills(&run->spec.cgroup_dirs);
+    run->refused = cgroup_forks_refused(&run->spec.cgroup_dirs);
     *LIST_APPEND(&rt->unclaimed) = run;
 }
 
@@ -62,7 +63,7 @@ static void claim_newest(struct run *run, struct container_worker *c, monotime n
     pod_worker_adopt(c, run->spec.restart_count, now);
     const struct shim_state *state = shim_link_state(run->link);
     if (c->run == run && !run->over && state->phase == SHIM_PHASE_RUNNING)
-        pod_worker_container_started(c, state, now);
+        run_is_running(run, state, now);
     else if (c->run == run && run->over && !recorded)
         run_link_ops.over(run, run->link, run->exit_known ? state : NULL);
 }

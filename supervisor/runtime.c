@@ -41,6 +41,7 @@ void run_free(struct run *run)
         return;
     run_cancel_hook(run);
     probes_free(run->probes);
+    cgroup_alarm_free(run->alarm);
     run_stop_watching(run);
     shim_link_free(run->link);
     shim_spec_free(&run->spec);
@@ -72,7 +73,7 @@ static void on_changed(void *userdata, struct shim_link *link, const struct shim
     struct run *run = userdata;
     WORK_SCOPE("pods", "pod", run->spec.pod_namespace, run->spec.pod_name);
     if (run->role == RUN_CURRENT && state->phase == SHIM_PHASE_RUNNING)
-        pod_worker_container_started(run->c, state, monotime_now());
+        run_is_running(run, state, monotime_now());
 }
 
 // What the container wrote into its terminationMessagePath, or the end of its log under
@@ -118,6 +119,7 @@ static void on_over(void *userdata, struct shim_link *link, const struct shim_st
     struct run *run = userdata;
     WORK_SCOPE("pods", "pod", run->spec.pod_namespace, run->spec.pod_name);
     run->over = true;
+    cgroup_alarm_free(TAKE_PTR(run->alarm));
     run->exit_known = state != NULL;
     switch (run->role) {
     case RUN_UNCLAIMED:
@@ -199,6 +201,7 @@ static int op_start(void *runtime, struct container_worker *c, const char **ret_
     run->c = c;
     volumes_limits_add(rt->limits, c->pod);
     run->oom_kills = cgroup_oom_kills(&run->spec.cgroup_dirs);
+    run->refused = cgroup_forks_refused(&run->spec.cgroup_dirs);
     c->run = run;
     container_spec_tidy_logs(&rt->options.containers, c->pod->pod, c->spec->name, c->restart_count);
     return 0;
