@@ -87,25 +87,41 @@ static const char *standing(const char *result)
                                             : " (no answer yet)";
 }
 
+// What a probe or a hook does; nothing where it is of another kind.
+static void describe_action(const json_t *action, struct buffer *out)
+{
+    const json_t *http = field_at(action, "httpGet"), *tcp = field_at(action, "tcpSocket");
+    const json_t *grpc = field_at(action, "grpc"), *exec = field_at(action, "exec");
+    if (http) {
+        http_action(http, out);
+    } else if (tcp) {
+        buffer_printf(out, "tcp-socket %s:", field_text_or_empty(tcp, "host"));
+        json_scalar(field_at(tcp, "port"), out);
+    } else if (grpc) {
+        buffer_printf(out, "grpc <pod>:%lld %s", field_int(grpc, "port"),
+                      field_text_or_empty(grpc, "service"));
+    } else if (exec) {
+        exec_action(exec, out);
+    } else if (field_at(action, "sleep")) {
+        buffer_printf(out, "sleep %llds", field_int(action, "sleep.seconds"));
+    }
+}
+
+static void describe_hook(struct buffer *out, const char *label, const json_t *hook)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    describe_action(hook, &text);
+    if (text.len > 0)
+        describe_line(out, 4, label, buffer_str(&text));
+}
+
 static void describe_probe(struct buffer *out, const char *label, const json_t *probe,
                            const char *result)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    const json_t *http = field_at(probe, "httpGet"), *tcp = field_at(probe, "tcpSocket");
-    const json_t *grpc = field_at(probe, "grpc"), *exec = field_at(probe, "exec");
     if (!probe)
         return;
-    if (http) {
-        http_action(http, &text);
-    } else if (tcp) {
-        buffer_printf(&text, "tcp-socket %s:", field_text_or_empty(tcp, "host"));
-        json_scalar(field_at(tcp, "port"), &text);
-    } else if (grpc) {
-        buffer_printf(&text, "grpc <pod>:%lld %s", field_int(grpc, "port"),
-                      field_text_or_empty(grpc, "service"));
-    } else if (exec) {
-        exec_action(exec, &text);
-    }
+    describe_action(probe, &text);
     buffer_printf(&text, " delay=%llds timeout=%llds period=%llds #success=%lld #failure=%lld%s",
                   field_int(probe, "initialDelaySeconds"), field_int(probe, "timeoutSeconds"),
                   field_int(probe, "periodSeconds"), field_int(probe, "successThreshold"),
@@ -217,6 +233,8 @@ void describe_container(struct buffer *out, const json_t *spec, const json_t *st
     describe_state(out, "Last State", field_at(status, "lastState"));
     describe_line(out, 4, "Ready", field_true(status, "ready") ? "True" : "False");
     describe_linef(out, 4, "Restart Count", "%lld", field_int(status, "restartCount"));
+    if (field_text(spec, "restartPolicy"))
+        describe_line(out, 4, "Restart Policy", field_text(spec, "restartPolicy"));
     describe_extension(out, extension);
     map_items(out, "Limits", field_at(spec, "resources.limits"));
     map_items(out, "Requests", field_at(spec, "resources.requests"));
@@ -226,6 +244,8 @@ void describe_container(struct buffer *out, const json_t *spec, const json_t *st
                    field_text(extension, "probes.readiness"));
     describe_probe(out, "Startup", field_at(spec, "startupProbe"),
                    field_text(extension, "probes.startup"));
+    describe_hook(out, "Post Start", field_at(spec, "lifecycle.postStart"));
+    describe_hook(out, "Pre Stop", field_at(spec, "lifecycle.preStop"));
     describe_environment(out, field_at(spec, "env"));
     describe_mounts(out, field_at(spec, "volumeMounts"));
 }

@@ -142,11 +142,11 @@ static void describe_containers(struct buffer *out, const json_t *pod, const cha
 static void describe_conditions(struct buffer *out, const json_t *conditions)
 {
     describe_heading(out, 0, "Conditions");
-    buffer_printf(out, "  %-18s%s\n", "Type", "Status");
+    buffer_printf(out, "  %-32s%s\n", "Type", "Status");
     for (size_t i = 0; i < json_array_size(conditions); i++) {
         const json_t *condition = json_array_get(conditions, i);
         const char *message = field_text(condition, "message");
-        buffer_printf(out, "  %-18s%s%s%s%s\n", field_text_or_empty(condition, "type"),
+        buffer_printf(out, "  %-32s%s%s%s%s\n", field_text_or_empty(condition, "type"),
                       field_text_or_empty(condition, "status"), message ? " (" : "",
                       message ? message : "", message ? ")" : "");
     }
@@ -159,6 +159,9 @@ static void describe_tail(struct buffer *out, const json_t *pod)
     describe_line(out, 0, "Restart Policy", field_text(pod, "spec.restartPolicy"));
     if (json_is_integer(field_at(pod, "spec.terminationGracePeriodSeconds")))
         describe_linef(out, 0, "Grace Period", "%llds", grace);
+    if (json_is_integer(field_at(pod, "spec.activeDeadlineSeconds")))
+        describe_linef(out, 0, "Active Deadline", "%llds",
+                       field_int(pod, "spec.activeDeadlineSeconds"));
     describe_line(out, 0, "Host Network", field_true(pod, "spec.hostNetwork") ? "true" : "false");
 }
 

@@ -173,6 +173,9 @@ void pod_view_read(const json_t *pod, struct pod_view *ret)
         view.restarts = 0;
         read_containers(pod, &view);
     }
+    // Here kubectl shows how the first container ended, which may be "Completed".
+    if (str_equal(reason, "DeadlineExceeded"))
+        set_status(&view, reason);
     read_extension(pod, &view);
     view.style = style_of(pod, &view);
     *ret = view;

@@ -87,9 +87,10 @@ static void resume_vanished(struct container_worker *c, monotime now)
 
 static void resume_container(struct container_worker *c, monotime now)
 {
+    bool active = c->pod->state == POD_INITIALIZING || c->pod->state == POD_RUNNING;
     if (container_state_is_alive(c->state) && !c->run)
         resume_vanished(c, now);
-    else if (c->state == CONTAINER_EXITED && !c->run)
+    else if (c->state == CONTAINER_EXITED && !c->run && active)
         container_decide(c, now);
 }
 

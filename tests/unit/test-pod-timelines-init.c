@@ -314,7 +314,10 @@ static void a_deadline_outlives_agent_and_machine(void **state)
                     {20000, AGENT_STARTS},
                     {30000, MACHINE_RESTARTS},
                     {30001, RUNS, "a"},
-                    {61000, EXITS, "a", 143}},
+                    {61000, EXITS, "a", 143},
+                    {70000, AGENT_DIES}, // nothing starts a pod that has failed
+                    {80000, AGENT_STARTS},
+                    {90000, MACHINE_RESTARTS}},
          .until = 200000,
          .deeds = {{0, "start a"},
                    {1, "Running"},
