@@ -17,6 +17,7 @@
 enum {
     FD_PATH_SIZE = 32,
     RESOLVE_TRIES = 100,
+    SET_GROUP = 0x100, // MOVE_MOUNT_SET_GROUP, Linux 5.15
 };
 
 static const char *fd_path(int fd, char *buf)
@@ -27,8 +28,10 @@ static const char *fd_path(int fd, char *buf)
 
 void mounts_plan_free(struct mount_plan *plan)
 {
-    LIST_EACH (tree, &plan->trees)
+    LIST_EACH (tree, &plan->trees) {
         cleanup_close(&tree->fd);
+        cleanup_close(&tree->peer);
+    }
     LIST_EACH (fd, &plan->mirrors)
         cleanup_close(fd);
     cleanup_close(&plan->root);
@@ -137,10 +140,17 @@ int mounts_set_read_only(const struct mount_plan *plan, int fd, bool recursive)
     return mount(NULL, path, NULL, flags, NULL) < 0 ? -errno : 0;
 }
 
-int mounts_set_propagation(int fd, unsigned long type)
+int mounts_set_propagation(int fd, unsigned long type, bool recursive)
 {
     char path[FD_PATH_SIZE];
-    return mount(NULL, fd_path(fd, path), NULL, MS_REC | type, NULL) < 0 ? -errno : 0;
+    unsigned long flags = type | (recursive ? MS_REC : 0);
+    return mount(NULL, fd_path(fd, path), NULL, flags, NULL) < 0 ? -errno : 0;
+}
+
+int mounts_join_peers(int fd, int peer)
+{
+    unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | SET_GROUP;
+    return move_mount(peer, "", fd, "", flags) < 0 ? -errno : 0;
 }
 
 int mounts_bind(int from, int target)

@@ -20,6 +20,44 @@ static int depth_of(const char *path)
     return depth;
 }
 
+// True where the container has something of its own below this mount.
+static bool has_more_below(const struct shim_spec *spec, const struct shim_mount *mount)
+{
+    size_t length = strlen(mount->destination);
+    LIST_EACH (other, &spec->mounts)
+        if (strncmp(other->destination, mount->destination, length) == 0 &&
+            other->destination[length] == '/')
+            return true;
+    const char *file = spec->termination_path;
+    return file && strncmp(file, mount->destination, length) == 0 && file[length] == '/';
+}
+
+// What is mounted in a shared mount shows on the host and stays there. A volume with Bidirectional
+// propagation in which the container has other mounts is therefore shared only when these are in
+// place; until then a second copy keeps its place in the peer group.
+static int open_peer(const struct mount_plan *plan, const struct shim_mount *mount, int original,
+                     int *ret, struct error *err)
+{
+    *ret = -1;
+    if (!mount->propagate_both || !has_more_below(plan->spec, mount))
+        return 0;
+    *ret = mounts_clone(plan, original);
+    return *ret < 0 ? error_errno(err, *ret, "volume %s: %s", mount->volume, mount->source) : 0;
+}
+
+static int share_again(const struct mount_plan *plan, struct error *err)
+{
+    LIST_EACH (tree, &plan->trees) {
+        int code = tree->peer < 0 ? 0 : mounts_join_peers(tree->fd, tree->peer);
+        if (code < 0)
+            return error_errno(err, code,
+                               "volume %s: a Bidirectional volume in which something else is "
+                               "mounted needs Linux 5.15",
+                               tree->mount->volume);
+    }
+    return 0;
+}
+
 static int open_source(struct mount_plan *plan, const struct shim_mount *mount, struct error *err)
 {
     struct stat st;
@@ -45,12 +83,17 @@ static int open_source(struct mount_plan *plan, const struct shim_mount *mount, 
         return error_set(err, ENOSYS,
                          "volume %s: mountPropagation needs open_tree(2), which is not had here",
                          mount->volume);
-    int tree = mounts_clone(plan, original);
+    int peer = -1, tree = mounts_clone(plan, original);
     if (tree < 0)
         return error_errno(err, tree, "volume %s: cannot bind %s", mount->volume, mount->source);
+    if ((code = open_peer(plan, mount, original, &peer, err)) < 0) {
+        close(tree);
+        return code;
+    }
     *LIST_APPEND(&plan->trees) = (struct mount_tree){
         .mount = mount,
         .fd = tree,
+        .peer = peer,
         .directory = S_ISDIR(st.st_mode),
         .depth = depth_of(mount->destination),
     };
@@ -77,8 +120,11 @@ static int put_volume(struct mount_plan *plan, const struct mount_tree *tree, in
     _cleanup_close_ int top = code < 0 ? code : mounts_open_top(plan, tree->fd, point);
     if (top < 0)
         return top;
-    if (!mount->propagate_both)
-        code = mounts_set_propagation(top, mount->propagate_from_host ? MS_SLAVE : MS_PRIVATE);
+    if (tree->peer >= 0)
+        code = mounts_set_propagation(top, MS_PRIVATE, false);
+    else if (!mount->propagate_both)
+        code =
+            mounts_set_propagation(top, mount->propagate_from_host ? MS_SLAVE : MS_PRIVATE, true);
     if (code == 0 && mount->read_only)
         code = mounts_set_read_only(plan, top, mount->recursive_read_only);
     return code;
@@ -237,6 +283,8 @@ int mounts_make_root(struct mount_plan *plan, struct error *err)
         code = mounts_attach(plan, err);
     if (code == 0)
         code = bind_termination_file(plan, err);
+    if (code == 0)
+        code = share_again(plan, err);
     if (code == 0 && !overlay)
         detach_hidden(plan);
     if (code == 0)

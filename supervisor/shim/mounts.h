@@ -15,6 +15,7 @@ enum { MOUNT_PATH_MAX = 4096 };
 struct mount_tree { // the source of one mount, opened before anything was mounted over it
     const struct shim_mount *mount; // borrowed
     int fd;                         // a detached tree, or (classic) O_PATH of the source
+    int peer; // of a Bidirectional one that waits to be shared, see mounts.c; else -1
     bool directory;
     int depth; // parts of the destination: parents are mounted before what is below them
 };
@@ -112,8 +113,11 @@ int mounts_set_read_only(const struct mount_plan *plan, int fd, bool recursive);
 // its name. The caller closes it.
 int mounts_open_top(const struct mount_plan *plan, int tree, int target);
 
-// MS_PRIVATE, MS_SLAVE or MS_SHARED for the mount and those below it.
-int mounts_set_propagation(int fd, unsigned long type);
+// MS_PRIVATE or MS_SLAVE for the mount (and with `recursive` those below it).
+int mounts_set_propagation(int fd, unsigned long type, bool recursive);
+
+// Makes the private mount `fd` a peer of `peer`, which is a mount of the same directory.
+int mounts_join_peers(int fd, int peer);
 
 void mounts_warn(const struct mount_plan *plan, const char *format, ...) _printf_(2, 3);
 

@@ -562,6 +562,24 @@ class Propagation(VolumeTest):
         agent.wait_gone("b")
         wait_mounts(root, lambda points: points == [root], "the container's mounts are left")
 
+    def test_mounts_of_the_manifest_do_not_show_on_the_host(self):
+        """Other volumes, and the termination message, in a Bidirectional one."""
+        agent = self.agent()
+        path = self.shared(agent, "shared")
+        volumes = [{"name": "v", "hostPath": {"path": path, "type": "Directory"}},
+                   {"name": "e", "emptyDir": {}}]
+        agent.drop("n.yaml", pod_text("n", volumes, container(
+            "main", "mount -t tmpfs tmpfs /mnt/v/out && touch /mnt/v/mounted; touch /mnt/v/in/x; "
+            "exec sleep 1000",
+            [{"name": "v", "mountPath": "/mnt/v", "mountPropagation": "Bidirectional"},
+             {"name": "e", "mountPath": "/mnt/v/in"}],
+            securityContext={"privileged": True}, terminationMessagePath="/mnt/v/message")))
+        agent.wait_ready_pod("n")
+        wait_for_file(os.path.join(path, "mounted"))
+        self.assertEqual(sorted(mounts_below(path)), [path, os.path.join(path, "out")])
+        self.assertEqual(os.listdir(os.path.join(path, "in")), [])
+        self.assertTrue(os.path.exists(os.path.join(self.empty_dir(agent, "n", "e"), "x")))
+
     def test_a_private_mount_is_refused(self):
         agent = self.agent()
         path = agent.path("private")
