@@ -15,6 +15,7 @@
 #include "supervisor/pod-worker-internal.h"
 #include "supervisor/runtime.h"
 #include "supervisor/shim-link.h"
+#include "supervisor/shutdown.h"
 
 enum {
     TICK_USEC = 30000000,          // without a watchdog, which is fed more often,
@@ -324,6 +325,7 @@ static void on_feed(void *userdata)
     struct agent *agent = userdata;
     check(agent);
     each_container(agent, NULL, ask_shim);
+    shutdown_tick(agent->shutdown);
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)

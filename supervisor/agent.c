@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "supervisor/api.h"
 #include "supervisor/device-filter.h"
+#include "supervisor/shutdown.h"
 
 enum { SETTLE_USEC = 100000 };
 
@@ -144,7 +145,37 @@ static int good_manifest(void *userdata, const char *file, struct buffer *out)
 static void on_all_stopped(void *userdata)
 {
     struct agent *agent = userdata;
-    sd_event_exit(agent->loop, 0);
+    if (agent->stop_pods)
+        sd_event_exit(agent->loop, 0);
+    else
+        shutdown_pods_stopped(agent->shutdown);
+}
+
+static void on_shutdown(void *userdata)
+{
+    struct agent *agent = userdata;
+    pods_stop_for_shutdown(agent->pods);
+}
+
+static void on_shutdown_cancelled(void *userdata)
+{
+    struct agent *agent = userdata;
+    pods_shutdown_cancelled(agent->pods);
+}
+
+// As under the kubelet, only where a time is configured for it.
+static void make_shutdown(struct agent *agent)
+{
+    struct shutdown_options options = {
+        .event = agent->loop,
+        .events = agent->events,
+        .budget_usec = agent->config->shutdown_usec,
+        .begins = on_shutdown,
+        .cancelled = on_shutdown_cancelled,
+        .userdata = agent,
+    };
+    if (agent->config->shutdown_usec > 0)
+        agent->shutdown = shutdown_new(&options);
 }
 
 void agent_stop_all(struct agent *agent, bool exit_after)
@@ -359,6 +390,8 @@ static int agent_make(struct agent *agent, struct error *err)
         r = api_start(agent, &agent->api, err);
     if (r >= 0)
         r = make_source(agent, err);
+    if (r >= 0)
+        make_shutdown(agent);
     return r;
 }
 
@@ -369,6 +402,7 @@ static void agent_clear(struct agent *agent)
     api_free(agent->api); // answers to the end, with all that the others know
     agent->api = NULL;
     manifest_source_free(agent->source);
+    shutdown_free(agent->shutdown);
     revisions_free(agent->revisions);
     agent->revisions = NULL;
     changes_free(agent->changes);

@@ -20,6 +20,7 @@
 #include "supervisor/revisions.h"
 
 struct api;
+struct shutdown;
 
 struct agent {
     sd_event *loop;
@@ -37,6 +38,7 @@ struct agent {
     struct revisions *revisions;
     struct changes *changes;
     struct api *api;
+    struct shutdown *shutdown; // NULL: the machine's end is not held up
     struct notify *notify;
     struct handover *handover;      // listening sockets from the agent before, for the one after
     sd_event_source *status_timer;  // STATUS= is told when it is due; NULL before the first change

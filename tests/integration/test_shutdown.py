@@ -2,7 +2,10 @@
 
 import os
 import re
+import select
+import shutil
 import signal
+import subprocess
 import unittest
 
 import harness
@@ -178,6 +181,182 @@ class Bound(Stop):
             self.assertEqual(agent.process.wait(harness.WAIT_SECONDS), 2)
             self.assertIn(why, agent.agent_log())
         agent.process = None
+
+
+BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path=%s</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"""
+
+
+class Logind:
+    """A bus of its own, and on it as much of logind as matters here."""
+
+    def __init__(self, directory, seconds):
+        self.socket = os.path.join(directory, "bus")
+        self.address = f"unix:path={self.socket}"
+        self.seconds = seconds
+        self.config = os.path.join(directory, "bus.conf")
+        with open(self.config, "w") as f:
+            f.write(BUS % self.socket)
+        self.bus = self.logind = None
+
+    def start_bus(self):
+        self.bus = subprocess.Popen(["dbus-daemon", f"--config-file={self.config}", "--nofork", "--print-address"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.bus.stdout.readline()  # it listens
+
+    def start(self):
+        self.logind = subprocess.Popen([os.path.join(harness.BUILD, "tests", "fake-logind"), str(self.seconds)],
+                                       env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address}, text=True,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)
+        self.expect("ready")
+
+    def expect(self, line):
+        ready, _, _ = select.select([self.logind.stdout], [], [], harness.WAIT_SECONDS)
+        found = self.logind.stdout.readline().strip() if ready else "nothing"
+        if found != line:
+            raise AssertionError(f"logind was told {found!r} in place of {line!r}")
+
+    def is_silent(self):
+        return not select.select([self.logind.stdout], [], [], 0)[0]
+
+    def say(self, line):
+        self.logind.stdin.write(line + "\n")
+
+    def stop(self, process):
+        if process:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            if process.stdin:
+                process.stdin.close()
+
+    def close(self):
+        self.stop(self.logind)
+        self.stop(self.bus)
+        self.logind = self.bus = None
+
+
+@unittest.skipUnless(shutil.which("dbus-daemon"), "dbus-daemon is not installed")
+class Inhibitor(Stop):
+    LOCK = "inhibit shutdown mainstayd delay"
+    PODS = {"api": pod("api", on="etcd"), "etcd": pod("etcd")}
+
+    def with_logind(self, *flags, seconds=60, budget="30s", start=True):
+        agent = self.agent(*flags, start=False, config=config(f"shutdownGracePeriod: {budget}\n") if budget else None)
+        logind = Logind(agent.dir, seconds)
+        self.addCleanup(logind.close)
+        agent.env["DBUS_SYSTEM_BUS_ADDRESS"] = logind.address
+        if start:
+            logind.start_bus()
+            logind.start()
+            agent.start()
+        return agent, logind
+
+    def run_pods(self, agent):
+        for name, text in self.PODS.items():
+            agent.drop(f"{name}.yaml", text)
+        self.all_run(agent)
+
+    def all_run(self, agent):
+        agent.wait(lambda pods: len(pods) == 2 and all(map(is_ready, pods.values())) or None, "all run")
+
+    def test_the_machine_waits_for_the_pods(self):
+        agent, logind = self.with_logind()
+        logind.expect(self.LOCK)
+        self.run_pods(agent)
+        logind.say("down")
+        logind.expect("released")
+        story = self.story(agent)
+        self.assert_before(story, ("gone", "api"), ("told", "etcd"))
+        self.assertIn(("gone", "etcd"), story, "the lock was let go before the pods were gone")
+        self.assertTrue(agent.events("NodeShutdown"))
+        # A manifest that comes now does not start.
+        agent.drop("late.yaml", pod("late"))
+        agent.wait(lambda pods: pods.get("late-node1", {}).get("mainstay", {}).get("state") == "Held" or None, "late")
+        # The agent that follows starts them all.
+        agent.restart(signal.SIGTERM)
+        agent.wait(lambda pods: len(pods) == 3 and all(map(is_ready, pods.values())) or None, "all run again")
+
+    def test_a_shutdown_that_is_called_off(self):
+        agent, logind = self.with_logind()
+        logind.expect(self.LOCK)
+        self.run_pods(agent)
+        for _ in range(2):
+            logind.say("down")
+            logind.expect("released")
+            last = agent.last_event()
+            logind.say("up")
+            logind.expect(self.LOCK)
+            agent.wait_event("NodeShutdownCancelled", after=last)
+            self.all_run(agent)
+        started = [e["involvedObject"]["name"] for e in agent.events("Started")][-2:]
+        self.assertEqual(started, ["etcd-node1", "api-node1"], "they start in order, too")
+
+    def test_called_off_in_the_middle(self):
+        agent, logind = self.with_logind()
+        logind.expect(self.LOCK)
+        agent.drop("etcd.yaml", pod("etcd"))
+        gate = agent.path("gate")
+        agent.drop("api.yaml", pod("api", on="etcd", command=meets(agent.path("told"), [gate]), grace=300))
+        self.all_run(agent)
+        before = harness.pid_of(agent.pod("etcd"))
+        logind.say("down")
+        agent.wait(lambda pods: pods["api-node1"]["mainstay"]["state"] == "Stopping" or None, "api stops")
+        logind.say("up")
+        agent.wait_event("NodeShutdownCancelled")
+        agent.write("gate", "")
+        agent.wait_ready_pod("api", restarts=1)
+        self.assertEqual(harness.pid_of(agent.pod("etcd")), before, "its turn had not come")
+        self.assertTrue(logind.is_silent(), "the lock was kept")
+
+    def test_a_delay_that_is_too_short_is_told(self):
+        agent, logind = self.with_logind(seconds=5)
+        logind.expect(self.LOCK)
+        message = agent.wait_event("ShutdownDelayTooShort")["message"]
+        self.assertIn("5s at most", message)
+        self.assertIn("InhibitDelayMaxSec=30", message)
+        other, logind = self.with_logind(seconds=30)
+        logind.expect(self.LOCK)
+        other.drop("etcd.yaml", pod("etcd"))
+        other.wait_ready_pod("etcd")
+        self.assertFalse(other.events("ShutdownDelayTooShort"))
+
+    def test_the_end_of_the_agent_lets_the_machine_go(self):
+        agent, logind = self.with_logind()
+        logind.expect(self.LOCK)
+        agent.kill()
+        logind.expect("released")
+        agent.start()
+        logind.expect(self.LOCK)
+
+    def test_logind_comes_later_and_the_bus_too(self):
+        agent, logind = self.with_logind(start=False)
+        agent.start()
+        self.run_pods(agent)  # nothing waits for the bus
+        with open(agent.path("agent.log")) as f:
+            self.assertEqual(f.read().count("logind is not asked to wait"), 1)
+        logind.start_bus()
+        agent.restart()
+        agent.drop("late.yaml", pod("late"))
+        agent.wait_ready_pod("late")
+        logind.start()
+        logind.expect(self.LOCK)
+
+    def test_without_a_time_there_is_no_lock(self):
+        agent, logind = self.with_logind(budget=None)
+        self.run_pods(agent)
+        self.assertTrue(logind.is_silent())
 
 
 if __name__ == "__main__":
