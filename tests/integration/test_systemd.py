@@ -531,6 +531,33 @@ class Systemd(unittest.TestCase):
         self.assertFalse(pod["mainstay"]["held"])
         self.assertEqual(machine.journal("MESSAGE_ID=" + LOST), [])
 
+    def test_logind_holds_the_machines_end_up(self):
+        """With everything else still running: before systemd stops its first unit, the pods are gone."""
+        machine = self.machine()
+        machine.write("etc/default/mainstay", "MAINSTAYD_OPTS=--config=/etc/mainstay/config.yaml\n")
+        machine.configure("shutdownGracePeriod: 20s\n")
+        machine.write("etc/systemd/logind.conf.d/mainstay.conf", "[Login]\nInhibitDelayMaxSec=20\n")
+        machine.run("systemctl", "restart", "systemd-logind")
+        machine.run("systemctl", "enable", "--now", "mainstayd")
+        depends = '  annotations: {mainstay.dev/depends-on: "db"}\n'
+        machine.drop("db.yaml", pod_yaml("db", [COMPONENT]))
+        machine.drop("web.yaml", pod_yaml("web", [COMPONENT]).replace("  namespace:", depends + "  namespace:"))
+        machine.wait_pod("web")
+        next(entry for entry in machine.follow("_SYSTEMD_UNIT=mainstayd.service", "+", "SYSLOG_IDENTIFIER=mainstayd")
+             if entry["MESSAGE"].startswith("logind waits for the pods"))
+        self.assertIn("mainstayd", machine.run("systemd-inhibit", "--list", "--no-pager"))
+        self.assertEqual(machine.journal("MAINSTAY_EVENT=ShutdownDelayTooShort"), [])
+        machine.shut_down()
+        self.boot(machine)
+        machine.wait_pod("web")
+        entries = [entry["MESSAGE"] for entry in machine.journal("-b", "-1")]
+        order = [next(i for i, text in enumerate(entries) if re.search(wanted, text))
+                 for wanted in ("the machine goes down: the pods", "db-n1: Exited",
+                                "the pods are stopped: the machine may go down", "^Stopping mainstayd.service")]
+        self.assertEqual(order, sorted(order), entries)
+        ends = [e["MAINSTAY_POD"] for e in machine.journal("-b", "-1", "MESSAGE_ID=" + EXITED)]
+        self.assertEqual(ends, ["web-n1", "db-n1"])
+
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what atexit cleans up is cleaned up
