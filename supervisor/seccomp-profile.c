@@ -1,6 +1,7 @@
 // Profiles as files: the JSON of the OCI runtime specification (config-linux.md, "Seccomp") and of
 // the container engines, which have archMap, includes and excludes beside it. See
 // seccomp-internal.h. What no engine reads (comments) is passed over.
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -231,20 +232,17 @@ static int parse_rules(const json_t *root, struct seccomp_policy *policy, struct
 
 // ---- architectures ----
 
-static int add_architecture(struct seccomp_policy *policy, const char *name, struct error *err)
+// 0 where libseccomp knows no such one.
+static uint32_t architecture_of(const char *name)
 {
     static const char prefix[] = "SCMP_ARCH_";
     char lower[32] = "";
     size_t length = str_starts_with(name, prefix) ? strlen(name) - strlen(prefix) : 0;
-    for (size_t i = 0; i < length && length < sizeof(lower); i++) {
-        char c = name[strlen(prefix) + i];
-        lower[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
-    uint32_t token = *lower ? seccomp_arch_resolve_name(lower) : 0;
-    if (!token || policy->architectures.n >= ARCHITECTURES_MAX)
-        return error_set(err, EINVAL, "architecture %.40s is not known", name);
-    *LIST_APPEND(&policy->architectures) = token;
-    return 0;
+    if (length == 0 || length >= sizeof(lower))
+        return 0;
+    for (size_t i = 0; i < length; i++)
+        lower[i] = (char)tolower((unsigned char)name[strlen(prefix) + i]);
+    return seccomp_arch_resolve_name(lower);
 }
 
 static int add_architectures(struct seccomp_policy *policy, const json_t *object, const char *field,
@@ -252,19 +250,19 @@ static int add_architectures(struct seccomp_policy *policy, const json_t *object
 {
     _cleanup_string_list_ struct string_list names = {0};
     int code = strings_of(object, field, &names, err);
-    for (size_t i = 0; code == 0 && i < names.n; i++)
-        code = add_architecture(policy, names.items[i], err);
+    LIST_EACH (name, &names) {
+        uint32_t token = architecture_of(*name);
+        if (!token || policy->architectures.n >= ARCHITECTURES_MAX)
+            return error_set(err, EINVAL, "architecture %.40s is not known", *name);
+        *LIST_APPEND(&policy->architectures) = token;
+    }
     return code;
 }
 
 static bool is_native(const json_t *name)
 {
-    struct seccomp_policy scratch = {0};
     const char *text = json_string_value(name);
-    bool native = text && add_architecture(&scratch, text, NULL) == 0 &&
-                  scratch.architectures.items[0] == seccomp_arch_native();
-    seccomp_policy_free(&scratch);
-    return native;
+    return text && architecture_of(text) == seccomp_arch_native();
 }
 
 static int parse_architectures(const json_t *root, struct seccomp_policy *policy, struct error *err)
