@@ -38,6 +38,10 @@ def shim_of(pid):
         return int(f.read().rsplit(")", 1)[1].split()[1])
 
 
+def user_namespaces_work():
+    return subprocess.run(["unshare", "--user", "--map-root-user", "true"], capture_output=True).returncode == 0
+
+
 def children_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as f:
         return [int(word) for word in f.read().split()]
@@ -160,6 +164,41 @@ class Reach(EscapeTest):
                          ["unshare: EPERM", "trace: EPERM"])
 
 
+class HostRoot(EscapeTest):
+    """A container without an image of its own is on the host's files: there its user decides."""
+
+    def test_a_user_reaches_nothing_of_the_agent(self):
+        agent = self.agent_
+        self.drop(["say", "up"], name="other")
+        pid = pid_of(agent.wait_ready_pod("other"))
+        run = agent.path("run")
+        sockets = [os.path.join(d, f) for d, _, files in os.walk(run) for f in files
+                   if f.endswith("sock") or f == "socket"]
+        logs = [os.path.join(d, f) for d, _, files in os.walk(agent.path("logs")) for f in files]
+        self.assertTrue(sockets and logs)
+        words = []
+        for path in sockets:
+            words += ["connect", path]
+        for path in logs:
+            words += ["write", path, "x"]
+        words += ["kill", str(pid), "9", "rename", "/etc/passwd", "/etc/x", "write", "/proc/sysrq-trigger", "x"]
+        agent.drop("h.yaml", pod_yaml("h", [ESCAPE, *words, "exit", "0"], ONCE,
+                                      "    securityContext: {runAsUser: 12345, runAsGroup: 12345}\n"))
+        agent.wait(lambda pods: pods.get("h-node1", {}).get("status", {}).get("phase") == "Succeeded" or None,
+                   "the attempts ended")
+        lines = agent.log_text("h")
+        self.assertEqual(len(lines), len(sockets) + len(logs) + 3)
+        self.assertEqual([line for line in lines if line.endswith(": ok")], [])
+        self.assertTrue(alive(pid))
+
+    def test_proc_is_masked_on_the_hosts_pids_too(self):
+        words = ["write", "/proc/sys/kernel/hostname", "x", "umount", "/proc/sys", "mount", "/mnt"]
+        self.agent_.drop("h.yaml", pod_yaml("h", [ESCAPE, *words, "exit", "0"], ONCE + "  hostPID: true\n"))
+        self.agent_.wait(lambda pods: pods.get("h-node1", {}).get("status", {}).get("phase") == "Succeeded" or None,
+                         "the attempts ended")
+        self.assertEqual(self.agent_.log_text("h"), ["write: EROFS", "umount: EPERM", "mount: EPERM"])
+
+
 class Mounts(EscapeTest):
     """With CAP_SYS_ADMIN a container may mount what it likes, in its own namespace."""
 
@@ -178,6 +217,38 @@ class Mounts(EscapeTest):
         self.agent_.remove("h.yaml")
         self.agent_.wait_gone("h")
         self.assertEqual(self.agent_.log_text("h"), ["mount: ok"] * 2)
+
+
+@unittest.skipUnless(user_namespaces_work(), "this kernel gives no user namespaces")
+class Namespaces(EscapeTest):
+    """Without a filter a container may make a user namespace, in which it is root of what it makes."""
+
+    def test_nothing_is_unlocked(self):
+        group = unified() or "/sys/fs/cgroup"
+        lines = self.attempt(["own", "mount", "/mnt", "umount", "/proc/kcore", "umount", "/proc/sys", "proc", "/mnt",
+                              "remount", "/sys", "remount", "/proc/sys", "write", f"{group}/cgroup.procs", "0",
+                              "write", "/proc/sys/kernel/core_pattern", "x", "read", "/proc/keys"])
+        self.assertEqual(lines[:2], ["own: ok", "mount: ok"])
+        self.assertEqual([line for line in lines[2:] if line.endswith(": ok") or line == "read: 64"], [], lines)
+
+    def test_cgroups_of_its_own_go_with_it(self):
+        """In a cgroup namespace it can make cgroups below its own one, and hide processes there."""
+        if not unified():
+            self.skipTest("no cgroup v2")
+        self.drop(["own", "cgroups", "/mnt", "nest", "/mnt", "forks", "3", "say", "nested"], None, "  hostPID: true\n")
+        pid = pid_of(self.agent_.wait_ready_pod("e"))
+        self.wait_line("e", "nested")
+        if "nest: ok" not in self.agent_.log_text("e"):
+            self.skipTest("this kernel does not let it: " + " ".join(self.agent_.log_text("e")))
+        children = children_of(pid)
+        self.assertEqual(len(children), 3)
+        with open(f"/proc/{pid}/cgroup") as f:
+            path = next(line[3:].strip() for line in f if line.startswith("0::"))
+        self.assertTrue(path.endswith("/nest"), path)
+        self.agent_.remove("e.yaml")
+        self.agent_.wait_gone("e")
+        self.assertEqual([child for child in children if alive(child)], [])
+        self.assertFalse(os.path.exists(unified() + path))
 
 
 class Staying(EscapeTest):
@@ -286,6 +357,36 @@ class Streams(EscapeTest):
         self.assertFalse(alive(pid), answer)
         self.assertEqual(container(pod)["restartCount"], 1)
         self.assertEqual(len(self.agent_.events("ShimDied", "e")), 1)
+
+    def test_a_shim_cannot_be_traced(self):
+        """Root on the host's PIDs without CAP_SYS_PTRACE has less than the shim has."""
+        self.drop(["say", "up"], None, "  hostPID: true\n")
+        pid = pid_of(self.agent_.wait_ready_pod("e"))
+        shim = shim_of(pid)
+        answer = self.agent_.cli("exec", "e", "--", "/bin/escape", "trace", str(shim),
+                                 "read", f"/proc/{shim}/environ", "read", f"/proc/{shim}/fd/0", "exit", "0")
+        self.assertEqual(answer.stdout.split("\n"), ["trace: EPERM", "read: EACCES", "read: EACCES", ""])
+
+    def test_commands_inherit_nothing(self):
+        self.drop(["say", "up"])
+        self.agent_.wait_ready_pod("e")
+        answer = self.agent_.cli("exec", "e", "--", "/bin/escape", "fds", "mount", "/mnt", "exit", "0")
+        self.assertEqual(answer.stdout.split("\n"), ["fds: 0 1 2", "mount: EPERM", ""])
+
+    def test_a_flood_of_errors_is_bounded(self):
+        agent = self.agent("--container-log-max-size", "1Mi", "--container-log-max-files", "2")
+        agent.drop("f.yaml", pod_yaml("f", [ESCAPE, "say", "up", "flood", "1000000000000"]))
+        pid = pid_of(agent.wait_ready_pod("f"))
+        directory = next(d for d, _, files in os.walk(agent.path("logs")) if any(f.endswith(".log") for f in files))
+        follow = subprocess.Popen([harness.MAINSTAY, "--socket", agent.socket, "logs", "-f", "f"],
+                                  stdout=subprocess.PIPE)
+        self.addCleanup(lambda: (follow.kill(), follow.wait(), follow.stdout.close()))
+        for _ in range(100):  # ten megabytes and more have passed by then
+            self.assertTrue(follow.stdout.read(100 << 10))
+        self.assertLess(sum(os.path.getsize(os.path.join(directory, f)) for f in os.listdir(directory)), 4 << 20)
+        agent.remove("f.yaml")
+        agent.wait_gone("f")
+        self.assertFalse(alive(pid))
 
     def test_shims_are_not_seen(self):
         self.drop(["say", "up"])

@@ -15,6 +15,10 @@
 //   rename FROM TO
 //   device FILE TYPE MAJOR MINOR   make a node (b, c) and open it
 //   unshare           a user namespace
+//   own               one with mounts and cgroups, as root in it
+//   cgroups DIR       cgroup v2 there
+//   nest DIR          a cgroup of its own below DIR, and into it
+//   flood BYTES       lines on stderr
 //   undying           ask not to die with the parent
 //   daemon FILE       a process of a session of its own stays, which holds the output and writes
 //   its
@@ -111,6 +115,36 @@ static int open_device(char **words)
     return open(words[0], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
+static int become_root_of_a_namespace(void)
+{
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWCGROUP) < 0)
+        return -1;
+    (void)write_to("/proc/self/setgroups", "deny");
+    if (write_to("/proc/self/uid_map", "0 0 1") < 0)
+        return -1;
+    return write_to("/proc/self/gid_map", "0 0 1");
+}
+
+static int nest(const char *dir)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/nest", dir);
+    if (mkdir(path, 0755) < 0)
+        return -1;
+    snprintf(path, sizeof(path), "%s/nest/cgroup.procs", dir);
+    return write_to(path, "0");
+}
+
+static void flood(long bytes)
+{
+    char line[101];
+    memset(line, 'x', sizeof(line) - 1);
+    line[sizeof(line) - 1] = '\n';
+    for (long written = 0; written < bytes; written += (long)sizeof(line))
+        if (write(2, line, sizeof(line)) < 0)
+            return;
+}
+
 static void leave_daemon(const char *file)
 {
     int pipe_ends[2];
@@ -184,6 +218,14 @@ static int act(char **words)
         return tell(word, open_device(words + 1)), 5;
     if (strcmp(word, "unshare") == 0)
         return tell(word, unshare(CLONE_NEWUSER)), 1;
+    if (strcmp(word, "own") == 0)
+        return tell(word, become_root_of_a_namespace()), 1;
+    if (strcmp(word, "cgroups") == 0)
+        return tell(word, mount("none", words[1], "cgroup2", 0, NULL)), 2;
+    if (strcmp(word, "nest") == 0)
+        return tell(word, nest(words[1])), 2;
+    if (strcmp(word, "flood") == 0)
+        return flood(atol(words[1])), 2;
     if (strcmp(word, "undying") == 0)
         return tell(word, prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)), 1;
     if (strcmp(word, "daemon") == 0)
