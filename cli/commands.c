@@ -9,15 +9,13 @@
 #include "cli/term.h"
 
 static const struct command *const all[] = {
-    &command_status,  &command_get,      &command_describe,
-    &command_logs,    &command_exec,     &command_restart,
-    &command_retry,   &command_stop,     &command_start,
-    &command_wait,    &command_check,    &command_validate,
-    &command_diff,    &command_apply,    &command_delete,
-    &command_history, &command_rollback, &command_reload,
-    &command_init,    &command_render,   &command_monit,
-    &command_explain, &command_version,  &command_completion,
-    &command_help,    &command_complete, NULL,
+    &command_status,     &command_get,      &command_describe, &command_top,
+    &command_logs,       &command_exec,     &command_restart,  &command_retry,
+    &command_stop,       &command_start,    &command_wait,     &command_check,
+    &command_validate,   &command_diff,     &command_apply,    &command_delete,
+    &command_history,    &command_rollback, &command_reload,   &command_init,
+    &command_render,     &command_monit,    &command_explain,  &command_version,
+    &command_completion, &command_help,     &command_complete, NULL,
 };
 
 const struct command *const *commands_all(void)

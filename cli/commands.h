@@ -75,5 +75,5 @@ extern const struct command command_init, command_render;
 extern const struct command command_apply, command_check, command_complete, command_completion,
     command_delete, command_describe, command_diff, command_exec, command_explain, command_get,
     command_help, command_history, command_logs, command_monit, command_reload, command_restart,
-    command_retry, command_rollback, command_start, command_status, command_stop, command_validate,
-    command_version, command_wait;
+    command_retry, command_rollback, command_start, command_status, command_stop, command_top,
+    command_validate, command_version, command_wait;

@@ -6,6 +6,7 @@
 #include "cli/describe.h"
 #include "cli/duration.h"
 #include "cli/field.h"
+#include "cli/usage.h"
 
 static void json_scalar(const json_t *value, struct buffer *out)
 {
@@ -221,6 +222,25 @@ static void describe_extension(struct buffer *out, const json_t *extension)
         describe_line(out, 4, "Cgroup", field_text(extension, "cgroup"));
 }
 
+static void describe_usage(struct buffer *out, const json_t *stats)
+{
+    struct usage usage = usage_read(stats);
+    char text[USAGE_SIZE];
+    bool of_processes = str_equal(field_text(stats, "memory.source"), "processes");
+    if (!stats)
+        return;
+    describe_heading(out, 4, "Usage");
+    if (usage.cpu_nsec >= 0)
+        describe_linef(out, 6, "cpu", "%lld.%03llds so far",
+                       (long long)(usage.cpu_nsec / NSEC_PER_SEC),
+                       (long long)(usage.cpu_nsec % NSEC_PER_SEC / 1000000));
+    if (usage.memory_bytes >= 0)
+        describe_linef(out, 6, "memory", "%s%s", usage_format_memory(usage.memory_bytes, text),
+                       of_processes ? " (resident sets of its processes)" : "");
+    if (usage.threads >= 0)
+        describe_line(out, 6, "threads", usage_format_number(usage.threads, text));
+}
+
 void describe_container(struct buffer *out, const json_t *spec, const json_t *status,
                         const json_t *extension)
 {
@@ -238,6 +258,8 @@ void describe_container(struct buffer *out, const json_t *spec, const json_t *st
     describe_extension(out, extension);
     map_items(out, "Limits", field_at(spec, "resources.limits"));
     map_items(out, "Requests", field_at(spec, "resources.requests"));
+    map_items(out, "Enforced", field_at(extension, "limits"));
+    describe_usage(out, field_at(extension, "usage"));
     describe_probe(out, "Liveness", field_at(spec, "livenessProbe"),
                    field_text(extension, "probes.liveness"));
     describe_probe(out, "Readiness", field_at(spec, "readinessProbe"),

@@ -142,11 +142,16 @@ static void describe_containers(struct buffer *out, const json_t *pod, const cha
 static void describe_conditions(struct buffer *out, const json_t *conditions)
 {
     describe_heading(out, 0, "Conditions");
-    buffer_printf(out, "  %-32s%s\n", "Type", "Status");
+    int width = LABEL_WIDTH;
+    for (size_t i = 0; i < json_array_size(conditions); i++) {
+        size_t length = strlen(field_text_or_empty(json_array_get(conditions, i), "type"));
+        width = MAX(width, (int)MIN(length, (size_t)80) + 2);
+    }
+    buffer_printf(out, "  %-*s%s\n", width, "Type", "Status");
     for (size_t i = 0; i < json_array_size(conditions); i++) {
         const json_t *condition = json_array_get(conditions, i);
         const char *message = field_text(condition, "message");
-        buffer_printf(out, "  %-32s%s%s%s%s\n", field_text_or_empty(condition, "type"),
+        buffer_printf(out, "  %-*s%s%s%s%s\n", width, field_text_or_empty(condition, "type"),
                       field_text_or_empty(condition, "status"), message ? " (" : "",
                       message ? message : "", message ? ")" : "");
     }
@@ -203,6 +208,29 @@ static int fetch_events(struct client *client, const json_t *pod, json_t **ret, 
     return client_get(client, path, ret, err);
 }
 
+// What its containers use stands beside what else the agent knows of them. Without it the rest is
+// told all the same.
+static void add_usage(struct client *client, const json_t *pod)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_free_ char *name = client_escape(field_text_or_empty(pod, "metadata.name"));
+    _cleanup_free_ char *ns = client_escape(field_text_or_empty(pod, "metadata.namespace"));
+    _cleanup_free_ char *path = xasprintf("/stats/summary?pod=%s&namespace=%s", name, ns);
+    const json_t *extensions = field_at(pod, "mainstay.containers");
+    json_t *summary = NULL;
+    if (client_get(client, path, &summary, &err) < 0)
+        return;
+    const json_t *pods = field_at(summary, "pods");
+    for (size_t i = 0; i < json_array_size(extensions); i++) {
+        json_t *extension = json_array_get(extensions, i);
+        json_t *used = field_named(field_at(json_array_get(pods, 0), "containers"),
+                                   field_text_or_empty(extension, "name"));
+        if (used)
+            json_object_set(extension, "usage", used);
+    }
+    json_decref(summary);
+}
+
 static int describe_pod(struct client *client, const char *namespace_, const char *name,
                         struct error *err)
 {
@@ -213,6 +241,7 @@ static int describe_pod(struct client *client, const char *namespace_, const cha
     if (r == 0)
         r = fetch_events(client, pod, &events, err);
     if (r == 0) {
+        add_usage(client, pod);
         describe_head(&out, pod);
         describe_containers(&out, pod, "Init Containers", "spec.initContainers",
                             "status.initContainerStatuses");

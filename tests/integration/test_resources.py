@@ -178,5 +178,198 @@ class Limits(Resources):
         self.assertIsNone(self.condition(pod))
 
 
+class Usage(Resources):
+    def start(self):
+        agent = self.agent()
+        agent.drop("busy.yaml", pod_yaml("busy", ["sh", "-c", "while :; do :; done"],
+                                         container_extra=resources(requests={"cpu": "100m"})))
+        agent.drop("idle.yaml", pod_yaml("idle", ["sleep", "1000"]))
+        agent.wait_ready_pod("busy")
+        agent.wait_ready_pod("idle")
+        return agent
+
+    def test_top(self):
+        agent = self.start()
+        lines = agent.cli("top", "--interval", "200ms", check=True).stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["NAME", "CPU(cores)", "MEMORY(bytes)"])
+        self.assertEqual([line.split()[0] for line in lines[1:]], ["busy-node1", "idle-node1"])
+        for line in lines[1:]:
+            self.assertRegex(line, r"^\S+ +(\d+m|<unknown>) +\d+Mi$")
+        lines = agent.cli("top", "pod", "busy", "--containers", "-o", "wide", "-A", "--sum",
+                          "--interval=200ms", check=True).stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)", "READ",
+                                            "WRITE", "THREADS", "PSI(cpu)", "PSI(memory)", "PSI(io)"])
+        self.assertEqual(lines[1].split()[:3], ["default", "busy-node1", "main"])
+        self.assertEqual(len(lines), 3)
+        # The one that works comes before the one that sleeps, whatever their names.
+        lines = agent.cli("top", "containers", "--sort-by=cpu", "--no-headers", "--interval=600ms",
+                          check=True).stdout.splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["busy-node1", "idle-node1"])
+        metrics = json.loads(agent.cli("top", "-o", "json", "--interval=200ms", check=True).stdout)
+        self.assertEqual(metrics["apiVersion"], "metrics.k8s.io/v1beta1")
+        usage = metrics["items"][0]["containers"][0]["usage"]
+        self.assertRegex(usage["memory"], r"^\d+Ki$")
+        self.assertEqual(metrics["items"][0]["metadata"]["name"], "busy-node1")
+        node = agent.cli("top", "node", "--interval=200ms", check=True).stdout.splitlines()
+        self.assertEqual(node[0].split(), ["NAME", "CPU(cores)", "CPU%", "MEMORY(bytes)", "MEMORY%"])
+        self.assertRegex(node[1], r"^node1 +\d+m +\d+% +\d+Mi +\d+%$")
+        missing = agent.cli("top", "pod", "nobody", "--interval=1ms")
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn("nobody", missing.stderr)
+        self.assertEqual(agent.cli("top", "--sort-by=name").returncode, 2)
+
+    def test_describe_tells_what_is_used(self):
+        agent = self.start()
+        described = agent.cli("describe", "pod", "busy", check=True).stdout
+        self.assertRegex(described, r"Usage:\n      cpu: +\d+\.\d+s so far\n      memory: +\d+Mi")
+
+    def test_the_summary_has_the_kubelets_schema(self):
+        agent = self.start()
+        summary = agent.get("/stats/summary")
+        self.assertEqual(summary["node"]["nodeName"], "node1")
+        self.assertGreater(summary["node"]["memory"]["workingSetBytes"], 0)
+        self.assertGreater(summary["node"]["fs"]["capacityBytes"], 0)
+        pods = {p["podRef"]["name"]: p for p in summary["pods"]}
+        self.assertEqual(set(pods), {"busy-node1", "idle-node1"})
+        busy = pods["busy-node1"]
+        self.assertEqual(busy["podRef"]["uid"], agent.pod("busy")["metadata"]["uid"])
+        main = busy["containers"][0]
+        self.assertEqual(main["name"], "main")
+        self.assertGreater(main["memory"]["workingSetBytes"], 0)
+        self.assertEqual(main["process_stats"]["process_count"], 1)
+        self.assertGreaterEqual(busy["cpu"]["usageCoreNanoSeconds"], 0)
+        brief = agent.get("/stats/summary?only_cpu_and_memory=true&pod=idle")
+        self.assertEqual([p["podRef"]["name"] for p in brief["pods"]], ["idle-node1"])
+        self.assertNotIn("fs", brief["node"])
+        self.assertNotIn("io", brief["pods"][0]["containers"][0])
+        self.assertEqual(agent.request("/stats/summary?pod=nobody")[0], 404)
+        # A second question knows the rate since the first.
+        first = main["cpu"]["usageCoreNanoSeconds"]
+        later = agent.get("/stats/summary?pod=busy")["pods"][0]["containers"][0]["cpu"]
+        self.assertGreaterEqual(later["usageCoreNanoSeconds"], first)
+
+
+LABELS = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
+SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)(?: (-?\d+))?$")
+
+
+def parse_metrics(text):
+    """Prometheus' text format, strictly: {name: (type, {labels: value})}. Every family has one HELP and one
+    TYPE before its samples, which stand together and are there once each."""
+    families, current, closed = {}, None, set()
+    if not text.endswith("\n"):
+        raise AssertionError("the last line does not end")
+    for line in text[:-1].split("\n"):
+        if line.startswith("# HELP "):
+            name = line.split(" ", 3)[2]
+            if name in families:
+                raise AssertionError(f"{name} is not in one piece")
+            current = name
+            families[name] = [None, {}]
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            if name != current or families[name][0] or kind not in ("counter", "gauge"):
+                raise AssertionError(line)
+            families[name][0] = kind
+        else:
+            match = SAMPLE.match(line)
+            if not match or match[1] != current:
+                raise AssertionError(f"out of place: {line}")
+            labels = match[2] or ""
+            pairs = LABELS.findall(labels)
+            if ",".join(f'{k}="{v}"' for k, v in pairs) != labels or len(dict(pairs)) != len(pairs):
+                raise AssertionError(f"labels: {line}")
+            key = frozenset(pairs)
+            if key in families[current][1]:
+                raise AssertionError(f"twice: {line}")
+            value = float(match[3])
+            if math.isnan(value) or value < 0:
+                raise AssertionError(line)
+            families[current][1][key] = value
+    return {name: tuple(family) for name, family in families.items()}
+
+
+class Metrics(Resources):
+    PATHS = ["/metrics", "/metrics/resource", "/metrics/cadvisor", "/metrics/probes"]
+
+    def scrape(self, agent, path):
+        connection = harness.UnixConnection(agent.socket)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.getheader("Content-Type"), "text/plain; version=0.0.4; charset=utf-8")
+        text = answer.read().decode()
+        connection.close()
+        return parse_metrics(text)
+
+    def value(self, families, name, **labels):
+        kind, samples = families[name]
+        found = [v for key, v in samples.items() if set(labels.items()) <= key]
+        self.assertEqual(len(found), 1, f"{name}{labels}: {samples}")
+        return found[0]
+
+    def test_metrics_parse_and_counters_grow(self):
+        agent = self.agent()
+        probe = ("    readinessProbe: {exec: {command: ['true']}, periodSeconds: 1}\n"
+                 "    livenessProbe: {exec: {command: ['true']}, periodSeconds: 1}\n")
+        agent.drop("a.yaml", pod_yaml("a", ["sh", "-c", "while :; do :; done"], container_extra=probe + resources(
+            requests={"cpu": "100m"}, limits={"memory": "64Mi"})))
+        agent.drop("bad.yaml", "apiVersion: v1\n")
+        agent.drop("twice.yaml", pod_yaml("twice", ["sh", "-c", "exit 3"], extra="  restartPolicy: Never\n"))
+        agent.wait_ready_pod("a")
+        agent.wait_event("PodFailed", "twice")
+        agent.wait_event("ManifestRefused")
+        before = {path: self.scrape(agent, path) for path in self.PATHS}
+        main = {"namespace": "default", "pod": "a-node1", "container": "main"}
+        own = before["/metrics"]
+        self.assertEqual(self.value(own, "kubelet_running_pods"), 1)
+        self.assertEqual(self.value(own, "kubelet_running_containers", container_state="running"), 1)
+        self.assertEqual(self.value(own, "kubelet_running_containers", container_state="exited"), 1)
+        self.assertEqual(self.value(own, "mainstay_pods", phase="Failed"), 1)
+        self.assertEqual(self.value(own, "mainstay_manifests", state="refused"), 1)
+        self.assertEqual(self.value(own, "mainstay_container_restarts_total", **main), 0)
+        self.assertEqual(self.value(own, "mainstay_events_total", reason="PodFailed", type="Warning"), 1)
+        self.assertGreater(self.value(own, "process_resident_memory_bytes"), 1 << 20)
+        resource = before["/metrics/resource"]
+        self.assertEqual(self.value(resource, "scrape_error"), 0)
+        self.assertGreater(self.value(resource, "container_memory_working_set_bytes", **main), 0)
+        self.assertGreater(self.value(resource, "node_memory_working_set_bytes"), 0)
+        self.assertGreaterEqual(self.value(resource, "pod_cpu_usage_seconds_total", namespace="default", pod="a-node1"),
+                                self.value(resource, "container_cpu_usage_seconds_total", **main))
+        cadvisor = before["/metrics/cadvisor"]
+        self.assertEqual(self.value(cadvisor, "container_spec_memory_limit_bytes", **main), 64 << 20)
+        self.assertEqual(self.value(cadvisor, "container_spec_cpu_shares", **main), 102)
+        self.assertEqual(self.value(cadvisor, "container_processes", image="localhost/test:1", **main), 1)
+        agent.post("/mainstay/v1/pods/default/a/restart")
+        agent.wait_ready_pod("a", restarts=1)
+        after = {path: self.scrape(agent, path) for path in self.PATHS}
+        self.assertEqual(self.value(after["/metrics"], "mainstay_container_restarts_total", **main), 1)
+        for kind in ("Readiness", "Liveness"):
+            self.assertGreaterEqual(self.value(after["/metrics/probes"], "prober_probe_total", probe_type=kind,
+                                               result="successful", **main), kind == "Readiness")
+        self.assert_counters_grow(before, after)
+
+    def assert_counters_grow(self, before, after):
+        """Of what is there both times; a container that was started anew begins with zero under the labels
+        that do not tell its runs apart, as under the kubelet."""
+        for path in self.PATHS:
+            for name, (kind, samples) in before[path].items():
+                if kind != "counter" or (path == "/metrics/resource" and name.startswith("container_")):
+                    continue
+                for labels, value in samples.items():
+                    later = after[path].get(name, ("", {}))[1].get(labels)
+                    if later is not None:
+                        self.assertGreaterEqual(later, value, f"{name} {labels}")
+
+    def test_labels_are_escaped_and_only_the_socket_answers(self):
+        agent = self.agent()
+        agent.drop("a.yaml", pod_yaml("a", ["sleep", "1000"]))
+        agent.wait_ready_pod("a")
+        self.assertEqual(agent.request("/metrics?x=1")[0], 400)
+        self.assertEqual(agent.request("/metrics/resource", "POST")[0], 405)
+        families = self.scrape(agent, "/metrics/cadvisor")
+        self.assertEqual(families["container_start_time_seconds"][0], "gauge")
+
+
 if __name__ == "__main__":
     harness.main()
