@@ -33,7 +33,10 @@ static void validate_empty_dir(struct validation *v, const struct empty_dir_volu
                            "on the node's disk it is watched, not enforced: the event "
                            "EmptyDirOverLimit tells when it is exceeded");
     if (str_starts_with(dir->medium ? dir->medium : "", "HugePages"))
-        validation_error(v, ".medium", "volumes of huge pages are not supported by this release");
+        validation_error(
+            v, ".medium",
+            "volumes of huge pages are not supported by this release; mount a hugetlbfs on the "
+            "host and use hostPath");
 }
 
 static void validate_file(struct validation *v, const struct downward_api_volume_file *file)

@@ -249,6 +249,36 @@ static int finish_overlay_root(struct mount_plan *plan, struct error *err)
     return code < 0 ? error_errno(err, code, "cannot change to the container's root") : 0;
 }
 
+// In a chroot, "/" may be no mount of its own: then neither can its propagation be changed, nor
+// something be put over it. The way is out to the root of the mount namespace, which is this
+// process's alone, and back to a mount that stands where the chroot was.
+static int enter_as_mount(void)
+{
+    struct stat here, up;
+    _cleanup_close_ int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (old < 0 || chroot("/proc") < 0 || fchdir(old) < 0)
+        return -errno;
+    do {
+        if (stat(".", &here) < 0 || chdir("..") < 0 || stat(".", &up) < 0)
+            return -errno;
+    } while (here.st_dev != up.st_dev || here.st_ino != up.st_ino);
+    if (chroot(".") < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return -errno;
+    _cleanup_close_ int tree =
+        open_tree(old, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    if (tree < 0 || move_mount(tree, "", old, "", flags) < 0)
+        return -errno;
+    return mounts_pivot(tree);
+}
+
+static int make_private(void)
+{
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+        return 0;
+    return errno == EINVAL ? enter_as_mount() : -errno;
+}
+
 // Sandboxes such as gVisor, and some seccomp profiles of the runtime that the agent is in.
 static bool lacks_new_calls(void)
 {
@@ -272,8 +302,9 @@ int mounts_make_root(struct mount_plan *plan, struct error *err)
     if (code < 0)
         return code;
     // From here on nothing that is mounted shows outside.
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return error_errno(err, errno, "cannot make the mount namespace private");
+    code = make_private();
+    if (code < 0)
+        return error_errno(err, code, "cannot make the mount namespace private");
     code = overlay ? mount_overlay(plan, err) : open_host_root(plan, err);
     if (code == 0)
         code = mounts_make_proc_sys(plan, err);

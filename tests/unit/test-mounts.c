@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -454,6 +455,84 @@ static void mounts_show_outside_only_where_asked(void **state)
     }
 }
 
+static int count_mounts(void)
+{
+    char line[8192];
+    int n = 0;
+    _cleanup_fclose_ FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    while (mounts && fgets(line, sizeof(line), mounts))
+        n++;
+    return n;
+}
+
+// A directory that is no mount point, on a shared mount, with what a container needs of the kernel.
+static bool make_chroot(const char *base, const char *dir)
+{
+    static const char *const kernels[] = {"proc", "sys", "dev"};
+    char *source = path_join(dir, "source"), *file = path_join(source, "file");
+    char *etc = path_join(dir, "etc");
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("tmpfs", base, "tmpfs", 0, NULL) < 0 ||
+        mount(NULL, base, NULL, MS_SHARED, NULL) < 0 || mkdir(dir, 0755) < 0 ||
+        mkdir(source, 0755) < 0 || mkdir(etc, 0755) < 0 || mknod(file, S_IFREG | 0600, 0) < 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(kernels); i++) {
+        char *from = xasprintf("/%s", kernels[i]), *to = path_join(dir, kernels[i]);
+        if (mkdir(to, 0755) < 0 || mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0)
+            return false;
+    }
+    return true;
+}
+
+static int mount_in_chroot(const char *dir)
+{
+    struct buffer warnings = BUFFER_EMPTY;
+    struct error err = ERROR_NONE;
+    struct shim_mount volume = {.source = (char *)"/source",
+                                .destination = (char *)"/etc/missing/target",
+                                .volume = (char *)"v"};
+    struct shim_spec spec = {.run_as_user = -1, .privileged = true, .mounts = {&volume, 1}};
+    struct mount_plan plan = {.spec = &spec, .warnings = &warnings, .root = -1};
+    if (chroot(dir) < 0 || chdir("/") < 0 || unshare(CLONE_NEWNS) < 0)
+        return BROKEN;
+    if (mounts_make_root(&plan, &err) < 0) {
+        print_message("%s\n", error_message(&err));
+        return NOT_MOUNTED;
+    }
+    bool in_place = access("/etc/missing/target/file", F_OK) == 0 &&
+                    access("/source/file", F_OK) == 0 && access("/usr", F_OK) < 0;
+    return in_place ? 0 : NOT_MOUNTED;
+}
+
+static int host_and_chroot(const char *base)
+{
+    int status = 0;
+    char *dir = path_join(base, "chroot");
+    if (!make_chroot(base, dir))
+        return BROKEN;
+    int before = count_mounts();
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(mount_in_chroot(dir));
+    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+        return BROKEN;
+    return WEXITSTATUS(status) | (count_mounts() != before ? SEEN_OUTSIDE : 0);
+}
+
+static void chroots_are_roots(void **state)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(host_and_chroot(*state));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WEXITSTATUS(status) & BROKEN) {
+        print_message("skipped: nothing can be mounted here\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -464,6 +543,7 @@ int main(void)
         TEST(races_are_not_won),
         TEST(read_only_goes_as_deep_as_asked),
         TEST(mounts_show_outside_only_where_asked),
+        TEST(chroots_are_roots),
     };
     return cmocka_run_group_tests_name("mounts", tests, NULL, NULL);
 }
