@@ -1,4 +1,7 @@
 // The rules of security contexts.
+#include <string.h>
+
+#include "base/alloc.h"
 #include "base/string-list.h"
 #include "podspec/validation.h"
 
@@ -24,10 +27,37 @@ static void validate_profile(struct validation *v, const char *field, const char
     validation_leave(v, mark);
 }
 
-static void validate_seccomp(struct validation *v, const struct seccomp_profile *profile)
+// An old annotation beside the field must say the same; NULL: there is none.
+static void validate_same(struct validation *v, const struct seccomp_profile *profile,
+                          const char *annotation)
 {
-    if (profile)
-        validate_profile(v, ".seccompProfile", profile->type, profile->localhostProfile);
+    static const char localhost[] = "localhost/";
+    const char *type = profile->type, *file = NULL;
+    bool same = true;
+
+    if (!annotation || str_empty(type))
+        return;
+    if (str_equal(type, "Unconfined"))
+        same = str_equal(annotation, "unconfined");
+    else if (str_equal(type, "RuntimeDefault"))
+        same = str_equal(annotation, "runtime/default") || str_equal(annotation, "docker/default");
+    else if ((same = str_starts_with(annotation, localhost)))
+        file = annotation + strlen(localhost);
+    if (!same)
+        validation_error(v, ".seccompProfile.type",
+                         "must be the same as in the annotation for seccomp");
+    else if (file && !str_equal(file, profile->localhostProfile))
+        validation_error(v, ".seccompProfile.localhostProfile",
+                         "must be the same as in the annotation for seccomp");
+}
+
+static void validate_seccomp(struct validation *v, const struct seccomp_profile *profile,
+                             const char *annotation)
+{
+    if (!profile)
+        return;
+    validate_profile(v, ".seccompProfile", profile->type, profile->localhostProfile);
+    validate_same(v, profile, annotation);
 }
 
 static void validate_app_armor(struct validation *v, const struct app_armor_profile *profile)
@@ -69,10 +99,13 @@ void validate_security_context(struct validation *v, const struct container *con
     const struct security_context *context =
         container->securityContext ? container->securityContext : &none;
     size_t mark = validation_enter(v, ".securityContext");
+    _cleanup_free_ char *key = xasprintf("container.seccomp.security.alpha.kubernetes.io/%s",
+                                         container->name ? container->name : "");
 
     validate_escalation(v, context);
     validate_user(v, context);
-    validate_seccomp(v, context->seccompProfile);
+    validate_seccomp(v, context->seccompProfile,
+                     string_map_get(&v->pod->metadata.annotations, key));
     validate_app_armor(v, context->appArmorProfile);
     validation_leave(v, mark);
 }
@@ -84,7 +117,9 @@ void validate_pod_security(struct validation *v)
     if (!context)
         return;
     size_t mark = validation_enter(v, ".securityContext");
-    validate_seccomp(v, context->seccompProfile);
+    validate_seccomp(
+        v, context->seccompProfile,
+        string_map_get(&v->pod->metadata.annotations, "seccomp.security.alpha.kubernetes.io/pod"));
     validate_app_armor(v, context->appArmorProfile);
     validation_leave(v, mark);
 }

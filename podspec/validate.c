@@ -129,7 +129,7 @@ static void validate_profile_annotation(struct validation *v, const char *key, c
     static const char app_armor[] = "container.apparmor.security.beta.kubernetes.io/";
     const char *container = key + strlen(app_armor);
 
-    if (str_starts_with(key, "seccomp.security.alpha.kubernetes.io/pod") ||
+    if (str_equal(key, "seccomp.security.alpha.kubernetes.io/pod") ||
         str_starts_with(key, "container.seccomp.security.alpha.kubernetes.io/")) {
         bool known = str_equal(value, "runtime/default") || str_equal(value, "docker/default") ||
                      str_equal(value, "unconfined") ||

@@ -190,10 +190,10 @@ static void the_nearest_profile_counts(void **state)
         {of_pod, "unconfined", "", "", false},
         {of_pod, "localhost/no-kill.json", "", "", true},
         {of_container, "runtime/default", "", "", true},
-        // The pod's annotation is weaker than its field, the container's is stronger.
-        {of_pod, "runtime/default", "seccompProfile: {type: Unconfined}", "", false},
+        // The container's annotation is stronger than the pod's field, and that than the pod's.
+        {of_pod, "runtime/default", "seccompProfile: {type: RuntimeDefault}", "", true},
         {of_container, "runtime/default", "seccompProfile: {type: Unconfined}", "", true},
-        {of_container, "runtime/default", "", "seccompProfile: {type: Unconfined}", false},
+        {of_pod, "runtime/default", "", "seccompProfile: {type: Unconfined}", false},
         {"container.seccomp.security.alpha.kubernetes.io/other: %s", "runtime/default", "", "",
          false},
     };

@@ -282,6 +282,15 @@ static void security_is_consistent(void **state)
          "spec.containers[0].securityContext.allowPrivilegeEscalation", "CAP_SYS_ADMIN"},
         {SECURITY("seccompProfile: {type: Localhost}"),
          "spec.containers[0].securityContext.seccompProfile.localhostProfile", "required"},
+        {"metadata: {name: web, annotations: {"
+         "container.seccomp.security.alpha.kubernetes.io/c: unconfined}}\nspec:\n"
+         "  hostNetwork: true\n  containers: [{name: c, image: \"i:1\", securityContext: "
+         "{seccompProfile: {type: RuntimeDefault}}}]\n",
+         "spec.containers[0].securityContext.seccompProfile.type", "must be the same"},
+        {"metadata: {name: web, annotations: {"
+         "seccomp.security.alpha.kubernetes.io/pod: localhost/a}}\nspec:\n" PLAIN
+         "  securityContext: {seccompProfile: {type: Localhost, localhostProfile: b}}\n",
+         "spec.securityContext.seccompProfile.localhostProfile", "must be the same"},
         {SECURITY("seccompProfile: {type: Unconfined, localhostProfile: x}"),
          "spec.containers[0].securityContext.seccompProfile.localhostProfile", "Localhost only"},
         {SPEC("securityContext: {appArmorProfile: {type: Localhost}}"),
