@@ -45,7 +45,7 @@ api_result post_restart(struct api *api, struct request *r)
     if (container && !pod_worker_container(w, container))
         return reply_status(r, MHD_HTTP_NOT_FOUND, "pod %s has no container \"%s\"", name,
                             container);
-    if (w->state == POD_WAITING || w->state == POD_STOPPING)
+    if (w->state == POD_WAITING || w->state == POD_STOPPING || w->state == POD_ENDING)
         return reply_status(r, MHD_HTTP_CONFLICT, "pod %s is %s: there is nothing to restart", name,
                             w->state == POD_WAITING ? "waiting to start" : "being stopped");
     pod_worker_restart(w, container, monotime_now());

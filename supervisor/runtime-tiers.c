@@ -5,7 +5,8 @@
 
 static bool counts(const struct pod_worker *w)
 {
-    return w->state == POD_INITIALIZING || w->state == POD_RUNNING || w->state == POD_STOPPING;
+    return w->state == POD_INITIALIZING || w->state == POD_RUNNING || w->state == POD_ENDING ||
+           w->state == POD_STOPPING;
 }
 
 void runtime_count_tier(struct runtime *rt, struct pod_worker *w, bool leaves)

@@ -81,6 +81,17 @@ static void good_manifests_have_no_findings(void **state)
         {SPEC("tolerations: [{operator: Exists}, {key: a, value: b, effect: NoSchedule}]"), NULL,
          NULL},
         {VOLUMES("{name: a, hostPath: {path: /x, type: \"\"}}, {name: b}"), NULL, NULL},
+        {SPEC("activeDeadlineSeconds: 5"), NULL, NULL},
+        {CONTAINER("lifecycle: {postStart: {httpGet: {port: 80, scheme: HTTPS}}, preStop: "
+                   "{tcpSocket: {port: 80}}}"),
+         NULL, NULL},
+        {SPEC("initContainers: [{name: i, image: i, restartPolicy: Always, livenessProbe: "
+              "{tcpSocket: {port: 1}}, readinessProbe: {tcpSocket: {port: 1}}, startupProbe: "
+              "{tcpSocket: {port: 1}}, lifecycle: {preStop: {sleep: {seconds: 1}}}}]"),
+         NULL, NULL},
+        {CONTAINER("restartPolicy: OnFailure, restartPolicyRules: [{action: Restart, exitCodes: "
+                   "{operator: NotIn, values: [1, 2]}}]"),
+         NULL, NULL},
     };
 
     EXPECT_ERRORS(examples);
@@ -245,6 +256,34 @@ static void probes_and_hooks_have_one_action(void **state)
          "spec.initContainers[0].lifecycle", "init containers"},
         {SPEC("initContainers: [{name: i, image: i, readinessProbe: {tcpSocket: {port: 1}}}]"),
          "spec.initContainers[0].readinessProbe", "init containers"},
+        {SPEC("initContainers: [{name: i, image: i, restartPolicy: OnFailure, readinessProbe: "
+              "{tcpSocket: {port: 1}}}]"),
+         "spec.initContainers[0].readinessProbe", "init containers"},
+        {CONTAINER("lifecycle: {postStart: {httpGet: {port: 0}}}"),
+         "spec.containers[0].lifecycle.postStart.httpGet.port", "between 1 and 65535"},
+        {SPEC("initContainers: [{name: i, image: i, restartPolicy: Always, lifecycle: {preStop: "
+              "{tcpSocket: {port: 70000}}}}]"),
+         "spec.initContainers[0].lifecycle.preStop.tcpSocket.port", "between 1 and 65535"},
+    };
+
+    EXPECT_ERRORS(examples);
+}
+
+static void restart_rules_are_whole(void **state)
+{
+#define RULES(text) CONTAINER("restartPolicy: Never, restartPolicyRules: [" text "]")
+    static const struct example examples[] = {
+        {CONTAINER("restartPolicy: Sometimes"), "spec.containers[0].restartPolicy", "Always"},
+        {CONTAINER("restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: "
+                   "[1]}}]"),
+         "spec.containers[0].restartPolicyRules", "needs a restartPolicy"},
+        {RULES("{action: Restart}"), "spec.containers[0].restartPolicyRules", "exitCodes"},
+        {RULES("{action: Restart, exitCodes: {operator: In, values: []}}"),
+         "spec.containers[0].restartPolicyRules", "1 to 255 values"},
+        {RULES("{action: Retry, exitCodes: {operator: In, values: [1]}}"),
+         "spec.containers[0].restartPolicyRules[0].action", "Restart"},
+        {RULES("{action: Restart, exitCodes: {operator: Not, values: [1]}}"),
+         "spec.containers[0].restartPolicyRules[0].exitCodes.operator", "In"},
     };
 
     EXPECT_ERRORS(examples);
@@ -502,6 +541,7 @@ int main(void)
         cmocka_unit_test(mounts_find_their_volumes),
         cmocka_unit_test(volumes_have_one_source),
         cmocka_unit_test(probes_and_hooks_have_one_action),
+        cmocka_unit_test(restart_rules_are_whole),
         cmocka_unit_test(amounts_fit_together),
         cmocka_unit_test(security_is_consistent),
         cmocka_unit_test(scheduling_is_consistent),
