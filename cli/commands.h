@@ -20,11 +20,12 @@ enum command_argument {
     ARGUMENT_NONE,
     ARGUMENT_POD,
     ARGUMENT_FILE,
-    ARGUMENT_WORDS,    // `words`, each once
-    ARGUMENT_RESOURCE, // one of `words`, then names of that resource
-    ARGUMENT_CHECK,    // one of `words`, then what that check looks at
-    ARGUMENT_FIELD,    // `words`, or the path of a manifest's field
-    ARGUMENT_COMMAND,  // the name of another command
+    ARGUMENT_WORDS,      // `words`, each once
+    ARGUMENT_RESOURCE,   // one of `words`, then names of that resource
+    ARGUMENT_CHECK,      // one of `words`, then what that check looks at
+    ARGUMENT_WORD_FILES, // one of `words`, then files
+    ARGUMENT_FIELD,      // `words`, or the path of a manifest's field
+    ARGUMENT_COMMAND,    // the name of another command
 };
 
 struct command {
@@ -74,6 +75,6 @@ extern const struct command command_init, command_render;
 
 extern const struct command command_apply, command_check, command_complete, command_completion,
     command_delete, command_describe, command_diff, command_exec, command_explain, command_get,
-    command_help, command_history, command_logs, command_monit, command_reload, command_restart,
-    command_retry, command_rollback, command_start, command_status, command_stop, command_top,
-    command_validate, command_version, command_wait;
+    command_help, command_history, command_logs, command_monit, command_pki, command_reload,
+    command_restart, command_retry, command_rollback, command_start, command_status, command_stop,
+    command_top, command_validate, command_version, command_wait;

@@ -268,6 +268,12 @@ static void offer_arguments(const struct complete_line *line)
         else
             offer_checked(line);
         break;
+    case ARGUMENT_WORD_FILES:
+        if (line->n_arguments == 0)
+            offer_list(line, command->words);
+        else
+            puts(":files");
+        break;
     case ARGUMENT_FIELD:
         offer_list(line, command->words);
         offer_fields(line);

@@ -10,7 +10,7 @@
 #include "base/time-format.h"
 #include "pki/certificate.h"
 
-static walltime walltime_of(const ASN1_TIME *t)
+walltime certificate_time(const ASN1_TIME *t)
 {
     struct tm tm;
     if (ASN1_TIME_to_tm(t, &tm) != 1)
@@ -20,7 +20,7 @@ static walltime walltime_of(const ASN1_TIME *t)
 
 walltime certificate_not_after(X509 *certificate)
 {
-    return walltime_of(X509_get0_notAfter(certificate));
+    return certificate_time(X509_get0_notAfter(certificate));
 }
 
 static void complain(struct buffer *wrong, const char *format, ...) _printf_(2, 3);
@@ -37,7 +37,7 @@ static void complain(struct buffer *wrong, const char *format, ...)
 static void check_time(X509 *certificate, walltime now, struct buffer *wrong)
 {
     char text[RFC3339_NANO_SIZE];
-    walltime from = walltime_of(X509_get0_notBefore(certificate));
+    walltime from = certificate_time(X509_get0_notBefore(certificate));
     walltime to = certificate_not_after(certificate);
     if (now.nsec < from.nsec)
         complain(wrong, "not valid before %s (is this machine's clock right?)",

@@ -1,8 +1,6 @@
 // Certificates: names, extensions, signing, and PEM files. Checking is in certificate-check.c.
 #include "pki/certificate.h"
 
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -10,130 +8,75 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/fs.h"
+#include "pki/alt-names.h"
 #include "pki/key.h"
 
-enum { CERTIFICATE_FILE_MAX = 1 << 20, BACKDATE_SEC = 300, DNS_NAME_MAX = 253, DNS_LABEL_MAX = 63 };
-
-static size_t ip_bytes(const char *name, unsigned char *bytes)
-{
-    if (inet_pton(AF_INET, name, bytes) == 1)
-        return sizeof(struct in_addr);
-    return inet_pton(AF_INET6, name, bytes) == 1 ? sizeof(struct in6_addr) : 0;
-}
-
-static bool is_dns_label(const char *label, size_t len)
-{
-    if (len == 0 || len > DNS_LABEL_MAX || label[0] == '-' || label[len - 1] == '-')
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (!islower((unsigned char)label[i]) && !isdigit((unsigned char)label[i]) &&
-            label[i] != '-')
-            return false;
-    }
-    return true;
-}
-
-bool certificate_name_is_valid(const char *name)
-{
-    unsigned char bytes[sizeof(struct in6_addr)];
-    if (ip_bytes(name, bytes) > 0)
-        return true;
-    if (str_starts_with(name, "*."))
-        name += 2;
-    if (strlen(name) > DNS_NAME_MAX)
-        return false;
-    for (;;) {
-        size_t len = strcspn(name, ".");
-        if (!is_dns_label(name, len))
-            return false;
-        if (name[len] == '\0')
-            return true;
-        name += len + 1;
-    }
-}
-
-static GENERAL_NAME *general_name(const char *name)
-{
-    unsigned char bytes[sizeof(struct in6_addr)];
-    size_t n = ip_bytes(name, bytes);
-    GENERAL_NAME *general = GENERAL_NAME_new();
-    ASN1_STRING *value = n > 0 ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
-    if (!general || !value ||
-        ASN1_STRING_set(value, n > 0 ? (const void *)bytes : name, n > 0 ? (int)n : -1) != 1) {
-        GENERAL_NAME_free(general);
-        ASN1_STRING_free(value);
-        return NULL;
-    }
-    GENERAL_NAME_set0_value(general, n > 0 ? GEN_IPADD : GEN_DNS, value);
-    return general;
-}
-
-// DNS names first, then addresses, each once, as Go writes them.
-static int fill_general_names(GENERAL_NAMES *names, const struct string_list *from, bool addresses)
-{
-    unsigned char bytes[sizeof(struct in6_addr)];
-    for (size_t i = 0; i < from->n; i++) {
-        struct string_list before = {from->items, i};
-        if ((ip_bytes(from->items[i], bytes) > 0) != addresses ||
-            string_list_contains(&before, from->items[i]))
-            continue;
-        GENERAL_NAME *name = general_name(from->items[i]);
-        if (!name || sk_GENERAL_NAME_push(names, name) <= 0) {
-            GENERAL_NAME_free(name);
-            return -ENOMEM;
-        }
-    }
-    return 0;
-}
+enum { CERTIFICATE_FILE_MAX = 1 << 20, BACKDATE_SEC = 300 };
 
 static int add_alt_names(X509 *certificate, const struct string_list *alt_names, struct error *err)
 {
-    if (!alt_names || alt_names->n == 0)
-        return 0;
-    for (size_t i = 0; i < alt_names->n; i++) {
-        if (!certificate_name_is_valid(alt_names->items[i]))
-            return error_set(err, EINVAL, "\"%s\" is neither an IP address nor a DNS name",
-                             alt_names->items[i]);
-    }
-    GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
-    int code = 0;
-    if (!names || fill_general_names(names, alt_names, false) < 0 ||
-        fill_general_names(names, alt_names, true) < 0 ||
-        X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) != 1)
-        code = openssl_error(err, EIO, "cannot add the subject alternative names");
-    GENERAL_NAMES_free(names);
-    return code;
+    _cleanup_general_names_ GENERAL_NAMES *names = NULL;
+    int code = alt_names_make(alt_names, &names, err);
+    if (code < 0 || !names)
+        return code;
+    // RFC 5280, section 4.2.1.6: they are all there is where the subject is empty.
+    int critical = X509_NAME_entry_count(X509_get_subject_name(certificate)) == 0;
+    if (X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, critical, X509V3_ADD_DEFAULT) !=
+        1)
+        return openssl_error(err, EIO, "cannot add the subject alternative names");
+    return 0;
 }
 
-static int add_extension(X509V3_CTX *context, X509 *certificate, int nid, const char *value)
+static bool add_extension(X509V3_CTX *context, X509 *certificate, int nid, const char *value)
 {
     X509_EXTENSION *extension = X509V3_EXT_nconf_nid(NULL, context, nid, value);
-    int ok = extension && X509_add_ext(certificate, extension, -1) == 1;
+    bool ok = extension && X509_add_ext(certificate, extension, -1) == 1;
     X509_EXTENSION_free(extension);
     return ok;
+}
+
+// pathLenConstraint as cfssl's configuration has it: only of a CA, and only where it is limited.
+static bool add_basic_constraints(X509 *certificate, const struct certificate_spec *spec)
+{
+    BASIC_CONSTRAINTS *constraints = BASIC_CONSTRAINTS_new();
+    bool ok = constraints != NULL;
+    if (ok && spec->is_ca) {
+        constraints->ca = 0xff;
+        if (spec->limits_path)
+            ok = (constraints->pathlen = ASN1_INTEGER_new()) &&
+                 ASN1_INTEGER_set_int64(constraints->pathlen, spec->path_length) == 1;
+    }
+    ok = ok && X509_add1_ext_i2d(certificate, NID_basic_constraints, constraints, 1,
+                                 X509V3_ADD_DEFAULT) == 1;
+    BASIC_CONSTRAINTS_free(constraints);
+    return ok;
+}
+
+// Where revocation is asked for.
+static bool add_places(X509V3_CTX *context, X509 *certificate, const struct certificate_spec *spec)
+{
+    _cleanup_free_ char *ocsp = spec->ocsp_url ? xasprintf("OCSP;URI:%s", spec->ocsp_url) : NULL;
+    _cleanup_free_ char *crl = spec->crl_url ? xasprintf("URI:%s", spec->crl_url) : NULL;
+    return (!ocsp || add_extension(context, certificate, NID_info_access, ocsp)) &&
+           (!crl || add_extension(context, certificate, NID_crl_distribution_points, crl));
 }
 
 static int add_extensions(const struct certificate_spec *spec, X509 *certificate, X509 *issuer,
                           struct error *err)
 {
-    static const char *const extended[] = {
-        [CERTIFICATE_SERVER] = "serverAuth",
-        [CERTIFICATE_CLIENT] = "clientAuth",
-        [CERTIFICATE_SERVER | CERTIFICATE_CLIENT] = "serverAuth,clientAuth",
-    };
     X509V3_CTX context;
     X509V3_set_ctx(&context, issuer ? issuer : certificate, certificate, NULL, NULL, 0);
-    const char *usage = spec->is_ca ? "critical,digitalSignature,keyEncipherment,keyCertSign"
-                                    : "critical,digitalSignature,keyEncipherment";
-    bool ok = add_extension(&context, certificate, NID_key_usage, usage);
-    if (ok && spec->usages)
-        ok = add_extension(&context, certificate, NID_ext_key_usage, extended[spec->usages]);
-    ok = ok && add_extension(&context, certificate, NID_basic_constraints,
-                             spec->is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
-    ok = ok && add_extension(&context, certificate, NID_subject_key_identifier, "hash");
+    unsigned key_usage = spec->key_usage ? spec->key_usage
+                                         : KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT |
+                                               (spec->is_ca ? KU_KEY_CERT_SIGN : 0U);
+    bool ok = usages_add(certificate, key_usage, spec->usages) &&
+              add_basic_constraints(certificate, spec) &&
+              add_extension(&context, certificate, NID_subject_key_identifier, "hash");
     if (ok && issuer && X509_get0_subject_key_id(issuer))
         ok = add_extension(&context, certificate, NID_authority_key_identifier, "keyid:always");
+    ok = ok && add_places(&context, certificate, spec);
     if (!ok)
         return openssl_error(err, EIO, "cannot add the certificate's extensions");
     return add_alt_names(certificate, spec->alt_names, err);
@@ -142,6 +85,8 @@ static int add_extensions(const struct certificate_spec *spec, X509 *certificate
 static bool set_subject(X509 *certificate, const struct certificate_spec *spec)
 {
     X509_NAME *name = X509_get_subject_name(certificate);
+    if (spec->subject)
+        return X509_set_subject_name(certificate, spec->subject) == 1;
     if (spec->organization &&
         X509_NAME_add_entry_by_NID(name, NID_organizationName, MBSTRING_UTF8,
                                    (const unsigned char *)spec->organization, -1, -1, 0) != 1)
@@ -159,26 +104,69 @@ static bool set_random_serial(X509 *certificate)
     return ok;
 }
 
-static int set_validity(X509 *certificate, X509 *issuer, int64_t lifetime_sec, struct error *err)
+static time_t seconds_of(const ASN1_TIME *time)
+{
+    return (time_t)(certificate_time(time).nsec / NSEC_PER_SEC);
+}
+
+// Within the issuer's own validity.
+static int set_validity(X509 *certificate, X509 *issuer, const struct certificate_spec *spec,
+                        struct error *err)
 {
     time_t now = time(NULL);
-    time_t past = now - BACKDATE_SEC, end = now + (time_t)lifetime_sec;
-    const ASN1_TIME *first = issuer ? X509_get0_notBefore(issuer) : NULL;
-    const ASN1_TIME *last = issuer ? X509_get0_notAfter(issuer) : NULL;
-    if (last && X509_cmp_time(last, &now) < 0)
+    time_t start = now - (spec->backdate_sec > 0 ? (time_t)spec->backdate_sec : BACKDATE_SEC);
+    if (issuer && seconds_of(X509_get0_notAfter(issuer)) < now)
         return error_set(err, EKEYEXPIRED, "the CA has expired");
-    bool ok = first && X509_cmp_time(first, &past) > 0
-                  ? X509_set1_notBefore(certificate, first)
-                  : ASN1_TIME_set(X509_getm_notBefore(certificate), past) != NULL;
-    ok = ok && (last && X509_cmp_time(last, &end) < 0
-                    ? X509_set1_notAfter(certificate, last)
-                    : ASN1_TIME_set(X509_getm_notAfter(certificate), end) != NULL);
+    if (issuer)
+        start = MAX(start, seconds_of(X509_get0_notBefore(issuer)));
+    time_t end = (spec->lives_from_start ? start : now) + (time_t)spec->lifetime_sec;
+    if (issuer)
+        end = MIN(end, seconds_of(X509_get0_notAfter(issuer)));
+    if (end <= now)
+        return error_set(
+            err, EINVAL,
+            "the certificate would be over before it is made: it is to live for %lld s, "
+            "counted from a moment that is past",
+            (long long)spec->lifetime_sec);
+    bool ok = ASN1_TIME_set(X509_getm_notBefore(certificate), start) &&
+              ASN1_TIME_set(X509_getm_notAfter(certificate), end);
     return ok ? 0 : openssl_error(err, EIO, "cannot set the certificate's validity");
 }
 
-static const EVP_MD *digest_for(EVP_PKEY *key)
+const EVP_MD *certificate_digest_for(EVP_PKEY *key)
 {
+    if (EVP_PKEY_is_a(key, "ED25519")) // has its own
+        return NULL;
+    if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_bits(key) > 384)
+        return EVP_sha512();
     return EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_bits(key) > 256 ? EVP_sha384() : EVP_sha256();
+}
+
+// What a CA must be to sign for `spec`: its key, a CA at all, and within its path length.
+static int check_issuer(const struct certificate_spec *spec, X509 *issuer, EVP_PKEY *key,
+                        struct error *err)
+{
+    if (X509_check_private_key(issuer, key) != 1)
+        return openssl_error(err, EINVAL, "the CA's key does not belong to the CA's certificate");
+    if (X509_check_ca(issuer) != 1)
+        return openssl_error(err, EINVAL, "the certificate to sign with is not a CA");
+    if (!(X509_get_key_usage(issuer) & KU_KEY_CERT_SIGN))
+        return error_set(err, EINVAL, "the CA may not sign certificates (key usage)");
+    if (spec->is_ca && X509_get_pathlen(issuer) == 0)
+        return error_set(err, EINVAL, "the CA may not sign further CAs (path length 0)");
+    return 0;
+}
+
+// RFC 5280, section 4.2.1.10.
+static int check_name_constraints(X509 *certificate, X509 *issuer, struct error *err)
+{
+    NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(issuer, NID_name_constraints, NULL, NULL);
+    int verdict = constraints ? NAME_CONSTRAINTS_check(certificate, constraints) : X509_V_OK;
+    NAME_CONSTRAINTS_free(constraints);
+    if (verdict == X509_V_OK)
+        return 0;
+    return error_set(err, EINVAL, "the CA's name constraints do not allow these names: %s",
+                     X509_verify_cert_error_string(verdict));
 }
 
 static int fill_and_sign(X509 *certificate, const struct certificate_spec *spec, EVP_PKEY *key,
@@ -193,10 +181,12 @@ static int fill_and_sign(X509 *certificate, const struct certificate_spec *spec,
     X509_NAME *by = X509_get_subject_name(issuer ? issuer : certificate);
     if (X509_set_issuer_name(certificate, by) != 1)
         return openssl_error(err, EIO, "cannot make a certificate");
-    int code = set_validity(certificate, issuer, spec->lifetime_sec, err);
+    int code = set_validity(certificate, issuer, spec, err);
     if (code == 0)
         code = add_extensions(spec, certificate, issuer, err);
-    if (code == 0 && X509_sign(certificate, issuer_key, digest_for(issuer_key)) <= 0)
+    if (code == 0 && issuer)
+        code = check_name_constraints(certificate, issuer, err);
+    if (code == 0 && X509_sign(certificate, issuer_key, certificate_digest_for(issuer_key)) <= 0)
         code = openssl_error(err, EIO, "cannot sign the certificate");
     return code;
 }
@@ -207,7 +197,10 @@ int certificate_make(const struct certificate_spec *spec, EVP_PKEY *key, X509 *i
     _cleanup_x509_ X509 *certificate = X509_new();
     if (!certificate)
         return openssl_error(err, ENOMEM, "cannot make a certificate");
-    int code = fill_and_sign(certificate, spec, key, issuer, issuer ? issuer_key : key, err);
+    int code = issuer ? check_issuer(spec, issuer, issuer_key, err) : 0;
+    if (code < 0)
+        return code;
+    code = fill_and_sign(certificate, spec, key, issuer, issuer ? issuer_key : key, err);
     if (code < 0)
         return code;
     *ret = TAKE_PTR(certificate);

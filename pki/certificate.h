@@ -10,11 +10,8 @@
 #include "base/error.h"
 #include "base/monotime.h"
 #include "base/string-list.h"
-
-enum certificate_usage {
-    CERTIFICATE_SERVER = 1 << 0, // extended key usage serverAuth
-    CERTIFICATE_CLIENT = 1 << 1, // clientAuth
-};
+#include "pki/alt-names.h"
+#include "pki/usages.h"
 
 #define CERTIFICATE_DAY_SEC           ((int64_t)24 * 60 * 60)
 #define CERTIFICATE_CA_LIFETIME_SEC   (3650 * CERTIFICATE_DAY_SEC) // kubeadm: 10 years
@@ -24,20 +21,28 @@ enum certificate_usage {
 struct certificate_spec {
     const char *common_name;
     const char *organization; // NULL for none
+    X509_NAME *subject;       // instead of these two; NULL for none
     bool is_ca;
-    unsigned usages;                     // enum certificate_usage; 0 for a CA
-    const struct string_list *alt_names; // DNS names (also "*.x") and IP addresses; NULL for none
-    int64_t lifetime_sec;                // from now; a leaf never outlives its issuer
+    bool limits_path; // of a CA: at most `path_length` further CAs below it
+    int path_length;
+    unsigned key_usage; // KU_… of OpenSSL; 0: what kubeadm gives to a CA or to others
+    unsigned usages;    // enum certificate_usage; 0 for a CA
+    const struct string_list *alt_names; // see alt-names.h; NULL for none
+    int64_t lifetime_sec;                // from now; nothing outlives its issuer
+    bool lives_from_start;               // from NotBefore instead, as cfssl counts it
+    int64_t backdate_sec;                // 0: five minutes
+    const char *ocsp_url, *crl_url;      // NULL for none
 };
 
-// Signs a certificate for `key`. With issuer NULL it is self-signed. NotBefore is five minutes ago
-// (clocks differ), but not before the issuer's. -EINVAL where a name is neither an IP address nor a
-// DNS name, -EKEYEXPIRED where the issuer has expired.
+// Signs a certificate for `key`. With issuer NULL it is self-signed. NotBefore is a little in the
+// past (clocks differ), but not before the issuer's. -EINVAL where a name has no form that is
+// known, or where the issuer may not sign this: not a CA, not its key, its path length, its name
+// constraints. -EKEYEXPIRED where the issuer has expired.
 int certificate_make(const struct certificate_spec *spec, EVP_PKEY *key, X509 *issuer,
                      EVP_PKEY *issuer_key, X509 **ret, struct error *err);
 
-// True for an IP address, a DNS-1123 name or such a name behind "*.".
-bool certificate_name_is_valid(const char *name);
+// The digest to sign with by this key; NULL where it has its own.
+const EVP_MD *certificate_digest_for(EVP_PKEY *key);
 
 // What must hold for a certificate that is already there to be of use.
 struct certificate_expectation {
@@ -60,6 +65,7 @@ int certificate_load(const char *path, X509 **ret, struct error *err);
 // 0644, synced, and -EEXIST where something is there already.
 int certificate_write(const char *path, X509 *certificate, struct error *err);
 
+walltime certificate_time(const ASN1_TIME *time); // not set where it is none
 walltime certificate_not_after(X509 *certificate);
 
 DEFINE_CLEANUP(X509 *, X509_free)

@@ -14,7 +14,7 @@
 #include "base/fs.h"
 #include "base/string-list.h"
 
-enum { KEY_FILE_MAX = 64 << 10 };
+enum { KEY_FILE_MAX = 64 << 10, RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192 };
 
 static const struct {
     const char *name;
@@ -65,10 +65,38 @@ const char *key_algorithm_name(enum key_algorithm algorithm)
 
 int key_generate(enum key_algorithm algorithm, EVP_PKEY **ret, struct error *err)
 {
-    const char *curve = algorithms[algorithm].curve;
-    EVP_PKEY *key = curve ? EVP_EC_gen(curve) : EVP_RSA_gen(algorithms[algorithm].bits);
+    const char *family = algorithms[algorithm].curve ? "ecdsa" : "rsa";
+    return key_generate_sized(family, algorithms[algorithm].bits, ret, err);
+}
+
+static const char *curve_of(unsigned bits)
+{
+    return bits == 256 ? "P-256" : bits == 384 ? "P-384" : bits == 521 ? "P-521" : NULL;
+}
+
+int key_check_size(const char *family, unsigned bits, struct error *err)
+{
+    if (str_equal(family, "rsa") && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX))
+        return error_set(err, EINVAL, "an RSA key must have %d to %d bits, not %u", RSA_BITS_MIN,
+                         RSA_BITS_MAX, bits);
+    if (str_equal(family, "ecdsa") && !curve_of(bits))
+        return error_set(err, EINVAL, "an ECDSA key must have 256, 384 or 521 bits, not %u", bits);
+    if (!str_equal(family, "rsa") && !str_equal(family, "ecdsa") && !str_equal(family, "ed25519"))
+        return error_set(err, EINVAL, "unknown key algorithm \"%.50s\": use rsa, ecdsa or ed25519",
+                         family ? family : "");
+    return 0;
+}
+
+int key_generate_sized(const char *family, unsigned bits, EVP_PKEY **ret, struct error *err)
+{
+    int code = key_check_size(family, bits, err);
+    if (code < 0)
+        return code;
+    EVP_PKEY *key = str_equal(family, "rsa")     ? EVP_RSA_gen(bits)
+                    : str_equal(family, "ecdsa") ? EVP_EC_gen(curve_of(bits))
+                                                 : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     if (!key)
-        return openssl_error(err, EIO, "cannot make a key (%s)", algorithms[algorithm].name);
+        return openssl_error(err, EIO, "cannot make a key (%s, %u bits)", family, bits);
     *ret = key;
     return 0;
 }
@@ -86,7 +114,12 @@ int key_to_pem(EVP_PKEY *key, struct buffer *out, struct error *err)
 {
     BIO *bio = BIO_new(BIO_s_secmem());
     int code = 0;
-    if (!bio || PEM_write_bio_PrivateKey_traditional(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+    bool traditional = EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "EC");
+    int ok = !bio ? 0
+             : traditional
+                 ? PEM_write_bio_PrivateKey_traditional(bio, key, NULL, NULL, 0, NULL, NULL)
+                 : PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+    if (ok != 1)
         code = openssl_error(err, EIO, "cannot encode a private key");
     else
         take_bio(bio, out);

@@ -21,9 +21,12 @@ int key_algorithm_parse(const char *name, enum key_algorithm *ret, struct error 
 const char *key_algorithm_name(enum key_algorithm algorithm);
 
 int key_generate(enum key_algorithm algorithm, EVP_PKEY **ret, struct error *err);
+// "rsa" with 2048 to 8192 bits, "ecdsa" with 256, 384 or 521, "ed25519". -EINVAL for anything else.
+int key_generate_sized(const char *family, unsigned bits, EVP_PKEY **ret, struct error *err);
+int key_check_size(const char *family, unsigned bits, struct error *err);
 
-// Appends "BEGIN EC PRIVATE KEY" or "BEGIN RSA PRIVATE KEY", the forms that kubeadm writes. Wipe
-// the buffer with secret_free() afterwards.
+// Appends "BEGIN EC PRIVATE KEY" or "BEGIN RSA PRIVATE KEY", the forms that kubeadm writes (for
+// others "BEGIN PRIVATE KEY"). Wipe the buffer with secret_free() afterwards.
 int key_to_pem(EVP_PKEY *key, struct buffer *out, struct error *err);
 // Appends "BEGIN PUBLIC KEY" (sa.pub).
 int key_public_to_pem(EVP_PKEY *key, struct buffer *out, struct error *err);

@@ -1,0 +1,133 @@
+// `mainstay pki`: keys and certificates. The words of cfssl are taken as guides print them, with
+// one dash before a long flag.
+#include "cli/pki.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cli/commands.h"
+
+static const struct option pki_option_rows[] = {
+    OPT_BOOL(pki_options, initca, .name = "initca", .help = "gencert: make a new CA"),
+    OPT_BOOL(pki_options, renewca, .name = "renewca",
+             .help = "gencert: make the CA's certificate anew, with its key"),
+    OPT_STRING(pki_options, ca, .name = "ca", .argument = "FILE",
+               .help = "gencert, sign: the CA's certificate"),
+    OPT_STRING(pki_options, ca_key, .name = "ca-key", .argument = "FILE",
+               .help = "gencert, sign: the CA's private key"),
+    OPT_STRING(pki_options, config, .name = "config", .argument = "FILE",
+               .help = "gencert, sign: the signing policy (ca-config.json)"),
+    OPT_STRING(pki_options, profile, .name = "profile", .argument = "NAME",
+               .help = "gencert, sign: which profile of it (default: signing.default)"),
+    OPT_STRING(pki_options, hostname, .name = "hostname", .argument = "NAMES",
+               .help = "gencert, sign: these names, joined by commas, instead of the request's"),
+    OPT_STRING(pki_options, bare, .name = "bare", .argument = "NAME",
+               .help = "Write NAME.pem, NAME-key.pem and NAME.csr instead of JSON"),
+    OPT_BOOL(pki_options, force, .name = "force",
+             .help = "-bare: replace what is there, and keep it under its name and the date"),
+    OPT_STRING(pki_options, cert, .name = "cert", .argument = "FILE",
+               .help = "certinfo: the certificate"),
+    OPT_STRING(pki_options, csr, .name = "csr", .argument = "FILE", .help = "sign: the request"),
+    OPT_STRING(pki_options, log_level, .name = "loglevel", .argument = "N",
+               .help = "Taken as cfssl takes it, and without effect"),
+    COMMON_OPTIONS(pki_options),
+};
+
+static const struct {
+    const char *name;
+    pki_fn run;
+} rows[] = {
+    {"gencert", pki_gencert},   {"genkey", pki_genkey},     {"sign", pki_sign},
+    {"selfsign", pki_selfsign}, {"certinfo", pki_certinfo}, {"print-defaults", pki_print_defaults},
+};
+
+static const char *const pki_words[] = {"gencert",  "genkey",         "sign", "selfsign",
+                                        "certinfo", "print-defaults", NULL};
+
+int pki_failed(const struct error *err)
+{
+    fprintf(stderr, "error: %s\n", error_message(err));
+    return CLI_NO;
+}
+
+int pki_usage(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    _cleanup_free_ char *message = xvasprintf(format, args);
+    va_end(args);
+    return command_usage_error(&command_pki, "%s", message);
+}
+
+// "-ca=ca.pem" as "--ca=ca.pem": Go's flags have one dash or two.
+static char **with_two_dashes(int argc, char **argv, struct string_list *owned)
+{
+    char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+    bool flags = true;
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        flags = flags && !str_equal(word, "--");
+        bool single = flags && word[0] == '-' && word[1] != '-' && strlen(word) > 2;
+        words[i] = argv[i];
+        if (single) {
+            string_list_add_owned(owned, xasprintf("-%s", word));
+            words[i] = owned->items[owned->n - 1];
+        }
+    }
+    return words;
+}
+
+static int run(const struct pki_options *options, const struct options_rest *rest)
+{
+    if (rest->n == 0)
+        return pki_usage("say what to do: gencert, genkey, sign, selfsign, certinfo or "
+                         "print-defaults");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (str_equal(rest->arguments[0], rows[i].name))
+            return rows[i].run(options, rest->arguments + 1, rest->n - 1);
+    const char *nearest = str_nearest(rest->arguments[0], pki_words, ARRAY_SIZE(rows));
+    return pki_usage("\"%s\" is nothing that `mainstay pki` does%s%s%s", rest->arguments[0],
+                     nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                     nearest ? "\"?" : "");
+}
+
+static int cmd_pki(int argc, char **argv)
+{
+    struct pki_options options = {0};
+    _cleanup_options_rest_ struct options_rest rest = {0};
+    _cleanup_string_list_ struct string_list owned = {0};
+    _cleanup_free_ char **words = with_two_dashes(argc, argv, &owned);
+    int status;
+    if (!command_parse(&command_pki, argc, words, &options, &rest, &status))
+        return status;
+    return run(&options, &rest);
+}
+
+const struct command command_pki = {
+    .name = "pki",
+    .group = "The control plane",
+    .summary = "Make, sign and show keys and certificates, as cfssl does",
+    .usage = "gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
+    .description =
+        "gencert         a key and a certificate for a request in cfssl's JSON, signed by the CA "
+        "of "
+        "-ca\n"
+        "                and -ca-key by a profile of -config; or a new CA (-initca)\n"
+        "genkey          a key and a signing request\n"
+        "sign            a certificate for a signing request in PEM form\n"
+        "selfsign        NAME FILE: a certificate that is signed by its own key, for trying out\n"
+        "certinfo        what a certificate says, as JSON\n"
+        "print-defaults  csr|config: a file to begin with\n\n"
+        "The answer is cfssl's JSON, which cfssljson reads; with -bare NAME it is files. Long "
+        "flags\n"
+        "may have one dash, as cfssl's have.",
+    .examples = "  mainstay pki gencert -initca ca-csr.json -bare ca\n"
+                "  mainstay pki gencert -ca=ca.pem -ca-key=ca-key.pem -config=ca-config.json \\\n"
+                "      -profile=peer server.json | cfssljson -bare server",
+    .options = pki_option_rows,
+    .n_options = ARRAY_SIZE(pki_option_rows),
+    .argument = ARGUMENT_WORD_FILES,
+    .words = pki_words,
+    .run = cmd_pki,
+};
