@@ -67,8 +67,9 @@ static const struct field_schema pod_spec_fields[] = {
     ROW_STRING(pod_spec, nodeName, IGNORED,
                .doc = "The node that the pod runs on: always this one, whatever is written."),
     ROW_BOOL(pod_spec, hostNetwork,
-             .doc = "Use the node's network. Without it the pod waits in this release, which sets "
-                    "up no network of its own."),
+             .doc =
+                 "Use the node's network. Without it the pod has a network of its own, which the "
+                 "node's CNI plugins set up; it waits until they are configured."),
     ROW_BOOL(pod_spec, hostPID, .doc = "See and share the node's processes."),
     ROW_BOOL(pod_spec, hostIPC, .doc = "Share the node's System V IPC and message queues."),
     ROW_BOOL_PTR(pod_spec, shareProcessNamespace,

@@ -230,10 +230,6 @@ static void validate_namespaces(struct validation *v)
 {
     const struct pod_spec *spec = &v->pod->spec;
 
-    if (!spec->hostNetwork)
-        validation_warning(v, ".hostNetwork",
-                           "this release sets up no network of its own: without hostNetwork: true "
-                           "the pod waits and does not start");
     if (spec->hostPID && spec->shareProcessNamespace && *spec->shareProcessNamespace)
         validation_error(v, ".shareProcessNamespace",
                          "cannot be true together with hostPID, which shares more");

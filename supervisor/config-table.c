@@ -16,7 +16,7 @@ static const char no_engine[] = "containers are run directly, there is no contai
 static const char no_images[] = "images are directories here: nothing is pulled or collected";
 static const char no_eviction[] = "static pods are never evicted";
 static const char no_reserve[] = "nothing is scheduled to this node, so nothing is kept back";
-static const char no_cni[] = "pods use the host's network in this release";
+static const char by_cni[] = "the files in --cni-conf-dir describe the pods' network";
 static const char no_stats[] = "this release gathers no statistics of volumes and containers";
 static const char by_events[] = "changes are acted on as they happen, not in a period";
 static const char by_systemd[] = "set it for the service (systemd: OOMScoreAdjust=, LimitNOFILE=)";
@@ -62,6 +62,12 @@ const struct setting config_settings[] = {
            "name of this node, the suffix of its pods"),
     HONOUR("node-ip", NULL, STRING, "IP", setting_set_node_ip, node_ip,
            "address of this node, for status.hostIP and probes"),
+    HONOUR("cni-conf-dir", NULL, STRING, "DIR", setting_set_path, cni_conf_dir,
+           "where the network of pods is described, as CNI defines it"),
+    HONOUR("cni-bin-dir", NULL, STRING, "DIR,...", setting_set_string, cni_bin_dir,
+           "where CNI plugins are looked up"),
+    HONOUR("runtime-request-timeout", "runtimeRequestTimeout", DURATION, "DURATION",
+           setting_set_positive_duration, cni_timeout_usec, "how long a CNI plugin may take"),
     HONOUR("root-dir", NULL, STRING, "DIR", setting_set_path, root_dir,
            "state, images and pod directories"),
     HONOUR("run-dir", NULL, STRING, "DIR", setting_set_path, run_dir,
@@ -196,7 +202,6 @@ const struct setting config_settings[] = {
     NOTE("container-runtime-endpoint", "containerRuntimeEndpoint", STRING, no_engine),
     NOTE("image-service-endpoint", "imageServiceEndpoint", STRING, no_engine),
     NOTE("runtime-cgroups", NULL, STRING, no_engine),
-    NOTE("runtime-request-timeout", "runtimeRequestTimeout", DURATION, no_engine),
     NOTE("redirect-container-streaming", NULL, BOOL, no_engine),
     NOTE("experimental-dockershim-root-directory", NULL, STRING, no_engine),
     NOTE("docker-endpoint", NULL, STRING, no_engine),
@@ -223,14 +228,12 @@ const struct setting config_settings[] = {
          "the shim rotates a log in the moment it is full"),
 
     // Network.
-    NOTE("network-plugin", NULL, STRING, no_cni),
-    NOTE("network-plugin-mtu", NULL, INT, no_cni),
-    NOTE("cni-conf-dir", NULL, STRING, no_cni),
-    NOTE("cni-bin-dir", NULL, STRING, no_cni),
-    NOTE("cni-cache-dir", NULL, STRING, no_cni),
-    NOTE("pod-cidr", "podCIDR", STRING, no_cni),
-    NOTE("non-masquerade-cidr", NULL, STRING, no_cni),
-    NOTE("hairpin-mode", "hairpinMode", STRING, no_cni),
+    REFUSE("network-plugin", NULL, STRING, "|cni", "pods get their network from CNI plugins only"),
+    NOTE("network-plugin-mtu", NULL, INT, by_cni),
+    NOTE("cni-cache-dir", NULL, STRING, "results of CNI plugins are kept below --root-dir"),
+    NOTE("pod-cidr", "podCIDR", STRING, by_cni),
+    NOTE("non-masquerade-cidr", NULL, STRING, by_cni),
+    NOTE("hairpin-mode", "hairpinMode", STRING, by_cni),
     NOTE("cluster-dns", "clusterDNS", LIST, no_resolver),
     NOTE("cluster-domain", "clusterDomain", STRING, no_resolver),
     NOTE("resolv-conf", "resolvConf", STRING, no_resolver),

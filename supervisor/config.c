@@ -15,6 +15,7 @@
 enum {
     FILE_CHECK_SEC = 20, // pkg/kubelet/apis/config/v1beta1/defaults.go, here and below
     HTTP_CHECK_SEC = 20,
+    RUNTIME_REQUEST_SEC = 120,
     VOLUME_STATS_SEC = 60,
     HEALTHZ_PORT = 10248,
     LOG_BYTES = 10 << 20,
@@ -57,6 +58,9 @@ void config_set_defaults(const struct config_host *host, struct config *config)
         .file_check_usec = FILE_CHECK_SEC * USEC_PER_SEC,
         .manifest_url = xstrdup(""),
         .manifest_url_headers = xstrdup(""),
+        .cni_conf_dir = xstrdup("/etc/cni/net.d"),
+        .cni_bin_dir = xstrdup("/opt/cni/bin,/usr/lib/cni"),
+        .cni_timeout_usec = RUNTIME_REQUEST_SEC * USEC_PER_SEC,
         .http_check_usec = HTTP_CHECK_SEC * USEC_PER_SEC,
         .volume_stats_usec = VOLUME_STATS_SEC * USEC_PER_SEC,
         .healthz_port = HEALTHZ_PORT,
@@ -212,6 +216,8 @@ void config_free(struct config *config)
     free(config->node_ip);
     free(config->manifest_path);
     free(config->manifest_url);
+    free(config->cni_conf_dir);
+    free(config->cni_bin_dir);
     free(config->manifest_url_headers);
     free(config->root_dir);
     free(config->run_dir);

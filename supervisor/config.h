@@ -40,6 +40,10 @@ struct config {
     int64_t http_check_usec;    // --http-check-frequency
     int64_t volume_stats_usec;  // --volume-stats-agg-period
 
+    char *cni_conf_dir;       // --cni-conf-dir
+    char *cni_bin_dir;        // --cni-bin-dir: directories, joined by commas
+    int64_t cni_timeout_usec; // --runtime-request-timeout: of one CNI plugin
+
     char *root_dir;    // --root-dir: state, images, pods
     char *run_dir;     // --run-dir: sockets and shims
     char *pod_log_dir; // --pod-log-dir, podLogsDir

@@ -14,6 +14,8 @@
 #include "supervisor/device-filter.h"
 #include "supervisor/environment.h"
 #include "supervisor/image.h"
+#include "supervisor/pod-names.h"
+#include "supervisor/sandbox.h"
 #include "supervisor/volumes.h"
 
 enum {
@@ -64,15 +66,22 @@ static int set_namespaces(struct build *b, struct error *err)
 {
     const struct pod_spec *pod = &b->pod->spec;
     struct shim_spec *spec = b->spec;
-    if (!pod->hostNetwork) {
+    static const struct sandbox_view none;
+    const struct sandbox_view *box = b->options->sandbox ? b->options->sandbox : &none;
+    if (!pod->hostNetwork && !box->net) {
         *b->reason = "NetworkNotReady";
-        return error_set(err, ENETDOWN,
-                         "the pod asks for a network of its own, and this node has no CNI "
-                         "configuration; set hostNetwork: true");
+        return error_set(err, ENETDOWN, "the pod has no network of its own");
     }
-    spec->new_pid_namespace = !pod->hostPID;
-    spec->new_ipc_namespace = !pod->hostIPC;
+    spec->net_namespace = pod->hostNetwork ? NULL : xstrdup(box->net);
+    spec->uts_namespace = xstrdup_or_null(box->uts);
+    spec->ipc_namespace = xstrdup_or_null(box->ipc);
+    spec->pid_namespace = xstrdup_or_null(box->pid);
+    spec->shm_dir = xstrdup_or_null(box->shm);
+    spec->new_pid_namespace = !pod->hostPID && !box->pid;
+    spec->new_ipc_namespace = !pod->hostIPC && !box->ipc;
     spec->new_user_namespace = b->options->unprivileged;
+    if (b->options->hidden_mount)
+        string_list_add(&spec->hidden_mounts, b->options->hidden_mount);
     return 0;
 }
 
@@ -80,6 +89,10 @@ static int set_namespaces(struct build *b, struct error *err)
 static char *host_name(const struct build *b)
 {
     struct utsname name;
+    char *own = NULL;
+    if (!b->pod->spec.hostNetwork &&
+        pod_names_for_kernel(b->pod, b->options->cluster_domain, &own, NULL) == 0)
+        return own;
     if (uname(&name) < 0)
         return xstrdup(b->options->node_name ? b->options->node_name : "");
     return xstrndup(name.nodename, HOSTNAME_LENGTH_MAX);
@@ -96,6 +109,8 @@ static int set_environment(struct build *b, struct error *err)
         .node_name = b->options->node_name,
         .node_ip = b->options->node_ip,
         .hostname = hostname,
+        .pod_ips =
+            b->pod->spec.hostNetwork || !b->options->sandbox ? NULL : &b->options->sandbox->ips,
         .cpu_capacity_milli = b->options->cpu_capacity_milli,
         .memory_capacity_bytes = b->options->memory_capacity_bytes,
     };

@@ -14,6 +14,7 @@
 
 struct device_filter;
 struct seccomp_cache;
+struct sandbox_view;
 
 struct container_spec_options {      // all borrowed
     const char *root_dir;            // "/var/lib/mainstay": pods/ and images/ are in it
@@ -29,6 +30,9 @@ struct container_spec_options {      // all borrowed
     struct seccomp_cache *seccomp; // NULL: every filter is compiled anew
     const char *seccomp_root;      // where profiles of the type Localhost are
     bool seccomp_default;          // RuntimeDefault where a manifest says nothing
+    const char *cluster_domain;    // for the names of pods with a subdomain; NULL or ""
+    const struct sandbox_view *sandbox; // what this pod's containers share; NULL: nothing
+    const char *hidden_mount;           // what containers on the host's root are to detach; NULL
     int64_t log_max_bytes, log_max_files;
     int64_t cpu_capacity_milli, memory_capacity_bytes; // 0: asked of the kernel
 };
@@ -37,8 +41,8 @@ struct container_spec_options {      // all borrowed
 // operator should see as an event: which host binary was taken, limits and settings that this host
 // cannot enforce. On failure *ret_reason is a literal in the kubelet's words: "ErrImagePull",
 // "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "FailedMount",
-// "CreateContainerError"; "NetworkNotReady" for a pod that does not set hostNetwork (this release
-// knows no CNI).
+// "CreateContainerError"; "NetworkNotReady" for a pod that does not set hostNetwork and has no
+// sandbox with a network.
 int container_spec_build(const struct container_spec_options *options, const struct pod *pod,
                          const struct container *container, bool init, uint64_t restart_count,
                          struct shim_spec *ret, struct string_list *notes, const char **ret_reason,

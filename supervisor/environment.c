@@ -59,11 +59,22 @@ static char *subscripted(const struct string_map *map, const char *path, const c
     return xstrdup(value ? value : "");
 }
 
+// K/kubelet_pods.go: podIPs are joined by commas.
+static char *join_ips(const struct string_list *ips)
+{
+    struct buffer out = BUFFER_EMPTY;
+    for (size_t i = 0; ips && i < ips->n; i++)
+        buffer_printf(&out, "%s%s", i ? "," : "", ips->items[i]);
+    return buffer_take(&out);
+}
+
 int environment_field(const struct environment *env, const struct object_field_selector *field,
                       char **ret, struct error *err)
 {
     const struct object_meta *meta = &env->pod->metadata;
     const char *path = field->fieldPath ? field->fieldPath : "";
+    const struct string_list *ips = env->pod_ips;
+    _cleanup_free_ char *all_ips = join_ips(ips);
     const struct {
         const char *path, *value;
     } plain[] = {
@@ -75,8 +86,9 @@ int environment_field(const struct environment *env, const struct object_field_s
         {"spec.serviceAccountName", env->pod->spec.serviceAccountName},
         {"status.hostIP", env->node_ip},
         {"status.hostIPs", env->node_ip},
-        {"status.podIP", env->node_ip}, // a pod on the host's network has the node's address
-        {"status.podIPs", env->node_ip},
+        // A pod on the host's network has the node's address.
+        {"status.podIP", ips ? (ips->n ? ips->items[0] : NULL) : env->node_ip},
+        {"status.podIPs", ips ? all_ips : env->node_ip},
     };
     for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
         if (strcmp(path, plain[i].path) == 0) {

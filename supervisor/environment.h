@@ -11,7 +11,8 @@
 struct environment { // all borrowed
     const struct pod *pod;
     const struct container *container;
-    const char *node_name, *node_ip, *hostname;        // may be NULL
+    const char *node_name, *node_ip, *hostname; // may be NULL
+    const struct string_list *pod_ips;          // of a network of its own; NULL: the node's address
     int64_t cpu_capacity_milli, memory_capacity_bytes; // 0: asked of the kernel
 };
 

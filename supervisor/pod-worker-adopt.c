@@ -16,7 +16,8 @@ static bool any_began(const struct pod_worker *w)
 static void adopt_pod(struct pod_worker *w, const struct container_worker *c)
 {
     bool initializing = c->init && !any_began(w);
-    if (w->state != POD_WAITING && w->state != POD_FINISHED && w->state != POD_HELD &&
+    if (w->state != POD_WAITING && w->state != POD_PREPARING && w->state != POD_DISMANTLING &&
+        w->state != POD_FINISHED && w->state != POD_HELD &&
         !(w->state == POD_INITIALIZING && !initializing))
         return;
     w->state = initializing ? POD_INITIALIZING : POD_RUNNING;
@@ -119,7 +120,7 @@ static bool begins_anew(const struct pod_worker *w)
 
 static void begin_anew(struct pod_worker *w)
 {
-    w->state = w->gated ? POD_WAITING : POD_INITIALIZING;
+    w->state = w->gated ? POD_WAITING : POD_PREPARING;
     pod_worker_set_waiting(w, NULL, NULL);
     for (size_t i = 0; i < w->n_containers; i++) {
         struct container_worker *c = &w->containers[i];
@@ -142,6 +143,44 @@ void pod_worker_set_active_until(struct pod_worker *w, monotime now)
         monotime_add_usec(now, MAX(*seconds * USEC_PER_SEC - MAX(passed, (int64_t)0), (int64_t)0));
 }
 
+static void tell_sandbox_lost(struct pod_worker *w, const char *why, monotime now)
+{
+    if (w->state != POD_INITIALIZING && w->state != POD_RUNNING)
+        return;
+    pod_worker_event(w, NULL, EVENT_WARNING, "SandboxChanged",
+                     "%s: its containers are stopped, and it begins anew", why);
+    pod_worker_step(w, POD_EV_SANDBOX_LOST, now);
+}
+
+void pod_worker_sandbox_lost(struct pod_worker *w, const char *why, monotime now)
+{
+    tell_sandbox_lost(w, why, now);
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_prepared(struct pod_worker *w, monotime now)
+{
+    w->sandbox_ready = true;
+    pod_worker_settle(w, now);
+}
+
+void pod_worker_not_prepared(struct pod_worker *w, const char *why, monotime now)
+{
+    const char *reason = "FailedCreatePodSandBox";
+    if (w->state != POD_PREPARING)
+        return;
+    if (str_equal(w->waiting_reason, reason) && str_equal(w->waiting_message, why))
+        pod_worker_event(w, NULL, EVENT_WARNING, reason, "%s", why);
+    else
+        pod_worker_wait(w, EVENT_WARNING, reason, why, now);
+}
+
+void pod_worker_dismantled(struct pod_worker *w, monotime now)
+{
+    w->sandbox_gone = true;
+    pod_worker_settle(w, now);
+}
+
 void pod_worker_resume(struct pod_worker *w, monotime now)
 {
     if (monotime_is_never(w->active_until))
@@ -149,9 +188,16 @@ void pod_worker_resume(struct pod_worker *w, monotime now)
     for (size_t i = 0; w->rebooted && i < w->n_containers; i++)
         if (container_state_is_alive(w->containers[i].state) && !w->containers[i].run)
             tell_vanished(&w->containers[i]);
+    bool reclaimed = !w->ops->reclaim || w->ops->reclaim(w->runtime, w);
     if (begins_anew(w))
         begin_anew(w);
+    else if (!reclaimed && !w->rebooted)
+        tell_sandbox_lost(w, "the pod's namespaces are gone", now);
     w->rebooted = false;
+    if (w->state == POD_PREPARING)
+        pod_worker_do_prepare(w, now);
+    if (w->state == POD_DISMANTLING)
+        pod_worker_do_dismantle(w, now);
     for (size_t i = 0; i < w->n_containers; i++)
         resume_container(&w->containers[i], now);
     if (w->state == POD_RUNNING)

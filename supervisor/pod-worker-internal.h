@@ -41,6 +41,8 @@ bool pod_worker_step(struct pod_worker *w, enum pod_event event, monotime now);
 void pod_worker_set_active_until(struct pod_worker *w, monotime now);
 
 // Three of the pod's actions, which come outside of a transition, too.
+void pod_worker_do_prepare(struct pod_worker *w, monotime now);
+void pod_worker_do_dismantle(struct pod_worker *w, monotime now);
 void pod_worker_do_start(struct pod_worker *w, monotime now);
 void pod_worker_do_stop(struct pod_worker *w, monotime now);
 void pod_worker_do_rest(struct pod_worker *w, monotime now);

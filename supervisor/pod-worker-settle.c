@@ -88,6 +88,8 @@ static bool give_turns(struct pod_worker *w, monotime now)
 static bool advance(struct pod_worker *w, monotime now)
 {
     switch (w->state) {
+    case POD_PREPARING:
+        return w->sandbox_ready && pod_worker_step(w, POD_EV_PREPARED, now);
     case POD_INITIALIZING:
         return advance_init(w, now);
     case POD_RUNNING:
@@ -96,6 +98,8 @@ static bool advance(struct pod_worker *w, monotime now)
     case POD_STOPPING:
         return give_turns(w, now) ||
                (!pod_worker_is_alive(w) && pod_worker_step(w, POD_EV_ALL_PROVEN, now));
+    case POD_DISMANTLING:
+        return w->sandbox_gone && pod_worker_step(w, POD_EV_DISMANTLED, now);
     case POD_HELD:
         return !w->held && pod_worker_step(w, POD_EV_RELEASE, now);
     case POD_WAITING:
@@ -126,7 +130,7 @@ static bool compute_initialized(const struct pod_worker *w)
     for (size_t i = 0; i < w->n_init; i++)
         if (!w->containers[i].initialized)
             return false;
-    return w->state != POD_WAITING && w->state != POD_HELD;
+    return w->state != POD_WAITING && w->state != POD_PREPARING && w->state != POD_HELD;
 }
 
 // The pod has what its containers need: directories, volumes, cgroup, network.
@@ -218,7 +222,8 @@ const char *pod_worker_phase(const struct pod_worker *w)
 {
     if (w->state == POD_FINISHED)
         return w->failed_reason ? "Failed" : "Succeeded";
-    if (w->state != POD_RUNNING && w->state != POD_ENDING && w->state != POD_STOPPING)
+    if (w->state != POD_RUNNING && w->state != POD_ENDING && w->state != POD_STOPPING &&
+        w->state != POD_DISMANTLING)
         return "Pending";
     for (size_t i = 0; i < w->n_init; i++)
         if (!w->containers[i].initialized && w->state != POD_RUNNING)

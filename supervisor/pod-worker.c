@@ -112,12 +112,24 @@ static void do_nothing(struct pod_worker *w, monotime now)
 {
 }
 
-static void do_init(struct pod_worker *w, monotime now)
+void pod_worker_do_prepare(struct pod_worker *w, monotime now)
 {
     w->admitted = true;
-    w->started_at = walltime_now();
+    if (!walltime_is_set(w->started_at))
+        w->started_at = walltime_now();
+    pod_worker_set_waiting(w, NULL, NULL);
+    w->sandbox_ready = !w->ops->prepare || w->ops->prepare(w->runtime, w) > 0;
+}
+
+static void do_init(struct pod_worker *w, monotime now)
+{
     pod_worker_set_active_until(w, now);
     pod_worker_set_waiting(w, NULL, NULL);
+}
+
+void pod_worker_do_dismantle(struct pod_worker *w, monotime now)
+{
+    w->sandbox_gone = !w->ops->dismantle || w->ops->dismantle(w->runtime, w) > 0;
 }
 
 void pod_worker_do_start(struct pod_worker *w, monotime now)
@@ -177,7 +189,8 @@ static void do_expire(struct pod_worker *w, monotime now)
 static void do_finish(struct pod_worker *w, monotime now)
 {
     const struct container_worker *failed = first_failed(w);
-    if (w->failed_reason) // it was stopped for that
+    pod_worker_do_dismantle(w, now); // nobody waits for that
+    if (w->failed_reason)            // it was stopped for that
         return;
     if (!failed) {
         pod_worker_event(w, NULL, EVENT_NORMAL, "Completed", "every container has completed");
@@ -215,7 +228,9 @@ static void do_bury(struct pod_worker *w, monotime now)
 
 static void (*const actions[])(struct pod_worker *w, monotime now) = {
     [POD_DO_NOTHING] = do_nothing,
+    [POD_DO_PREPARE] = pod_worker_do_prepare,
     [POD_DO_INIT] = do_init,
+    [POD_DO_DISMANTLE] = pod_worker_do_dismantle,
     [POD_DO_START] = pod_worker_do_start,
     [POD_DO_STOP] = pod_worker_do_stop,
     [POD_DO_FINISH] = do_finish,

@@ -90,6 +90,14 @@ struct pod_runtime_ops {
     void (*prove)(void *runtime, struct container_worker *c);
     // The exit is on record: let go of the run (c->run becomes NULL).
     void (*forget)(void *runtime, struct container_worker *c);
+    // What the containers share beside volumes: namespaces, and a network. Each may be NULL where
+    // there is none. `prepare` makes it: 1 where it is there already, 0 where
+    // pod_worker_prepared() or pod_worker_not_prepared() (and another attempt) follow. `dismantle`
+    // removes it: 1 where nothing is left already, 0 where pod_worker_dismantled() follows.
+    // `reclaim`, after a restart of the agent: false where it was there and is not any more.
+    int (*prepare)(void *runtime, struct pod_worker *w);
+    int (*dismantle)(void *runtime, struct pod_worker *w);
+    bool (*reclaim)(void *runtime, struct pod_worker *w);
     void (*bury)(void *runtime, struct pod_worker *w); // remove the pod's directories and cgroup
     void (*save)(void *runtime,
                  struct pod_worker *w); // the worker's state changed: persist, tell watchers
@@ -105,10 +113,12 @@ struct pod_worker {
     char hash[33];
     enum pod_state state;
     bool removing, held;
-    bool held_for_exit;                     // held only because the agent ends; not on disk
-    bool gone_told;                         // the owner knows that the pod is POD_GONE
-    bool admitted;                          // was admitted once: it may start again by itself
-    bool gated;                             // but not where its owner admits each start
+    bool held_for_exit;               // held only because the agent ends; not on disk
+    bool sandbox_ready, sandbox_gone; // ends of POD_PREPARING and POD_DISMANTLING
+    const struct string_list *ips; // of a network of its own, borrowed from the runtime; NULL: none
+    bool gone_told;                // the owner knows that the pod is POD_GONE
+    bool admitted;                 // was admitted once: it may start again by itself
+    bool gated;                    // but not where its owner admits each start
     char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
     char *held_back;                        // why it runs on although its manifest changed; or NULL
     char *failed_reason, *failed_message;   // POD_FINISHED with phase Failed, or NULL
@@ -174,6 +184,13 @@ void pod_worker_hook_done(struct container_worker *c, bool ok, const char *why, 
 // container, with the probe's grace period, and restarts it unless the policy is Never.
 void pod_worker_probed(struct container_worker *c, enum probe_kind kind, enum probe_result result,
                        monotime now);
+
+void pod_worker_prepared(struct pod_worker *w, monotime now);
+void pod_worker_not_prepared(struct pod_worker *w, const char *why, monotime now);
+void pod_worker_dismantled(struct pod_worker *w, monotime now);
+// What the containers share is gone while they run: all of them are stopped, and the pod begins
+// anew.
+void pod_worker_sandbox_lost(struct pod_worker *w, const char *why, monotime now);
 
 // A container whose run an earlier agent started (c->run is set): puts it into the state that fits;
 // what its shim reports follows through pod_worker_container_started() and _over().

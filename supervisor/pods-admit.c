@@ -11,14 +11,14 @@ struct gate {
     bool (*closed)(const struct slot *slot, struct buffer *why);
 };
 
-// Pods with a network of their own need one that somebody sets up; that is a later release.
+// A network of its own is set up by the node's CNI plugins, which somebody has to describe.
 static bool network_closed(const struct slot *slot, struct buffer *why)
 {
-    if (slot->worker->pod->spec.hostNetwork)
-        return false;
-    buffer_add_str(why,
-                   "this release gives pods the node's network only: set spec.hostNetwork: true");
-    return true;
+    const char *problem =
+        slot->worker->pod->spec.hostNetwork ? NULL : runtime_network_problem(slot->pods->runtime);
+    if (problem)
+        buffer_add_str(why, problem);
+    return problem != NULL;
 }
 
 static const struct gate gates[] = {

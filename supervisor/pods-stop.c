@@ -30,7 +30,8 @@ struct stop {
 
 static bool is_alive(const struct slot *slot)
 {
-    return slot->worker && !slot->gone && pod_worker_is_alive(slot->worker);
+    const struct pod_worker *w = slot->worker;
+    return w && !slot->gone && (pod_worker_is_alive(w) || w->state == POD_DISMANTLING);
 }
 
 static bool is_in_way(const struct slot *slot, monotime now)

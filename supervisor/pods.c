@@ -208,7 +208,13 @@ static void on_changed(void *userdata, struct pod_worker *w)
     pods_stop_look_again(pods);
 }
 
-static const struct runtime_owner_ops owner_ops = {.changed = on_changed, .gone = on_gone};
+static void on_network_changed(void *userdata)
+{
+    pods_look_at_gates(userdata);
+}
+
+static const struct runtime_owner_ops owner_ops = {
+    .network_changed = on_network_changed, .changed = on_changed, .gone = on_gone};
 
 // ---- start and end of the agent ----
 

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/alloc.h"
+#include "base/string-list.h"
 #include "base/work.h"
 #include "supervisor/pod-worker-internal.h"
 #include "supervisor/probe-question.h"
@@ -151,9 +152,11 @@ int prober_target(struct prober *prober, const struct container_worker *c, struc
         if (r < 0)
             return r;
     }
+    const struct string_list *own = c->pod->ips;
+    const char *node = prober->node_ip ? prober->node_ip : "127.0.0.1";
     *ret = (struct probe_target){
         .container = c->spec,
-        .address = prober->node_ip ? prober->node_ip : "127.0.0.1",
+        .address = own && own->n ? own->items[0] : node,
         .link = link,
         .transfers = prober->transfers,
     };

@@ -3,6 +3,7 @@
 
 #include "supervisor/prober.h"
 #include "supervisor/runtime.h"
+#include "supervisor/sandbox.h"
 #include "supervisor/stats.h"
 #include "supervisor/volumes-limits.h"
 #include "supervisor/volumes-sweeper.h"
@@ -50,6 +51,7 @@ struct runtime {
     const struct runtime_owner_ops *ops;
     void *userdata;
     struct prober *prober;
+    struct sandboxes *sandboxes;
     struct volumes_sweeper *sweeper;
     struct volumes_limits *limits;
     LIST_OF(struct pod_worker *) dirty;
@@ -70,6 +72,12 @@ void runtime_keep_free(struct runtime *rt);
 // In runtime-alarm.c. The container's process is there: the worker is told, and from now on there
 // are events for processes that are killed or refused.
 void run_is_running(struct run *run, const struct shim_state *state, monotime now);
+
+// In runtime-sandbox.c: the operations `prepare`, `dismantle` and `reclaim`.
+int runtime_prepare(void *runtime, struct pod_worker *w);
+int runtime_dismantle(void *runtime, struct pod_worker *w);
+bool runtime_reclaim(void *runtime, struct pod_worker *w);
+int runtime_sandboxes_init(struct runtime *rt, struct error *err);
 
 // In runtime-tiers.c. The worker changed, or (leaves) is about to be freed.
 void runtime_count_tier(struct runtime *rt, struct pod_worker *w, bool leaves);

@@ -159,6 +159,7 @@ void runtime_release(struct runtime *rt, struct pod_worker *w)
 {
     struct keep *keep = w->keep;
     volumes_limits_remove(rt->limits, w);
+    sandbox_release(rt->sandboxes, w->pod->metadata.uid);
     if (!keep)
         return;
     runtime_count_tier(rt, w, true);

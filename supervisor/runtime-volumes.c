@@ -40,4 +40,5 @@ void runtime_remove_strays(struct runtime *rt, runtime_knows *knows, void *userd
                   code < 0 ? error_message(&why) : *uid);
     }
     volumes_sweeper_kick(rt->sweeper);
+    sandboxes_tidy(rt->sandboxes);
 }

@@ -182,8 +182,11 @@ static int op_start(void *runtime, struct container_worker *c, const char **ret_
     struct runtime *rt = runtime;
     _cleanup_string_list_ struct string_list notes = {0};
     struct run *run = run_new(rt);
-    int r = container_spec_build(&rt->options.containers, c->pod->pod, c->spec, c->init,
-                                 c->restart_count, &run->spec, &notes, ret_reason, err);
+    struct container_spec_options options = rt->options.containers;
+    options.sandbox = sandbox_view(rt->sandboxes, c->pod->pod->metadata.uid);
+    options.hidden_mount = sandboxes_mounted(rt->sandboxes);
+    int r = container_spec_build(&options, c->pod->pod, c->spec, c->init, c->restart_count,
+                                 &run->spec, &notes, ret_reason, err);
     if (r >= 0) {
         tell_notes(c, &notes);
         tell_unenforced(c, &run->spec.unenforced);
@@ -412,6 +415,9 @@ const struct pod_runtime_ops runtime_ops = {
     .probe = op_probe,
     .prove = op_prove,
     .forget = op_forget,
+    .prepare = runtime_prepare,
+    .dismantle = runtime_dismantle,
+    .reclaim = runtime_reclaim,
     .bury = op_bury,
     .save = op_save,
     .arm = op_arm,
@@ -433,6 +439,8 @@ int runtime_new(const struct runtime_options *options, const struct runtime_owne
     rt->limits = volumes_limits_new(options->event, options->shims.shim_path, &volumes,
                                     options->volume_stats_usec);
     int r = runtime_keep_init(rt, err);
+    if (r >= 0)
+        r = runtime_sandboxes_init(rt, err);
     if (r < 0) {
         runtime_free(rt);
         return r;
@@ -449,6 +457,7 @@ void runtime_free(struct runtime *rt)
         run_free(*run);
     free(rt->unclaimed.items);
     runtime_keep_free(rt);
+    sandboxes_free(rt->sandboxes);
     prober_free(rt->prober);
     seccomp_cache_free(rt->options.containers.seccomp);
     volumes_sweeper_free(rt->sweeper);

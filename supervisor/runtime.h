@@ -21,6 +21,8 @@ struct runtime_options {
     struct shim_link_options shims;           // borrowed strings
     const char *state_dir;                    // borrowed; <root>/state/pods
     struct event_log *events;
+    const char *cni_conf_dir, *cni_bin_dirs; // borrowed; of sandbox.h
+    int64_t cni_timeout_usec;
     uint64_t volume_stats_usec; // how often limited volumes are measured
 };
 
@@ -28,6 +30,7 @@ struct runtime_options {
 struct runtime_owner_ops {
     void (*changed)(void *userdata, struct pod_worker *w);
     void (*gone)(void *userdata, struct pod_worker *w);
+    void (*network_changed)(void *userdata); // what runtime_network_problem() says
 };
 
 extern const struct pod_runtime_ops runtime_ops; // for pod_worker_new(), with a struct runtime *
@@ -35,6 +38,9 @@ extern const struct pod_runtime_ops runtime_ops; // for pod_worker_new(), with a
 int runtime_new(const struct runtime_options *options, const struct runtime_owner_ops *ops,
                 void *userdata, struct runtime **ret, struct error *err);
 void runtime_free(struct runtime *rt); // after all workers; what runs goes on running
+
+// Why no pod can have a network of its own at present; NULL where it can. Borrowed.
+const char *runtime_network_problem(struct runtime *rt);
 
 // Writes what is not on disk yet, and lets go of the runs whose exit is on record.
 void runtime_flush(struct runtime *rt);
@@ -66,8 +72,8 @@ void runtime_remove_strays(struct runtime *rt, runtime_knows *knows, void *userd
 // lives (NULL else). Borrowed.
 const char *runtime_run_id(const struct container_worker *c);
 const char *runtime_run_cgroup(const struct container_worker *c);
-// What the run that is on was started with (its limits, and those that are not enforced); NULL where
-// none is on. Borrowed.
+// What the run that is on was started with (its limits, and those that are not enforced); NULL
+// where none is on. Borrowed.
 const struct shim_spec *runtime_run_spec(const struct container_worker *c);
 // What the run that is on uses, asked now (stats_read()); false where none is on.
 bool runtime_run_stats(struct container_worker *c, struct stats *ret);

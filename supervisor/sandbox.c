@@ -538,11 +538,11 @@ void sandboxes_tidy(struct sandboxes *all)
 
 static void split_dirs(const char *text, struct string_list *ret)
 {
-    for (const char *p = text; *p;) {
-        size_t length = strcspn(p, ":");
+    for (const char *p = text ? text : ""; *p;) {
+        size_t length = strcspn(p, ",");
         if (length > 0)
             string_list_add_owned(ret, xstrndup(p, length));
-        p += length + (p[length] == ':');
+        p += length + (p[length] == ',');
     }
 }
 

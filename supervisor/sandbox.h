@@ -25,7 +25,7 @@ struct sandbox_options { // borrowed
     sd_event *event;
     const char *run_dir, *root_dir, *shim_path;
     const char *cni_conf_dir; // "/etc/cni/net.d"
-    const char *cni_bin_dirs; // "/opt/cni/bin:/usr/lib/cni"
+    const char *cni_bin_dirs; // "/opt/cni/bin,/usr/lib/cni"
     int64_t timeout_usec;     // of one CNI plugin
     struct cgroup_tree *cgroups;
     struct event_log *events;

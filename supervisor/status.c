@@ -18,18 +18,23 @@
 static void add_addresses(json_t *status, const struct pod_worker *w, const char *node_ip)
 {
     json_set_text(status, "hostIP", node_ip);
-    if (!w->pod->spec.hostNetwork || str_empty(node_ip) || !walltime_is_set(w->started_at))
+    bool own = !w->pod->spec.hostNetwork;
+    size_t n = own ? (w->ips ? w->ips->n : 0) : !str_empty(node_ip);
+    if (n == 0 || !walltime_is_set(w->started_at))
         return;
-    json_set_text(status, "podIP", node_ip);
-    json_t *list = json_array(), *address = json_object();
-    json_set_text(address, "ip", node_ip);
-    json_array_append_new(list, address);
+    json_set_text(status, "podIP", own ? w->ips->items[0] : node_ip);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *address = json_object();
+        json_set_text(address, "ip", own ? w->ips->items[i] : node_ip);
+        json_array_append_new(list, address);
+    }
     json_object_set_new(status, "podIPs", list);
 }
 
 static void add_reason(json_t *status, const struct pod_worker *w)
 {
-    bool waits = w->state == POD_WAITING || w->state == POD_HELD;
+    bool waits = w->state == POD_WAITING || w->state == POD_PREPARING || w->state == POD_HELD;
     json_set_text(status, "message", waits ? w->waiting_message : w->failed_message);
     json_set_text(status, "reason", waits ? w->waiting_reason : w->failed_reason);
 }

@@ -116,7 +116,7 @@ class Start(harness.AgentTest):
             self.assertEqual(f.read().split(), ["one", "two", "main"])
 
     def test_a_pod_without_host_network_waits(self):
-        agent = self.agent()
+        agent = self.agent("--cni-conf-dir", "/nonexistent")
         agent.drop("n.yaml", pod_yaml("n", [COMPONENT]).replace("hostNetwork: true", "hostNetwork: false"))
         agent.wait(lambda pods: pods.get("n-node1", {}).get("mainstay", {}).get("reason")
                    == "NetworkNotReady" or None, "n waits for the network")

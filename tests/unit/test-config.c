@@ -233,7 +233,11 @@ static void what_is_not_done_is_said(void **state)
               "--cpu-cfs-quota-period 0.1s --cluster-domain=");
     assert_int_equal(f->config.notes.n, 0); // asks for nothing
     accept(f, "--cgroup-driver systemd --network-plugin=cni --fail-swap-on=false");
-    assert_int_equal(f->config.notes.n, 3);
+    assert_int_equal(f->config.notes.n, 2);
+    refuse(f, "--network-plugin kubenet", "CNI plugins only");
+    accept(f, "--cgroup-driver systemd --cni-bin-dir /a,/b --cni-conf-dir /c");
+    assert_string_equal(f->config.cni_bin_dir, "/a,/b");
+    assert_string_equal(f->config.cni_conf_dir, "/c");
     assert_true(str_starts_with(f->config.notes.items[0], "--cgroup-driver has no effect: "));
 }
 

@@ -69,9 +69,13 @@ static void test_gone_is_the_end(void **state)
 
 static void test_stopping_ends_held_or_gone(void **state)
 {
-    assert_int_equal(pod_machine_step(POD_STOPPING, POD_EV_ALL_PROVEN, false).to, POD_HELD);
-    assert_int_equal(pod_machine_step(POD_STOPPING, POD_EV_ALL_PROVEN, true).to, POD_GONE);
-    assert_int_equal(pod_machine_step(POD_STOPPING, POD_EV_ALL_PROVEN, true).action, POD_DO_BURY);
+    for (int removing = 0; removing < 2; removing++)
+        assert_int_equal(pod_machine_step(POD_STOPPING, POD_EV_ALL_PROVEN, removing).to,
+                         POD_DISMANTLING);
+    assert_int_equal(pod_machine_step(POD_DISMANTLING, POD_EV_DISMANTLED, false).to, POD_HELD);
+    assert_int_equal(pod_machine_step(POD_DISMANTLING, POD_EV_DISMANTLED, true).to, POD_GONE);
+    assert_int_equal(pod_machine_step(POD_DISMANTLING, POD_EV_DISMANTLED, true).action,
+                     POD_DO_BURY);
 }
 
 static void test_every_pod_can_be_removed(void **state)
