@@ -15,7 +15,7 @@
 enum {
     MISSING_USEC = 60000000,        // how long a file that is missing holds everything back
     ROLL_PATIENCE_USEC = 300000000, // how long a restarted pod may take to be ready again
-    SIGNAL_USEC = 1000000,          // how long one that got a signal is watched
+    STEADY_USEC = 1000000,          // ready is who stays so this long without another restart
     POLL_USEC = 60000000,           // where not everything can be watched
 };
 
@@ -52,12 +52,13 @@ struct watched_pod {
 };
 
 struct roll {
-    bool on;           // a pod has its turn (the one with `rolling`)
-    bool told;         // that it does not become ready
-    monotime until;    // it is watched until then, though it is ready
-    monotime deadline; // when it is told that it does not become ready
-    uint64_t restarts; // of its containers, when it began
-    size_t restarted;  // how many containers are to come back
+    bool on;                  // a pod has its turn (the one with `rolling`)
+    bool told;                // that it does not become ready
+    monotime steady;          // since when it is ready; 0: it is not
+    uint64_t steady_restarts; // how many there were then
+    monotime deadline;        // when it is told that it does not become ready
+    uint64_t restarts;        // of its containers, when it began
+    size_t restarted;         // how many containers are to come back
 };
 
 struct changes {

@@ -172,7 +172,6 @@ static bool take_turn(struct changes *ch, struct watched_pod *p)
     }
     learn(ch, p);
     p->rolling = ch->roll.on = acted;
-    ch->roll.until = monotime_add_usec(now, ch->roll.restarted ? 0 : SIGNAL_USEC);
     ch->roll.deadline = monotime_add_usec(now, ROLL_PATIENCE_USEC);
     changes_save(ch, p);
     return acted;
@@ -180,12 +179,19 @@ static bool take_turn(struct changes *ch, struct watched_pod *p)
 
 // ---- the end of it ----
 
-static bool is_back(const struct changes *ch, const struct pod_worker *w, monotime now)
+// A process that ends at once was ready, too, for a moment.
+static bool is_back(struct changes *ch, const struct pod_worker *w, monotime now)
 {
-    if (!pod_worker_is_ready(w))
-        return w->held || w->state == POD_FINISHED;
-    return monotime_reached(ch->roll.until, now) &&
-           count_restarts(w) >= ch->roll.restarts + ch->roll.restarted;
+    struct roll *roll = &ch->roll;
+    uint64_t restarts = count_restarts(w);
+    bool ready = pod_worker_is_ready(w) && restarts >= roll->restarts + roll->restarted;
+    if (!ready)
+        roll->steady = (monotime){0};
+    else if (!roll->steady.usec || restarts != roll->steady_restarts)
+        roll->steady = now;
+    roll->steady_restarts = restarts;
+    bool waits_for_an_operator = w->held || w->state == POD_FINISHED;
+    return ready ? monotime_since(now, roll->steady) >= STEADY_USEC : waits_for_an_operator;
 }
 
 static bool is_in_back_off(const struct pod_worker *w)
@@ -260,8 +266,7 @@ void changes_roll_on(struct changes *ch)
 
 monotime changes_roll_due(const struct changes *ch)
 {
-    bool watched = ch->roll.on && !monotime_reached(ch->roll.until, monotime_now());
-    if (watched)
-        return ch->roll.until;
+    if (ch->roll.on && ch->roll.steady.usec)
+        return monotime_add_usec(ch->roll.steady, STEADY_USEC);
     return ch->roll.on && !ch->roll.told ? ch->roll.deadline : MONOTIME_NEVER;
 }
