@@ -282,12 +282,38 @@ const char *check_timestamp(const char *s)
 
 const char *check_image(const char *s)
 {
-    static const char blanks[] = " \t\n\v\f\r";
+    // What Unicode calls white space, as strings.TrimSpace() takes it off.
+    static const char *const blanks[] = {
+        " ",
+        "\t",
+        "\n",
+        "\v",
+        "\f",
+        "\r",
+        "\xc2\x85",
+        "\xc2\xa0",
+        "\xe1\x9a\x80",
+        "\xe2\x80\x80",
+        "\xe2\x80\x81",
+        "\xe2\x80\x82",
+        "\xe2\x80\x83",
+        "\xe2\x80\x84",
+        "\xe2\x80\x85",
+        "\xe2\x80\x86",
+        "\xe2\x80\x87",
+        "\xe2\x80\x88",
+        "\xe2\x80\x89",
+        "\xe2\x80\x8a",
+        "\xe2\x80\xa8",
+        "\xe2\x80\xa9",
+        "\xe2\x80\xaf",
+        "\xe2\x81\x9f",
+        "\xe3\x80\x80",
+    };
 
-    if (!*s)
-        return NULL; // `required` speaks of that
-    if (is_one_of(s[0], blanks) || is_one_of(s[strlen(s) - 1], blanks))
-        return "must not have blanks before or behind it";
+    for (size_t i = 0; i < ARRAY_SIZE(blanks); i++)
+        if (str_starts_with(s, blanks[i]) || str_ends_with(s, blanks[i]))
+            return "must not have blanks before or behind it";
     return NULL;
 }
 

@@ -69,6 +69,29 @@ static bool is_registry(const char *s, size_t n)
            (n == strlen("localhost") && !strncmp(s, "localhost", n));
 }
 
+// Labels of letters, digits and inner dashes, joined by dots; then, perhaps, a port.
+static bool is_registry_name(const char *s, size_t n)
+{
+    static const char digits[] = "0123456789";
+    const char *colon = memchr(s, ':', n);
+    size_t host = colon ? (size_t)(colon - s) : n;
+
+    if (colon && (host + 1 == n || strspn(colon + 1, digits) < n - host - 1))
+        return false;
+    for (size_t i = 0; i < host; i++) {
+        bool at_edge = i == 0 || i + 1 == host || s[i - 1] == '.' || s[i + 1] == '.';
+        if (!isalnum((unsigned char)s[i]) && (at_edge || (s[i] != '.' && s[i] != '-')))
+            return false;
+    }
+    return host > 0;
+}
+
+// Such a name would be taken for an image's id.
+static bool is_id(const char *s, size_t n)
+{
+    return n == 64 && strspn(s, "0123456789abcdef") >= n;
+}
+
 // Whether [image, end) is the name of an image. What is none gets no tag in the kubelet
 // (pkg/util/parsers, docker/distribution/reference).
 static bool is_image_name(const char *image, const char *end)
@@ -80,7 +103,9 @@ static bool is_image_name(const char *image, const char *end)
         const char *part_end = slash ? slash : end;
         size_t n = (size_t)(part_end - part);
         bool registry = slash && part == image && is_registry(part, n);
-        if (registry ? !isalnum((unsigned char)part[0]) : !is_path_part(part, n))
+        if (registry ? !is_registry_name(part, n) : !is_path_part(part, n))
+            return false;
+        if (!slash && part == image && is_id(part, n))
             return false;
         if (!slash)
             return end - image <= REPOSITORY_MAX - (part == image ? IMPLIED_PREFIX : 0);

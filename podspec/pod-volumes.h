@@ -265,8 +265,12 @@ struct persistent_volume_claim_spec {
     char *volumeAttributesClassName;
 };
 
+struct claim_meta {
+    struct string_map labels, annotations;
+};
+
 struct persistent_volume_claim_template {
-    struct object_meta metadata;
+    struct claim_meta metadata;
     struct persistent_volume_claim_spec spec;
 };
 

@@ -245,8 +245,14 @@ static const struct field_schema persistent_volume_claim_spec_fields[] = {
 };
 TYPE(persistent_volume_claim_spec, "PersistentVolumeClaimSpec", "What a claim asks for.");
 
+static const struct field_schema claim_meta_fields[] = {
+    ROW_MAP(claim_meta, labels, .doc = "The claim's labels."),
+    ROW_MAP(claim_meta, annotations, .doc = "The claim's annotations."),
+};
+static TYPE(claim_meta, "ObjectMetaOfTemplate", "Labels and annotations; its name is made for it.");
+
 static const struct field_schema persistent_volume_claim_template_fields[] = {
-    ROW_STRUCT(persistent_volume_claim_template, metadata, object_meta,
+    ROW_STRUCT(persistent_volume_claim_template, metadata, claim_meta,
                .doc = "Labels and annotations of the claim."),
     ROW_STRUCT(persistent_volume_claim_template, spec, persistent_volume_claim_spec,
                .required = true, .doc = "What it asks for."),

@@ -31,7 +31,8 @@ static void validate_ports(struct validation *v, const struct container *contain
                              (long long)port->hostPort);
         if (v->pod->spec.hostNetwork && !init && port->hostPort &&
             port->hostPort != port->containerPort)
-            validation_error(v, ".hostPort", "must equal containerPort under hostNetwork");
+            validation_error(v, ".containerPort", "must equal hostPort (%lld) under hostNetwork",
+                             (long long)port->hostPort);
         validation_leave(v, mark);
     }
     name_set_free(&names);
@@ -71,7 +72,8 @@ void validate_resource_field_ref(struct validation *v, const struct resource_fie
         _cleanup_free_ char *quoted = validation_quote(ref->containerName);
         validation_error(v, ".containerName", "there is no container %s", quoted);
     }
-    if (ref->divisor && ref->divisor->nanos && !str_empty(ref->resource) &&
+    if (ref->divisor && ref->divisor->nanos && ref->resource &&
+        !check_resource_selector(ref->resource) &&
         !divisor_is_known(ref->resource, ref->divisor->text))
         validation_error(v, ".divisor",
                          str_ends_with(ref->resource, ".cpu")

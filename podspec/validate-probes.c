@@ -31,18 +31,36 @@ static void validate_port(struct validation *v, const struct container *containe
 }
 
 struct actions {
+    const struct exec_action *exec;
     const struct http_get_action *httpGet;
     const struct tcp_socket_action *tcpSocket;
-    int n; // of all kinds
+    const struct grpc_action *grpc;   // of probes
+    const struct sleep_action *sleep; // of hooks
+    const char *known;                // their names, for people
 };
 
 static void validate_actions(struct validation *v, const struct container *container,
-                             const struct actions *actions, const char *known)
+                             const struct actions *actions)
 {
-    if (actions->n == 0)
-        validation_error(v, "", "must say what to do: %s", known);
-    if (actions->n > 1)
-        validation_error(v, "", "must have one action only: %s", known);
+    const struct {
+        const char *field;
+        bool there;
+    } all[] = {
+        {".exec", actions->exec},           {".httpGet", actions->httpGet},
+        {".tcpSocket", actions->tcpSocket}, {".grpc", actions->grpc},
+        {".sleep", actions->sleep},
+    };
+    const char *first = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        if (all[i].there && first)
+            validation_error(v, all[i].field, "there is one action only, and this one has %s",
+                             first);
+        else if (all[i].there)
+            first = all[i].field + 1;
+    }
+    if (!first)
+        validation_error(v, "", "must say what to do: %s", actions->known);
     if (actions->httpGet) {
         size_t mark = validation_enter(v, ".httpGet");
         validate_port(v, container, &actions->httpGet->port);
@@ -64,11 +82,13 @@ static void validate_probe(struct validation *v, const struct container *contain
         return;
     size_t mark = validation_enter(v, "%s", field);
     struct actions actions = {
+        .exec = probe->exec,
         .httpGet = probe->httpGet,
         .tcpSocket = probe->tcpSocket,
-        .n = !!probe->exec + !!probe->httpGet + !!probe->tcpSocket + !!probe->grpc,
+        .grpc = probe->grpc,
+        .known = "exec, httpGet, tcpSocket or grpc",
     };
-    validate_actions(v, container, &actions, "exec, httpGet, tcpSocket or grpc");
+    validate_actions(v, container, &actions);
     if (!readiness && probe->successThreshold > 1)
         validation_error(v, ".successThreshold", "must be 1 for liveness and startup probes");
     if (readiness && probe->terminationGracePeriodSeconds)
@@ -91,11 +111,13 @@ static void validate_handler(struct validation *v, const struct container *conta
         return;
     size_t mark = validation_enter(v, "%s", field);
     struct actions actions = {
+        .exec = handler->exec,
         .httpGet = handler->httpGet,
         .tcpSocket = handler->tcpSocket,
-        .n = !!handler->exec + !!handler->httpGet + !!handler->tcpSocket + !!handler->sleep,
+        .sleep = handler->sleep,
+        .known = "exec, httpGet, tcpSocket or sleep",
     };
-    validate_actions(v, container, &actions, "exec, httpGet, tcpSocket or sleep");
+    validate_actions(v, container, &actions);
     const int64_t *grace = v->pod->spec.terminationGracePeriodSeconds;
     if (handler->sleep && grace && handler->sleep->seconds > *grace)
         validation_error(v, ".sleep.seconds",

@@ -42,16 +42,20 @@ static void validate_node_label(struct validation *v, const struct node_selector
 
 static void validate_node_field(struct validation *v, const struct node_selector_requirement *rule)
 {
-    if (!str_empty(rule->key) && !str_equal(rule->key, "metadata.name"))
+    bool known = str_equal(rule->key, "metadata.name");
+
+    if (!str_empty(rule->key) && !known)
         validation_error(v, ".key", "must be metadata.name");
     if (!str_equal(rule->operator, "In") && !str_equal(rule->operator, "NotIn"))
         validation_error(v, ".operator", "must be In or NotIn");
     else if (rule->values.n != 1)
         validation_error(v, ".values", "must be one value");
-    LIST_EACH (name, &rule->values) {
-        const char *wrong = check_dns_subdomain(*name);
+    for (size_t i = 0; known && i < rule->values.n; i++) {
+        const char *wrong = check_dns_subdomain(rule->values.items[i]);
+        size_t mark = validation_enter(v, ".values[%zu]", i);
         if (wrong)
-            validation_error(v, ".values", "%s", wrong);
+            validation_error(v, "", "%s", wrong);
+        validation_leave(v, mark);
     }
 }
 

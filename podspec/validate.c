@@ -176,22 +176,34 @@ static void validate_annotations(struct validation *v, const struct string_map *
                          ANNOTATIONS_SIZE_MAX);
 }
 
+// apimachinery/pkg/api/validation/objectmeta.go
+static void validate_owners(struct validation *v, const struct object_meta *meta)
+{
+    bool controlled = false;
+
+    LIST_EACH (owner, &meta->ownerReferences) {
+        if (str_equal(owner->apiVersion, "v1") && str_equal(owner->kind, "Event"))
+            validation_error(v, ".ownerReferences", "an Event cannot own anything");
+        if (controlled && owner->controller && *owner->controller)
+            validation_error(v, ".ownerReferences", "only one owner can be the controller");
+        controlled |= owner->controller && *owner->controller;
+    }
+}
+
 void validate_metadata(struct validation *v)
 {
     const struct object_meta *meta = &v->pod->metadata;
     const char *wrong = str_empty(meta->name) ? NULL : check_dns_subdomain(meta->name);
     _cleanup_free_ char *quoted = validation_quote(meta->name ? meta->name : "");
-    bool controlled = false;
 
     if (wrong)
         validation_error(v, ".name", "%s %s", quoted, wrong);
     validate_labels(v, ".labels", &meta->labels);
     validate_annotations(v, &meta->annotations);
-    LIST_EACH (owner, &meta->ownerReferences) {
-        if (controlled && owner->controller && *owner->controller)
-            validation_error(v, ".ownerReferences", "only one owner can be the controller");
-        controlled |= owner->controller && *owner->controller;
-    }
+    validate_owners(v, meta);
+    if (string_list_contains(&meta->finalizers, "orphan") &&
+        string_list_contains(&meta->finalizers, "foregroundDeletion"))
+        validation_error(v, ".finalizers", "orphan and foregroundDeletion exclude each other");
 }
 
 static void validate_dns_lists(struct validation *v, const struct pod_dns_config *dns)
@@ -214,7 +226,9 @@ static void validate_dns(struct validation *v)
     const struct pod_spec *spec = &v->pod->spec;
     bool none = str_equal(spec->dnsPolicy, "None");
 
-    if (none && (!spec->dnsConfig || !spec->dnsConfig->nameservers.n))
+    if (none && !spec->dnsConfig)
+        validation_error(v, ".dnsConfig", "is required: dnsPolicy None needs its nameservers");
+    else if (none && !spec->dnsConfig->nameservers.n)
         validation_error(v, ".dnsConfig.nameservers", "dnsPolicy None needs at least one");
     if (spec->dnsConfig) {
         size_t mark = validation_enter(v, ".dnsConfig");

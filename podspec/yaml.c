@@ -50,6 +50,71 @@ static bool has_too_many_directives(const struct input *in)
     return false;
 }
 
+// The code unit of a "\uXXXX" at p, or 0.
+static uint32_t read_escape(const char *p, const char *end)
+{
+    uint32_t unit = 0;
+    if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
+        return 0;
+    for (int i = 2; i < 6; i++) {
+        static const char digits[] = "0123456789abcdef";
+        const char *digit = p[i] ? strchr(digits, p[i] | ('A' ^ 'a')) : NULL;
+        if (!digit)
+            return 0;
+        unit = unit << 4 | (uint32_t)(digit - digits);
+    }
+    return unit;
+}
+
+// A character beyond U+FFFF in UTF-8.
+static void add_character(struct buffer *out, uint32_t c)
+{
+    char bytes[] = {(char)(0xf0 | c >> 18), (char)(0x80 | (c >> 12 & 0x3f)),
+                    (char)(0x80 | (c >> 6 & 0x3f)), (char)(0x80 | (c & 0x3f))};
+    buffer_add(out, bytes, sizeof(bytes));
+}
+
+// Copies the two escapes that make one character, or half such a pair (for which Go, too, has
+// U+FFFD). Returns how much was read, 0 where there is none.
+static size_t join_pair(const char *p, const char *end, struct buffer *out)
+{
+    uint32_t high = read_escape(p, end);
+    uint32_t low = high >> 10 == 0xd800 >> 10 ? read_escape(p + 6, end) : 0;
+    if (low >> 10 == 0xdc00 >> 10) {
+        add_character(out, 0x10000 + ((high & 0x3ff) << 10 | (low & 0x3ff)));
+        return 12;
+    }
+    if (high >> 11 != 0xd800 >> 11)
+        return 0;
+    buffer_add_str(out, "\xef\xbf\xbd");
+    return 6;
+}
+
+// JSON writes characters beyond U+FFFF as two escapes, which libyaml does not know. Each pair
+// becomes the character; what stands behind it on its line is found in another column then. False
+// where there is none, or the text is not JSON.
+static bool join_surrogates(const struct input *in, struct buffer *out)
+{
+    const char *p = in->data, *end = p + in->size;
+    bool quoted = false, found = false;
+    while (p < end && strchr(" \t\r\n", *p))
+        p++;
+    if (p == end || *p != '{' || !memmem(p, (size_t)(end - p), "\\u", 2))
+        return false;
+    for (p = in->data; p < end;) {
+        size_t length = quoted ? join_pair(p, end, out) : 0;
+        if (length > 0) {
+            found = true;
+        } else {
+            length = quoted && *p == '\\' && p + 1 < end ? 2 : 1;
+            quoted ^= *p == '"';
+            buffer_add(out, p, length);
+        }
+        p += length;
+    }
+    return found;
+}
+
 static int check_input(const struct input *in)
 {
     struct diag_place place = {.file = in->file};
@@ -196,6 +261,11 @@ int yaml_tree_parse(const char *file, const void *data, size_t size, struct yaml
     if (size >= 3 && memcmp(in.data, "\xef\xbb\xbf", 3) == 0) { // a byte order mark is no column
         in.data += 3;
         in.size -= 3;
+    }
+    _cleanup_buffer_ struct buffer joined = BUFFER_EMPTY;
+    if (join_surrogates(&in, &joined)) {
+        in.data = buffer_str(&joined);
+        in.size = joined.len;
     }
     _cleanup_yaml_tree_ struct yaml_tree *tree = xcalloc(1, sizeof(*tree));
     r = read_file(&in, tree);

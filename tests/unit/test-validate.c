@@ -143,7 +143,7 @@ static void ports_follow_the_host_network(void **state)
 {
     static const struct example wrong[] = {
         {CONTAINER("ports: [{containerPort: 1, hostPort: 2}]"),
-         "spec.containers[0].ports[0].hostPort", "must equal containerPort"},
+         "spec.containers[0].ports[0].containerPort", "must equal hostPort"},
     };
     static const struct example right[] = {
         {CONTAINER("ports: [{containerPort: 53}, {containerPort: 53, protocol: UDP}]"), NULL, NULL},
@@ -238,8 +238,8 @@ static void probes_and_hooks_have_one_action(void **state)
 {
     static const struct example examples[] = {
         {PROBE("periodSeconds: 5"), "spec.containers[0].livenessProbe", "must say what to do"},
-        {PROBE("exec: {command: [a]}, tcpSocket: {port: 1}"), "spec.containers[0].livenessProbe",
-         "one action only"},
+        {PROBE("exec: {command: [a]}, tcpSocket: {port: 1}"),
+         "spec.containers[0].livenessProbe.tcpSocket", "one action only"},
         {PROBE("tcpSocket: {port: 1}, successThreshold: 2"),
          "spec.containers[0].livenessProbe.successThreshold", "must be 1"},
         {PROBE("tcpSocket: {port: 0}"), "spec.containers[0].livenessProbe.tcpSocket.port",
@@ -385,7 +385,7 @@ static void scheduling_is_consistent(void **state)
 static void names_are_resolved_somehow(void **state)
 {
     static const struct example examples[] = {
-        {SPEC("dnsPolicy: None"), "spec.dnsConfig.nameservers", "at least one"},
+        {SPEC("dnsPolicy: None"), "spec.dnsConfig", "needs its nameservers"},
         {SPEC("dnsConfig: {nameservers: [1.1.1.1, 1.1.1.2, 1.1.1.3, 1.1.1.4]}"),
          "spec.dnsConfig.nameservers", "more than 3"},
         {SPEC("dnsConfig: {searches: [a, b, c, d, e, f, g]}"), "spec.dnsConfig.searches",
