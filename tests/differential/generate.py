@@ -5,17 +5,6 @@ import copy
 import json
 import string
 
-# Fields that Kubernetes 1.20 does not know: it drops them in silence, which tells nothing.
-LATER = {
-    "AppArmorProfile", "appArmorProfile", "claims", "clusterTrustBundle", "dataSourceRef", "grpc",
-    "hostProcess", "hostUsers", "hostnameOverride", "image:Volume", "matchLabelKeys", "minDomains",
-    "mismatchLabelKeys", "namespaceSelector", "nodeAffinityPolicy", "nodeTaintsPolicy", "os",
-    "recursiveReadOnly", "resizePolicy", "resourceClaims", "resources:PodSpec",
-    "restartPolicy:Container", "schedulingGates", "seLinuxChangePolicy", "sleep", "stopSignal",
-    "supplementalGroupsPolicy", "terminationGracePeriodSeconds:Probe",
-    "volumeAttributesClassName",
-}
-
 # Values that are right, by the field's name; a type of the table before a colon narrows it down.
 RIGHT = {
     "kind": ["Pod"], "apiVersion": ["v1"], "Pod:kind": ["Pod"],
@@ -46,8 +35,8 @@ QUANTITIES = ["1", "250m", 2, 0.5, "1Gi", "100Mi", "1e3", "0", "1.5"]
 
 
 class PodMaker:
-    def __init__(self, table, rng):
-        self.table = table
+    def __init__(self, fields, rng):
+        self.fields = fields
         self.rng = rng
         self.serial = 0
 
@@ -93,7 +82,7 @@ class PodMaker:
         return []
 
     def struct(self, type_name, depth=0):
-        rows = [r for r in self.table[type_name] if r["name"] not in LATER and f"{r['name']}:{type_name}" not in LATER]
+        rows = [r for r in self.fields.table[type_name] if not self.fields.is_later(type_name, r["name"])]
         p = {0: 1, 1: 0.25, 2: 0.2}.get(depth, 0.3)
         result = {}
         for row in rows:
@@ -258,3 +247,54 @@ def scalar(rng):
     text = "".join(rng.choice(SCALAR_PARTS) for _ in range(rng.choice([1, 1, 2, 2, 3, 4]))).strip()
     # To Go a sign may stand within a binary number. Nobody writes that, so nobody reads it here.
     return text.replace("0b+", "0b").replace("0b-", "0b")
+
+
+# Spellings that YAML 1.1, YAML 1.2 and people disagree about.
+SCALARS = ["0644", "0o644", "0x1F", "0b101", "0b1", "1_000", "1__0", "_1", "1_", "+1", "-0", "+0", "00", "08", "09", "1e3", "1E3", "1e+3", "1.e3",
+           ".5", "5.", "-.5", "1.5", "1.0", ".inf", "-.inf", "+.inf", ".Inf", ".INF", "inf", ".nan", ".NaN", "nan", "y", "Y", "n", "N", "yes", "Yes",
+           "YES", "yEs", "no", "on", "On", "off", "OFF", "true", "True", "TRUE", "tRUE", "false", "~", "null", "Null", "NULL", "nULL", "''", '""', "1:30",
+           "190:20:30", "2021-01-02", "2021-1-2", "2021-01-02T10:11:12Z", "2021-01-02 10:11:12", "2021-01-02t10:11:12.5+02:00", "<<", "=", "!!str 1",
+           "!!int '1'", "!!float 1", "!!bool yes", "!!null ''", "!!binary aGk=", "!x 1", "9223372036854775807", "9223372036854775808",
+           "-9223372036854775808", "-9223372036854775809", "18446744073709551615", "18446744073709551616", "1e400", "0x", "0b", "0o", "0b2", "0xg", "0.1.2",
+           "1,000", "1 000", "- 1", "'1'", '"1"', "|-\n    x", "1Gi", "100m", "0.5", "1e-3", "0777", "0o777", "-0x10", "-010", "+010", "1__000.5", "1e1_0"]
+
+REFERENCES = ["", "$", "$$", "$$$", "$(", "$(A", "$(A)", "$$(A)", "$$$(A)", "$$$$(A)", "$()", "$( A)", "$(A )", "$(A)(A)", "$(A)$(B)", "$(A$(B))", "$($(A))",
+              "$(B)", "$(C)", "$(empty)", "$(none)", "$(a.b-c_D)", "$((", "$(()", "$A", "${A}", "a$", "$a$", "$(A)$", "$(\n)", "$(é)", "é$(A)é", ")$(A)(", "$)A("]
+
+QUANTITIES_AT_THE_END = ["0", "-0", "+0", "0.0", "00", "0m", "0n", "0Ki", "0e5", "1n", "0.1n", "0.9n", "1.1n", "-1n", "-0.1n", "999n", "1000n", "1u", "999u", "999999u",
+                         "1m", "0.5m", "-0.5m", "999m", "1000m", "1001m", "0.0001", "0.001", "0.01", "1k", "1K", "1Ki", "1023", "1024", "1025", "1024Ki", "1023Ki",
+                         "0.5Ki", "1.5Ki", "0.1Ki", "0.0009765625Ki", "1e0", "1e1", "1e3", "1E3", "1E", "1Ee3", "1e", "1e-3", "1e-9", "1e-10", "1e18", "1e19", "12e6",
+                         "1.5e3", "9223372036854775807", "9223372036854775808", "9223372036854775807m", "9223372036854775.807", "9223372036854775808m", "7Ei",
+                         "8Ei", "7.999Ei", "9Ei", "100Ei", "9E", "10E", "1000E", "9007199254740993", "-9223372036854775808", "-8Ei", "18446744073709551616", "1" + "0" * 28,
+                         ".", "+", "-", "+-1", "1.", ".1", "..1", "1..", "1.1.1", "m", "Ki", "i", "1i", "1mi", "1ki", "1KI", "1 ", " 1", "1\n", "0x1", "1_0", "١"]
+
+
+def resources_pod(rng):
+    """A pod whose containers ask for amounts of every kind, some of them equal, in several spellings."""
+    cpus = [None, None, "0", "1m", "2m", "10m", "100m", "0.1", "250m", "1", 1, "1000m", "1.5", "0.0005", "64", "300"]
+    # Half bytes are left out: the kubelet adds them up, here each container's amount is whole.
+    memories = [None, None, "0", "1", "64Mi", "67108864", "0.0625Gi", "1Gi", "1G", "1e9", "1000000m", "7.5Gi", "8Gi", "100Gi", "15e8"]
+
+    def container(name, same):
+        limits = {"cpu": rng.choice(cpus), "memory": rng.choice(memories)}
+        requests = {"cpu": rng.choice([None, limits["cpu"], "1m"]), "memory": rng.choice([None, limits["memory"], "1"])}
+        if same:
+            limits = {"cpu": rng.choice(cpus[2:]), "memory": rng.choice(memories[2:])}
+            requests = rng.choice([{}, dict(limits)])
+        if rng.random() < 0.1:
+            limits["example.com/gpu"] = "1"
+        resources = {"limits": {k: v for k, v in limits.items() if v is not None},
+                     "requests": {k: v for k, v in requests.items() if v is not None}}
+        return {"name": name, "image": "web:1", "resources": {k: v for k, v in resources.items() if v or rng.random() < 0.3}}
+
+    same = rng.random() < 0.4
+    spec = {"hostNetwork": True, "containers": [container(f"c{i}", same) for i in range(rng.choice([1, 1, 2, 3]))]}
+    if rng.random() < 0.3:
+        spec["initContainers"] = [container(f"i{i}", same) for i in range(rng.choice([1, 2]))]
+    if rng.random() < 0.15:
+        spec["overhead"] = {"cpu": "10m", "memory": "1Mi"}
+    if rng.random() < 0.2:
+        spec["priorityClassName"] = rng.choice(["system-node-critical", "system-cluster-critical", "mine"])
+    if rng.random() < 0.1:
+        spec["priority"] = 2000000000
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": spec})

@@ -1,0 +1,70 @@
+"""The programs that the differential test asks, and why one of them may not be there."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ.get("MAINSTAY_BUILD", os.path.join(SOURCE, "build", "release"))
+CACHE = os.path.expanduser("~/.cache/mainstay")
+TREE = os.environ.get("MAINSTAY_K8S_SRC", os.path.join(CACHE, "src", "kubernetes-1.20.2"))
+DUMP = os.path.join(BUILD, "tests", "pod-dump")
+MAINSTAY = os.path.join(BUILD, "mainstay")
+NODE = "node-1"  # as both know it
+
+
+def why_not():
+    if not os.path.isdir(os.path.join(TREE, "pkg", "kubelet")):
+        return f"no Kubernetes tree at {TREE} (set MAINSTAY_K8S_SRC)"
+    if not os.path.exists(os.path.join(TREE, ".go", "src", "k8s.io", "kubernetes")):
+        return f"{TREE} is not prepared for building (.go/src/k8s.io/kubernetes is missing)"
+    if not shutil.which("go"):
+        return "Go is not installed (Debian: golang-go)"
+    return None
+
+
+def oracle_program():
+    """Built once for each state of its sources, as linking it takes two minutes."""
+    state = hashlib.sha256(os.path.realpath(TREE).encode())
+    for name in ("build-oracle", "oracle/main.go", "oracle/export.go"):
+        with open(os.path.join(HERE, name), "rb") as f:
+            state.update(f.read())
+    program = os.path.join(CACHE, "oracle-" + state.hexdigest()[:16])
+    if not os.path.exists(program):
+        print("building the oracle from", TREE, flush=True)
+        os.makedirs(CACHE, exist_ok=True)
+        new = f"{program}.{os.getpid()}"
+        subprocess.run([os.path.join(HERE, "build-oracle"), TREE, new], check=True)
+        os.rename(new, program)
+    return program
+
+
+class Asked:
+    """A program that answers one line of JSON with another. It works while others are asked."""
+
+    def __init__(self, program, requests):
+        self.program, self.requests = program, requests
+        self.text = "".join(json.dumps(r) + "\n" for r in requests).encode()
+        self.input = open(os.memfd_create("requests"), "w+b")
+        self.input.write(self.text)
+        self.input.seek(0)
+        self.output = open(os.memfd_create("answers"), "w+b")
+        self.process = subprocess.Popen([program], stdin=self.input, stdout=self.output)
+
+    def answers(self):
+        status = self.process.wait()
+        self.output.seek(0)
+        answers = [json.loads(line) for line in self.output]
+        self.input.close()
+        self.output.close()
+        if status != 0 or len(answers) != len(self.requests):
+            last = self.requests[min(len(answers), len(self.requests) - 1)]
+            raise AssertionError(f"{self.program} ended with {status} at {json.dumps(last)[:2000]}")
+        return answers
+
+
+def ask(program, requests):
+    return Asked(program, requests).answers()
