@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +18,7 @@
 #include "supervisor/device-filter.h"
 #include "supervisor/shutdown.h"
 
-enum { SETTLE_USEC = 100000 };
+enum { SETTLE_USEC = 100000, MAP_SIZE_MAX = 4096 };
 
 // It need not be there, nor stay: a shim finds it when it comes.
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
@@ -243,19 +244,32 @@ static void add_limitation(struct agent *agent, const char *sentence)
               sentence);
 }
 
+// Elsewhere nobody can make a device that opens.
+static bool in_first_user_namespace(void)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    unsigned inside = 1, outside = 1, count = 0;
+    return fs_read_file(AT_FDCWD, "/proc/self/uid_map", MAP_SIZE_MAX, &text) == 0 &&
+           sscanf(buffer_str(&text), "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 &&
+           outside == 0 && count == UINT32_MAX;
+}
+
 static void confine_devices(struct agent *agent)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    if (agent->unprivileged || device_filter_new(&agent->devices, &err) >= 0)
-        return; // in a user namespace no device can be made
-    _cleanup_free_ char *sentence = xasprintf(
-        "containers can open every device that they make a node for: %s", error_message(&err));
+    if (agent->unprivileged || !in_first_user_namespace())
+        return;
+    int r = cgroup_tree_has_v2(agent->cgroups) ? device_filter_new(&agent->devices, &err)
+                                               : error_set(&err, ENOTSUP, "no cgroup v2");
+    if (r >= 0)
+        return;
+    _cleanup_free_ char *sentence =
+        xasprintf("a container with CAP_MKNOD can open every device: %s", error_message(&err));
     add_limitation(agent, sentence);
 }
 
 static int make_cgroups(struct agent *agent, struct error *err)
 {
-    confine_devices(agent);
     int r = cgroup_tree_open(agent->config->cgroup_name, &agent->cgroups, err);
     if (r < 0)
         return r;
@@ -268,6 +282,7 @@ static int make_cgroups(struct agent *agent, struct error *err)
         add_limitation(agent,
                        "the agent is an ordinary user: containers run as that user in a "
                        "user namespace; other users, privileged and low ports cannot be had");
+    confine_devices(agent);
     return 0;
 }
 

@@ -299,6 +299,11 @@ const char *cgroup_tree_describe(const struct cgroup_tree *tree)
     return tree->description;
 }
 
+bool cgroup_tree_has_v2(const struct cgroup_tree *tree)
+{
+    return tree->v2 != NULL;
+}
+
 bool cgroup_tree_can_kill(const struct cgroup_tree *tree)
 {
     return tree->v2 || tree->v1[CGROUP_FREEZER];

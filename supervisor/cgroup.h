@@ -46,6 +46,8 @@ void cgroup_tree_remove(struct cgroup_tree *tree);
 const char *cgroup_tree_describe(const struct cgroup_tree *tree);
 bool cgroup_tree_can_kill(
     const struct cgroup_tree *tree); // processes can be tracked and killed by cgroup
+// Containers have a cgroup in the hierarchy of v2.
+bool cgroup_tree_has_v2(const struct cgroup_tree *tree);
 
 // Makes the pod's and container's directories, enables controllers, and fills cgroup_dirs,
 // shim_cgroup_dirs and limits of the spec from requests and limits. Each limit that this host
