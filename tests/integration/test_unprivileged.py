@@ -57,6 +57,15 @@ class Unprivileged(harness.AgentTest):
             uid = next(line.split()[1] for line in f if line.startswith("Uid:"))
         self.assertEqual(int(uid), NOBODY if os.geteuid() == 0 else os.geteuid())
 
+    def test_system_calls_are_filtered(self):
+        agent = self.user_agent()
+        for name, context in (("plain", ""), ("no-new", ", allowPrivilegeEscalation: false")):
+            agent.drop(f"{name}.yaml", pod_yaml(
+                name, [agent.component, "say", "hello"], "",
+                f"    securityContext: {{seccompProfile: {{type: RuntimeDefault}}{context}}}\n"))
+            with open(f"/proc/{pid_of(agent.wait_ready_pod(name))}/status") as f:
+                self.assertIn("Seccomp:\t2\n", f.read())
+
     def test_it_restarts_and_stops(self):
         agent = self.user_agent()
         agent.drop("u.yaml", pod_yaml("u", [agent.component]))
