@@ -227,24 +227,34 @@ static void nodes_row(struct table *table, struct columns columns, const json_t 
         labels_cell(table, node);
 }
 
-json_t *node_from_status(const json_t *status)
+static json_t *node_conditions(const json_t *status)
 {
     bool ready = field_true(status, "ready");
-    const char *unhealthy = field_text(status, "unhealthy");
+    const json_t *disk = field_named(field_at(status, "health"), "disk");
+    bool pressure = field_true(disk, "degraded");
+    return json_pack("[{s:s, s:s, s:s, s:s?}, {s:s, s:s, s:s, s:s?}]", "type", "Ready", "status",
+                     ready ? "True" : "False", "reason",
+                     ready ? "MainstaydReady" : "MainstaydNotReady", "message",
+                     field_text(status, "unhealthy"), "type", "DiskPressure", "status",
+                     pressure ? "True" : "False", "reason",
+                     pressure ? "MainstaydHasDiskPressure" : "MainstaydHasNoDiskPressure",
+                     "message", field_text(disk, "message"));
+}
+
+json_t *node_from_status(const json_t *status)
+{
     json_t *addresses = json_array();
     if (field_text(status, "nodeIP"))
         json_array_append_new(addresses, json_pack("{s:s, s:s}", "type", "InternalIP", "address",
                                                    field_text(status, "nodeIP")));
-    return json_pack(
-        "{s:s, s:s, s:{s:s, s:s?}, s:{s:[{s:s, s:s, s:s, s:s?}], s:o, s:{s:s}}, s:{s:I}}", //
-        "apiVersion", "v1", "kind", "Node",                                                //
-        "metadata", "name", field_text_or_empty(status, "node"), "creationTimestamp",
-        field_text(status, "startedAt"),                                                //
-        "status", "conditions", "type", "Ready", "status", ready ? "True" : "False",    //
-        "reason", ready ? "MainstaydReady" : "MainstaydNotReady", "message", unhealthy, //
-        "addresses", addresses,                                                         //
-        "nodeInfo", "kubeletVersion", field_text_or_empty(status, "version"),           //
-        "mainstay", "pods", (json_int_t)field_int(status, "counts.pods"));
+    return json_pack("{s:s, s:s, s:{s:s, s:s?}, s:{s:o, s:o, s:{s:s}}, s:{s:I}}", //
+                     "apiVersion", "v1", "kind", "Node",                          //
+                     "metadata", "name", field_text_or_empty(status, "node"), "creationTimestamp",
+                     field_text(status, "startedAt"),                                      //
+                     "status", "conditions", node_conditions(status),                      //
+                     "addresses", addresses,                                               //
+                     "nodeInfo", "kubeletVersion", field_text_or_empty(status, "version"), //
+                     "mainstay", "pods", (json_int_t)field_int(status, "counts.pods"));
 }
 
 static const struct resource resources[] = {

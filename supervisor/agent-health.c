@@ -13,6 +13,7 @@
 #include "supervisor/agent.h"
 #include "supervisor/api.h"
 #include "supervisor/pod-worker-internal.h"
+#include "supervisor/pressure.h"
 #include "supervisor/runtime.h"
 #include "supervisor/shim-link.h"
 #include "supervisor/shutdown.h"
@@ -288,6 +289,18 @@ static void check_state(struct agent *agent, struct findings *f)
                     unsaved == 1 ? "pod" : "pods", human(waited, duration));
 }
 
+// ---- disk ----
+
+static void on_pressure(void *userdata, const char *sentence)
+{
+    find_degraded(userdata, "%s", sentence);
+}
+
+static void check_disk(struct agent *agent, struct findings *f)
+{
+    pressure_look(agent->pressure, on_pressure, f);
+}
+
 // ---- the registry ----
 
 // A new part is a row. One without a check is seen by whoever asks: it answers, or it does not.
@@ -297,7 +310,7 @@ static const struct {
 } parts[] = {
     {"loop", NULL},           {"source", check_source}, {"pods", check_pods},
     {"prober", check_prober}, {"logs", check_logs},     {"api", check_api},
-    {"state", check_state},
+    {"state", check_state},   {"disk", check_disk},
 };
 
 static void check_part(struct agent *agent, size_t part)

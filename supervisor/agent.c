@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "supervisor/api.h"
 #include "supervisor/device-filter.h"
+#include "supervisor/pressure.h"
 #include "supervisor/shutdown.h"
 
 enum { SETTLE_USEC = 100000, MAP_SIZE_MAX = 4096 };
@@ -162,6 +163,20 @@ static void on_shutdown_cancelled(void *userdata)
 {
     struct agent *agent = userdata;
     pods_shutdown_cancelled(agent->pods);
+}
+
+static void make_pressure(struct agent *agent)
+{
+    struct pressure_options options = {
+        .event = agent->loop,
+        .program = agent->config->shim_path,
+        .events = agent->events,
+        .pods = agent->pods,
+        .root_dir = agent->config->root_dir,
+        .log_dir = agent->config->pod_log_dir,
+        .run_dir = agent->config->run_dir,
+    };
+    agent->pressure = pressure_new(&options);
 }
 
 // As under the kubelet, only where a time is configured for it.
@@ -408,8 +423,10 @@ static int agent_make(struct agent *agent, struct error *err)
         r = api_start(agent, &agent->api, err);
     if (r >= 0)
         r = make_source(agent, err);
-    if (r >= 0)
+    if (r >= 0) {
+        make_pressure(agent);
         make_shutdown(agent);
+    }
     return r;
 }
 
@@ -421,6 +438,8 @@ static void agent_clear(struct agent *agent)
     agent->api = NULL;
     manifest_source_free(agent->source);
     shutdown_free(agent->shutdown);
+    pressure_free(agent->pressure);
+    agent->pressure = NULL;
     revisions_free(agent->revisions);
     agent->revisions = NULL;
     changes_free(agent->changes);

@@ -20,6 +20,7 @@
 #include "supervisor/revisions.h"
 
 struct api;
+struct pressure;
 struct shutdown;
 
 struct agent {
@@ -38,6 +39,7 @@ struct agent {
     struct revisions *revisions;
     struct changes *changes;
     struct api *api;
+    struct pressure *pressure;
     struct shutdown *shutdown; // NULL: the machine's end is not held up
     struct notify *notify;
     struct handover *handover;      // listening sockets from the agent before, for the one after
