@@ -122,8 +122,8 @@ static const struct field_schema pod_spec_fields[] = {
     ROW_STRING(pod_spec, preemptionPolicy, .values = ONE_OF("PreemptLowerPriority", "Never"),
                IGNORED, .doc = "Whether a scheduler may evict others for this pod."),
     ROW_RESOURCES(pod_spec, overhead,
-                  REPORTED("containers need nothing beside their own amounts here"),
-                  .doc = "Resources that the pod costs beside its containers."),
+                  .doc = "Resources that the pod costs beside its containers: added to what its "
+                         "cgroup is given."),
     ROW_LIST(pod_spec, topologySpreadConstraints, topology_spread_constraint, IGNORED,
              .doc = "How a scheduler spreads pods; a static pod is where its file is."),
     ROW_BOOL_PTR(pod_spec, setHostnameAsFQDN,
@@ -141,8 +141,9 @@ static const struct field_schema pod_spec_fields[] = {
                      "volume instead"),
              .doc = "Claims on devices."),
     ROW_STRUCT_PTR(pod_spec, resources, resource_requirements,
-                   REPORTED("only the containers' own amounts are applied by this release"),
-                   .doc = "How much cpu and memory the whole pod gets."),
+                   .doc =
+                       "How much cpu and memory the whole pod gets: its cgroup's limits, and its "
+                       "QoS class. Containers without limits of their own share them."),
     ROW_STRING(pod_spec, hostnameOverride,
                REPORTED("the host name is the pod's hostname or name in this release"),
                .doc = "The host name that the pod's containers see, whatever else says."),

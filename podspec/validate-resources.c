@@ -112,3 +112,73 @@ void validate_overhead(struct validation *v, const struct resource_list *overhea
     if (has_huge_pages(overhead) && !has_applied(overhead))
         validation_error(v, ".overhead", lonely_huge_pages);
 }
+
+// ---- amounts of the pod as a whole (KEP-2837) ----
+
+static int64_t sum_of_requests(const struct pod *pod, const char *name)
+{
+    __int128 sum = 0;
+    LIST_EACH (container, &pod->spec.containers) {
+        const struct quantity *request = find_amount(&container->resources.requests, name);
+        sum += request ? quantity_milli_value(request) : 0;
+    }
+    return (int64_t)(sum > INT64_MAX ? INT64_MAX : sum);
+}
+
+static void validate_containers_fit(struct validation *v, const struct resource_requirements *own)
+{
+    LIST_EACH (request, &own->requests)
+        if (sum_of_requests(v->pod, request->name) > quantity_milli_value(&request->value)) {
+            size_t mark = validation_enter(v, ".requests[%s]", request->name);
+            validation_error(v, "", "must not be less than what the containers request together");
+            validation_leave(v, mark);
+        }
+    LIST_EACH (limit, &own->limits)
+        LIST_EACH (container, &v->pod->spec.containers) {
+            const struct quantity *of_one = find_amount(&container->resources.limits, limit->name);
+            if (!of_one || quantity_compare(of_one, &limit->value) <= 0)
+                continue;
+            size_t mark = validation_enter(v, ".limits[%s]", limit->name);
+            validation_error(v, "", "must not be less than the limit of container %s (%s)",
+                             container->name, of_one->text);
+            validation_leave(v, mark);
+        }
+}
+
+void validate_pod_resources(struct validation *v)
+{
+    const struct resource_requirements *own = v->pod->spec.resources;
+    if (!own)
+        return;
+    validate_resources(v, own);
+    size_t mark = validation_enter(v, ".resources");
+    validate_containers_fit(v, own);
+    validation_leave(v, mark);
+}
+
+// ---- priority ----
+
+// Admission resolves the name of a class in the API server, which static pods do not pass.
+void validate_priority(struct validation *v)
+{
+    static const struct {
+        const char *name;
+        int64_t priority;
+    } known[] = {{"system-node-critical", 2000001000}, {"system-cluster-critical", 2000000000}};
+    const struct pod_spec *spec = &v->pod->spec;
+    if (str_empty(spec->priorityClassName))
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        if (!str_equal(spec->priorityClassName, known[i].name))
+            continue;
+        if (spec->priority && *spec->priority != known[i].priority)
+            validation_warning(v, ".priority", "is %lld for this class, whatever is written",
+                               (long long)known[i].priority);
+        return;
+    }
+    validation_warning(
+        v, ".priorityClassName",
+        "only system-node-critical and system-cluster-critical are known without the "
+        "API server: the pod's priority is %s",
+        spec->priority ? "what spec.priority says" : "0");
+}

@@ -267,6 +267,8 @@ static void validate_spec(struct validation *v)
     validate_tolerations(v);
     validate_spread(v);
     validate_overhead(v, &spec->overhead);
+    validate_pod_resources(v);
+    validate_priority(v);
 }
 
 static void gather_names(struct validation *v)

@@ -51,6 +51,8 @@ void validate_containers(struct validation *v);
 void validate_probes(struct validation *v, const struct container *container);
 void validate_lifecycle(struct validation *v, const struct container *container);
 void validate_resources(struct validation *v, const struct resource_requirements *resources);
+void validate_pod_resources(struct validation *v);
+void validate_priority(struct validation *v);
 void validate_overhead(struct validation *v, const struct resource_list *overhead);
 void validate_security_context(struct validation *v, const struct container *container);
 void validate_pod_security(struct validation *v);

@@ -227,6 +227,14 @@ static void add_deletion(json_t *metadata, const struct pod_worker *w)
     json_object_set_new(metadata, "deletionGracePeriodSeconds", json_integer(*grace));
 }
 
+// What admission would have made of the name of the priority class, had the pod passed it.
+static void resolve_priority(json_t *spec, const struct pod *pod)
+{
+    int64_t priority = pod_priority(pod);
+    if (spec && !str_empty(pod->spec.priorityClassName) && priority != 0)
+        json_object_set_new(spec, "priority", json_integer(priority));
+}
+
 json_t *status_pod(const struct pod_worker *w, const struct status_context *context)
 {
     json_t *pod = pod_to_json(w->pod);
@@ -234,6 +242,7 @@ json_t *status_pod(const struct pod_worker *w, const struct status_context *cont
     if (metadata)
         json_object_set_new(metadata, "creationTimestamp", json_time(w->created_at));
     add_deletion(metadata, w);
+    resolve_priority(json_object_get(pod, "spec"), w->pod);
     json_object_set_new(pod, "status", status_pod_status(w, context));
     json_object_set_new(pod, "mainstay", status_pod_extension(w, context));
     return pod;

@@ -18,7 +18,7 @@ import harness  # noqa: E402
 from harness import COMPONENT  # noqa: E402
 
 # Fields of later releases, which 1.20's types drop, and our own.
-LATER = r"mainstay\b.*|status\.hostIPs.*|.*\.(allocatedResources|recursiveReadOnly|resources\.claims).*|" \
+LATER = r"mainstay\b.*|spec\.priority|status\.hostIPs.*|.*\.(allocatedResources|recursiveReadOnly|resources\.claims).*|" \
         r"status\.(init)?[cC]ontainerStatuses\[\d+\]\.(resources|volumeMounts|user|stopSignal).*|" \
         r"spec\.initContainers\[\d+\]\.restartPolicy"
 

@@ -435,6 +435,11 @@ static void a_whole_pod_keeps_its_spec(void **state)
     assert_non_null(json_object_get(pod, "spec"));
     assert_non_null(json_object_get(pod, "status"));
     assert_non_null(json_object_get(pod, "mainstay"));
+    expect_member(json_object_get(pod, "spec"), "priority", NULL);
+    json_decref(pod);
+    w->pod->spec.priorityClassName = xstrdup("system-cluster-critical");
+    pod = status_pod(w, &c);
+    expect_member(json_object_get(pod, "spec"), "priority", "2000000000");
     json_decref(pod);
 }
 

@@ -306,6 +306,16 @@ static void amounts_fit_together(void **state)
          "spec.containers[0].resources.limits[example.com/gpu]", "whole number"},
         {AMOUNTS("limits: {hugepages-2Mi: 2Mi}"), "spec.containers[0].resources", "huge pages"},
         {SPEC("overhead: {gpu: 1}"), "spec.overhead[gpu]", "not a resource"},
+        {SPEC("resources: {requests: {cpu: 2}, limits: {cpu: 1}}"), "spec.resources.requests[cpu]",
+         "not be more than the limit (1)"},
+        {SPEC("resources: {requests: {cpu: 2, memory: 1Gi}, limits: {cpu: 2}}"), NULL, NULL},
+        {"metadata: {name: a}\nspec:\n  hostNetwork: true\n  resources: {requests: {cpu: 1}}\n"
+         "  containers: [{name: c, image: i, resources: {requests: {cpu: 600m}}}, "
+         "{name: d, image: i, resources: {requests: {cpu: 500m}}}]\n",
+         "spec.resources.requests[cpu]", "request together"},
+        {"metadata: {name: a}\nspec:\n  hostNetwork: true\n  resources: {limits: {memory: 1Gi}}\n"
+         "  containers: [{name: c, image: i, resources: {limits: {memory: 2Gi}}}]\n",
+         "spec.resources.limits[memory]", "limit of container c (2Gi)"},
     };
 
     EXPECT_ERRORS(examples);
@@ -435,6 +445,11 @@ static void what_is_not_honoured_is_said(void **state)
         {SPEC("dnsPolicy: ClusterFirstWithHostNet"), "spec.dnsPolicy", "resolv.conf"},
         {CONTAINER("resources: {limits: {ephemeral-storage: 1Gi}}"),
          "spec.containers[0].resources.limits[ephemeral-storage]", "only cpu and memory"},
+        {SPEC("priorityClassName: gold"), "spec.priorityClassName", "is 0"},
+        {SPEC("priorityClassName: gold\n  priority: 7"), "spec.priorityClassName",
+         "what spec.priority says"},
+        {SPEC("priorityClassName: system-node-critical\n  priority: 7"), "spec.priority",
+         "2000001000"},
         {VOLUMES("{name: v, emptyDir: {sizeLimit: 1Gi}}"), "spec.volumes[0].emptyDir.sizeLimit",
          "watched, not enforced"},
         {PROBE("httpGet: {port: web}"), "spec.containers[0].livenessProbe.httpGet.port",
