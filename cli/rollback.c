@@ -94,9 +94,10 @@ static int choose_revision(struct rollback *rb)
                          name, name);
     if (!past_manifest(rb->revision))
         return error_set(rb->err, ENOTSUP,
-                         "revision %lld did not come from a manifest that was kept; see `mainstay "
-                         "history %s --revision %lld`",
-                         field_int(rb->revision, "revision"), name,
+                         "revision %lld did not come from a file (but from %s), so there is none "
+                         "to put it back into; `mainstay history %s --revision %lld` prints it",
+                         field_int(rb->revision, "revision"),
+                         field_text_or_empty(rb->revision, "file"), name,
                          field_int(rb->revision, "revision"));
     return 0;
 }

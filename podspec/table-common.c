@@ -132,8 +132,8 @@ static const struct field_schema object_meta_fields[] = {
     ROW_MAP(object_meta, labels,
             .doc = "Names and short values to select pods by, such as component: etcd."),
     ROW_MAP(object_meta, annotations,
-            .doc = "Names and texts for people and programs. Those under mainstay.dev/ belong to "
-                   "later releases of this program: they are warned about."),
+            .doc = "Names and texts for people and programs. Those under mainstay.dev/ are this "
+                   "program's: see mainstay-annotations(7)."),
     ROW_LIST(object_meta, ownerReferences, owner_reference, IGNORED,
              .doc = "The objects that this one belongs to; they live in the API server."),
     ROW_STRINGS(object_meta, finalizers, IGNORED, .check = check_finalizer,

@@ -89,8 +89,10 @@ static char *text_of(const struct revisions *r, const struct pod *pod, const cha
                      bool *ret_complete)
 {
     struct buffer text = BUFFER_EMPTY;
+    const char *source = string_map_get(&pod->metadata.annotations, "kubernetes.io/config.source");
     *ret_complete = false;
-    if (file && r->options.manifest(r->options.userdata, file, &text) == 0 &&
+    if (file && str_equal(source, "file") &&
+        r->options.manifest(r->options.userdata, file, &text) == 0 &&
         str_is_utf8(buffer_str(&text), text.len, NULL))
         return buffer_take(&text);
     *ret_complete = true;
