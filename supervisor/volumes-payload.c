@@ -76,7 +76,7 @@ int payload_add(struct payload *payload, const char *path, const char *text, mod
         return code;
     struct payload_file *file = NULL;
     LIST_EACH (other, &payload->files)
-        if (strcmp(other->path, clean) == 0)
+        if (str_equal(other->path, clean))
             file = other;
     if (file) {
         free(file->path);

@@ -85,7 +85,9 @@ int volumes_remove(const struct volumes_options *options, const char *pod_uid, s
         return error_errno(err, code, "cannot put %s aside", pod);
     if ((code = set_aside(memories, memory)) < 0)
         return error_errno(err, code, "cannot put %s aside", memory);
-    code = fs_remove_tree(AT_FDCWD, messages);
+    code = set_aside(pods, messages); // they may be large
+    if (code == -EXDEV)
+        code = fs_remove_tree(AT_FDCWD, messages);
     return code < 0 ? error_errno(err, code, "cannot remove %s", messages) : 0;
 }
 

@@ -403,6 +403,19 @@ class SubPath(VolumeTest):
                                          [{"name": "UP", "value": "../../secret"}]))
         self.assertIn("not defined", self.refusal(agent, "f", {"subPathExpr": "$(NONE)"}))
 
+    def test_another_container_of_the_pod_makes_the_link(self):
+        agent = self.agent()
+        os.mkdir(agent.path("secret"))
+        volumes = [{"name": "e", "emptyDir": {}}]
+        for name, target in (("abs", agent.path("secret")), ("root", "/"), ("up", "../../../../..")):
+            agent.drop(f"{name}.yaml", pod_text(
+                name, volumes,
+                container("main", [COMPONENT], [{"name": "e", "mountPath": "/mnt/e", "subPath": "link/x"}]),
+                initContainers=[container("evil", f"ln -s {target} /mnt/e/link",
+                                          [{"name": "e", "mountPath": "/mnt/e"}])]))
+            self.assertIn("leads out of the volume", agent.wait_event("Failed", name)["message"])
+        self.assertEqual(os.listdir(agent.path("secret")), [])
+
     def test_a_race_against_symlinks_is_not_won(self):
         """A container swaps a directory for a symlink to the host's files, as fast as it can, while
         others start with a subPath through it."""
