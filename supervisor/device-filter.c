@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -108,6 +109,19 @@ static void write_program(struct text *text)
                 break;
         }
     leave(text, 0);
+}
+
+bool device_filter_allows(const struct stat *device)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(allowed) && S_ISCHR(device->st_mode); i++)
+        for (size_t k = 0; allowed[i].major == (int)major(device->st_rdev) && k < MINORS_MAX; k++) {
+            int number = allowed[i].minors[k];
+            if (number == ANY)
+                return k == 0;
+            if (number == (int)minor(device->st_rdev))
+                return true;
+        }
+    return false;
 }
 
 static int bpf(int command, union bpf_attr *attr)

@@ -3,6 +3,9 @@
 // runtimes have it; a privileged container has none.
 #pragma once
 
+#include <stdbool.h>
+#include <sys/stat.h>
+
 #include "base/error.h"
 #include "base/macro.h"
 
@@ -12,6 +15,9 @@ struct device_filter;
 int device_filter_new(struct device_filter **ret, struct error *err);
 void device_filter_free(struct device_filter *filter); // cgroups keep theirs
 DEFINE_CLEANUP(struct device_filter *, device_filter_free)
+
+// Whether a container under the filter can open this device.
+bool device_filter_allows(const struct stat *device);
 
 // Attaches it to a cgroup of v2, for the processes that will be in it. -EBADF: it is one of v1.
 int device_filter_attach(const struct device_filter *filter, const char *cgroup_dir,

@@ -186,6 +186,24 @@ class Privileges(harness.AgentTest):
             self.assertEqual("/proc/sys" in points, mount == "Default")
         self.assertEqual(agent.events("ManifestWarning", "open"), [])
 
+    def test_device_volumes_are_for_the_privileged(self):
+        if not os.path.exists("/dev/loop-control"):
+            self.skipTest("no /dev/loop-control")
+        agent = self.agent()
+        for name, privileged in (("usual", "false"), ("all", "true")):
+            volumes = "  volumes: [{name: d, hostPath: {path: /dev/loop-control, type: CharDevice}}]\n"
+            agent.drop(f"{name}.yaml", pod_yaml(
+                name, [ESCAPE, "read", "/tmp/device"], volumes,
+                context(f"{{privileged: {privileged}}}") + "    volumeMounts: [{name: d, mountPath: /tmp/device}]\n"))
+            agent.wait_ready_pod(name)
+        told = [e["message"] for e in agent.events("Prepared", "usual")]
+        self.assertTrue(any("/dev/loop-control can be opened by privileged containers only" in m for m in told), told)
+        for name in ("usual", "all"):
+            agent.remove(f"{name}.yaml")
+            agent.wait_gone(name)
+        self.assertEqual(agent.log_text("usual"), ["read: EPERM"])
+        self.assertEqual(agent.log_text("all"), ["read: EINVAL"])  # opened, but nothing is to be read
+
     def test_apparmor_without_apparmor(self):
         if os.path.exists("/sys/module/apparmor/parameters/enabled"):
             self.skipTest("this host has AppArmor")
