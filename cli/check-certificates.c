@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/string-list.h"
 #include "base/time-format.h"
+#include "cli/certificate-files.h"
 #include "cli/node-manifests.h"
 #include "pki/certificate.h"
 #include "pki/key.h"
@@ -24,59 +25,12 @@ enum {
 struct look {
     const struct check_options *options;
     walltime now;
-    struct string_list files; // each once
-    size_t n, n_bad;          // certificates, and those that are not well
-    walltime first;           // to expire
+    struct certificate_files files;
+    size_t n, n_bad; // certificates, and those that are not well
+    walltime first;  // to expire
     char *first_file;
     struct buffer *bad;
 };
-
-// ---- which files ----
-
-// Flags whose value is a certificate, a CA or a kubeconfig: --tls-cert-file, --etcd-cafile,
-// --client-ca-file, --kubelet-client-certificate, --trusted-ca-file, --kubeconfig, …
-static bool names_certificates(const char *flag, size_t len)
-{
-    _cleanup_free_ char *name = xstrndup(flag, len);
-    return !strstr(name, "key") && !str_ends_with(name, "-dir") &&
-           (strstr(name, "cert") || str_ends_with(name, "ca-file") ||
-            str_ends_with(name, "cafile") || str_ends_with(name, "kubeconfig"));
-}
-
-static void add_file(struct string_list *files, const char *file)
-{
-    if (!string_list_contains(files, file))
-        string_list_add(files, file);
-}
-
-static void add_flags(struct string_list *files, const struct pod *pod,
-                      const struct container *container, const struct string_list *words)
-{
-    for (size_t i = 0; i < words->n; i++) {
-        const char *flag = words->items[i] + strspn(words->items[i], "-");
-        size_t len = strcspn(flag, "=");
-        if (flag == words->items[i] || !names_certificates(flag, len))
-            continue;
-        const char *value = flag[len]          ? flag + len + 1
-                            : i + 1 < words->n ? words->items[i + 1]
-                                               : "";
-        if (value[0] != '/')
-            continue; // --client-cert-auth=true
-        _cleanup_free_ char *host = container_host_path(pod, container, value);
-        add_file(files, host);
-    }
-}
-
-static void add_container(void *userdata, const struct pod *pod, const struct container *container)
-{
-    add_flags(userdata, pod, container, &container->command);
-    add_flags(userdata, pod, container, &container->args);
-}
-
-void check_certificate_files(const struct node_manifests *manifests, struct string_list *ret)
-{
-    node_manifests_each(manifests, add_container, ret);
-}
 
 // ---- how long ----
 
@@ -162,14 +116,14 @@ static int find_files(struct look *look, const char *const *words, size_t n, str
 {
     _cleanup_node_manifests_ struct node_manifests manifests = {0};
     for (size_t i = 0; i < n; i++)
-        add_file(&look->files, words[i]);
+        certificate_files_get(&look->files, words[i]);
     if (n > 0)
         return 0;
     _cleanup_free_ char *path = check_manifest_path(look->options);
     int r = node_manifests_load(path, NULL, &manifests, err);
     if (r < 0)
         return r;
-    check_certificate_files(&manifests, &look->files);
+    certificate_files_find(&manifests, &look->files);
     for (size_t i = 0; i < manifests.passed_over.n; i++)
         complain(look, "%s", manifests.passed_over.items[i]);
     return 0;
@@ -196,13 +150,13 @@ int check_certificates(const struct check_options *options, const char *const *w
     struct look look = {.options = options, .now = walltime_now(), .bad = out};
     int r = find_files(&look, words, n, err);
     for (size_t i = 0; i < look.files.n && r == 0; i++)
-        judge_file(&look, look.files.items[i]);
+        judge_file(&look, look.files.items[i].path);
     if (look.n_bad > TOLD_MOST)
         check_add(out, "and %zu more", look.n_bad - TOLD_MOST);
     bool well = out->len == 0;
     if (well && r == 0)
         say_good(&look, out);
-    string_list_free(&look.files);
+    certificate_files_free(&look.files);
     free(look.first_file);
     return r < 0 ? r : well;
 }

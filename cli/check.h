@@ -40,10 +40,8 @@ int check_quorum(const struct check_options *options, const char *const *words, 
 // else the kubelet's. The caller frees.
 char *check_manifest_path(const struct check_options *options);
 
-// What the flags of the manifests name, for `mainstay monit`: the files of certificates (appended,
-// each once), and whether they say where etcd is.
+// For `mainstay monit`: whether the flags of the manifests say where etcd is.
 struct node_manifests;
-void check_certificate_files(const struct node_manifests *manifests, struct string_list *ret);
 bool check_quorum_is_possible(const struct node_manifests *manifests);
 
 // Adds a finding behind "; " where there is one before it.

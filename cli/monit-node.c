@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "cli/certificate-files.h"
 #include "cli/check.h"
 #include "cli/monit-agent.h"
 #include "cli/node-manifests.h"
@@ -234,12 +235,12 @@ static void add_disk(struct gathering *g)
 
 static void add_manifest_checks(struct gathering *g)
 {
-    _cleanup_string_list_ struct string_list certificates = {0};
+    _cleanup_certificate_files_ struct certificate_files certificates = {0};
     struct monit_program *program =
         add_program(g, "mainstay_manifests", "manifests",
                     "Manifests that are refused or in conflict (the last good ones run on).");
     add_socket(g, &program->command);
-    check_certificate_files(g->manifests, &certificates);
+    certificate_files_find(g->manifests, &certificates);
     if (certificates.n > 0) {
         program = add_program(g, "mainstay_certificates", "certificates",
                               "Certificates and kubeconfigs that the manifests' flags name.");

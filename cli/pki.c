@@ -8,6 +8,8 @@
 #include "base/alloc.h"
 #include "cli/commands.h"
 
+static const char *const list_formats[] = {"wide", "json", "yaml", NULL};
+
 static const struct option pki_option_rows[] = {
     OPT_BOOL(pki_options, initca, .name = "initca", .help = "gencert: make a new CA"),
     OPT_BOOL(pki_options, renewca, .name = "renewca",
@@ -29,6 +31,14 @@ static const struct option pki_option_rows[] = {
     OPT_STRING(pki_options, cert, .name = "cert", .argument = "FILE",
                .help = "certinfo: the certificate"),
     OPT_STRING(pki_options, csr, .name = "csr", .argument = "FILE", .help = "sign: the request"),
+    OPT_STRING(pki_options, manifests, .name = "manifests", .argument = "DIR",
+               .help = "list: the manifests that name certificates (default: the agent's)"),
+    OPT_STRING(pki_options, dir, .name = "dir", .argument = "DIR",
+               .help = "list: where certificates lie besides (default /etc/kubernetes/pki)"),
+    OPT_INT(pki_options, days, .name = "days", .argument = "N",
+            .help = "list: warn of what ends within N days (default 30)"),
+    OPT_STRING(pki_options, output, .letter = 'o', .name = "output", .argument = "FORMAT",
+               .help = "list: wide, json or yaml (default: a table)", .values = list_formats),
     OPT_STRING(pki_options, log_level, .name = "loglevel", .argument = "N",
                .help = "Taken as cfssl takes it, and without effect"),
     COMMON_OPTIONS(pki_options),
@@ -38,12 +48,17 @@ static const struct {
     const char *name;
     pki_fn run;
 } rows[] = {
-    {"gencert", pki_gencert},   {"genkey", pki_genkey},     {"sign", pki_sign},
-    {"selfsign", pki_selfsign}, {"certinfo", pki_certinfo}, {"print-defaults", pki_print_defaults},
+    {"list", pki_list},
+    {"gencert", pki_gencert},
+    {"genkey", pki_genkey},
+    {"sign", pki_sign},
+    {"selfsign", pki_selfsign},
+    {"certinfo", pki_certinfo},
+    {"print-defaults", pki_print_defaults},
 };
 
-static const char *const pki_words[] = {"gencert",  "genkey",         "sign", "selfsign",
-                                        "certinfo", "print-defaults", NULL};
+static const char *const pki_words[] = {"list",     "gencert",  "genkey",         "sign",
+                                        "selfsign", "certinfo", "print-defaults", NULL};
 
 int pki_failed(const struct error *err)
 {
@@ -81,7 +96,7 @@ static char **with_two_dashes(int argc, char **argv, struct string_list *owned)
 static int run(const struct pki_options *options, const struct options_rest *rest)
 {
     if (rest->n == 0)
-        return pki_usage("say what to do: gencert, genkey, sign, selfsign, certinfo or "
+        return pki_usage("say what to do: list, gencert, genkey, sign, selfsign, certinfo or "
                          "print-defaults");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (str_equal(rest->arguments[0], rows[i].name))
@@ -94,7 +109,7 @@ static int run(const struct pki_options *options, const struct options_rest *res
 
 static int cmd_pki(int argc, char **argv)
 {
-    struct pki_options options = {0};
+    struct pki_options options = {.days = 30};
     _cleanup_options_rest_ struct options_rest rest = {0};
     _cleanup_string_list_ struct string_list owned = {0};
     _cleanup_free_ char **words = with_two_dashes(argc, argv, &owned);
@@ -108,8 +123,11 @@ const struct command command_pki = {
     .name = "pki",
     .group = "The control plane",
     .summary = "Make, sign and show keys and certificates, as cfssl does",
-    .usage = "gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
+    .usage = "list|gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
     .description =
+        "list            every certificate of this node: whose, by whom, for how long, and which "
+        "flag of\n"
+        "                which component uses it; FILE…: these files\n"
         "gencert         a key and a certificate for a request in cfssl's JSON, signed by the CA "
         "of "
         "-ca\n"
@@ -122,7 +140,8 @@ const struct command command_pki = {
         "The answer is cfssl's JSON, which cfssljson reads; with -bare NAME it is files. Long "
         "flags\n"
         "may have one dash, as cfssl's have.",
-    .examples = "  mainstay pki gencert -initca ca-csr.json -bare ca\n"
+    .examples = "  mainstay pki list\n"
+                "  mainstay pki gencert -initca ca-csr.json -bare ca\n"
                 "  mainstay pki gencert -ca=ca.pem -ca-key=ca-key.pem -config=ca-config.json \\\n"
                 "      -profile=peer server.json | cfssljson -bare server",
     .options = pki_option_rows,

@@ -8,6 +8,8 @@
 
 struct pki_options {
     bool initca, renewca, force;
+    const char *manifests, *dir, *output;
+    int64_t days;
     const char *ca, *ca_key, *config, *profile, *hostname, *bare, *cert, *csr, *log_level;
     struct common_options common;
 };
@@ -20,6 +22,7 @@ int pki_genkey(const struct pki_options *options, const char *const *words, size
 int pki_sign(const struct pki_options *options, const char *const *words, size_t n);
 int pki_selfsign(const struct pki_options *options, const char *const *words, size_t n);
 int pki_certinfo(const struct pki_options *options, const char *const *words, size_t n);
+int pki_list(const struct pki_options *options, const char *const *words, size_t n);
 int pki_print_defaults(const struct pki_options *options, const char *const *words, size_t n);
 
 // "error: …" on stderr; returns the exit status.
