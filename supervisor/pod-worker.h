@@ -42,14 +42,14 @@ struct container_worker {
     bool sidecar;     // an init container that runs on beside the others (restartPolicy: Always)
     bool initialized; // an init container whose successors may start: it succeeded, or is a sidecar
                       // that was started once; nothing of it is done again in this life of the pod
+    bool ever_started;
+    bool start_failed;      // the newest attempt did not get as far as a process
+    bool stop_requested;    // the pod stops, or an operator restarts it: an exit now is no crash
+    bool restart_requested; // after the stop, start again at once
     enum container_state state;
     monotime deadline;      // of the state; MONOTIME_NEVER where it has none
     uint64_t restart_count; // of the run that is on, or the newest
-    bool ever_started;
-    bool start_failed;      // the newest attempt did not get as far as a process
     monotime over_at;       // when the newest run or attempt ended; back-off counts from here
-    bool stop_requested;    // the pod stops, or an operator restarts it: an exit now is no crash
-    bool restart_requested; // after the stop, start again at once
     monotime grace_end;     // while stopping: when SIGKILL is due
     walltime started_at;    // of the current run
     monotime process_at;    // when its process was there

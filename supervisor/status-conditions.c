@@ -21,7 +21,7 @@ static json_t *condition(const char *type, bool status, const char *reason, cons
     return o;
 }
 
-static walltime since(const struct pod_worker *w, const struct pod_condition *condition)
+static walltime since_of(const struct pod_worker *w, const struct pod_condition *condition)
 {
     return walltime_is_set(condition->since) ? condition->since : w->created_at;
 }
@@ -54,7 +54,7 @@ static bool list_missing(const struct pod_worker *w, bool initializing, struct b
 static json_t *initialized(const struct pod_worker *w)
 {
     _cleanup_buffer_ struct buffer message = BUFFER_EMPTY;
-    walltime at = since(w, &w->initialized);
+    walltime at = since_of(w, &w->initialized);
     if (str_equal(pod_worker_phase(w), "Succeeded"))
         return condition("Initialized", true, "PodCompleted", NULL, at);
     buffer_add_str(&message, "containers with incomplete status: ");
@@ -67,7 +67,7 @@ static json_t *initialized(const struct pod_worker *w)
 static json_t *ready(const struct pod_worker *w, const char *type)
 {
     _cleanup_buffer_ struct buffer message = BUFFER_EMPTY;
-    walltime at = since(w, &w->ready);
+    walltime at = since_of(w, &w->ready);
     const char *phase = pod_worker_phase(w);
     if (str_equal(phase, "Succeeded"))
         return condition(type, false, "PodCompleted", NULL, at);
@@ -135,7 +135,7 @@ json_t *status_conditions(const struct pod_worker *w)
 {
     json_t *list = json_array();
     json_array_append_new(list, condition("PodReadyToStartContainers", w->prepared.status, NULL,
-                                          NULL, since(w, &w->prepared)));
+                                          NULL, since_of(w, &w->prepared)));
     json_array_append_new(list, initialized(w));
     json_array_append_new(list, pod_ready(w));
     json_array_append_new(list, ready(w, "ContainersReady"));
