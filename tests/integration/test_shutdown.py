@@ -217,21 +217,27 @@ class Logind:
 
     def start(self):
         self.logind = subprocess.Popen([os.path.join(harness.BUILD, "tests", "fake-logind"), str(self.seconds)],
-                                       env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address}, text=True,
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)
+                                       env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address},
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.output = b""
         self.expect("ready")
 
     def expect(self, line):
-        ready, _, _ = select.select([self.logind.stdout], [], [], harness.WAIT_SECONDS)
-        found = self.logind.stdout.readline().strip() if ready else "nothing"
-        if found != line:
-            raise AssertionError(f"logind was told {found!r} in place of {line!r}")
+        while b"\n" not in self.output:
+            ready, _, _ = select.select([self.logind.stdout], [], [], harness.WAIT_SECONDS)
+            news = os.read(self.logind.stdout.fileno(), 4096) if ready else b""
+            if not news:
+                raise AssertionError(f"logind was not told {line!r}")
+            self.output += news
+        found, self.output = self.output.split(b"\n", 1)
+        if found.decode() != line:
+            raise AssertionError(f"logind was told {found.decode()!r} in place of {line!r}")
 
     def is_silent(self):
-        return not select.select([self.logind.stdout], [], [], 0)[0]
+        return not self.output and not select.select([self.logind.stdout], [], [], 0)[0]
 
     def say(self, line):
-        self.logind.stdin.write(line + "\n")
+        self.logind.stdin.write(line.encode() + b"\n")
 
     def stop(self, process):
         if process:
