@@ -74,6 +74,12 @@ static void advise_pod(const json_t *pod, struct buffer *out)
     else if (str_starts_with(view.status, "Held"))
         buffer_printf(out, "%s was stopped by an operator: `mainstay start %s` lets it run.\n",
                       name, name);
+    else if (field_text(pod, "mainstay.heldBack"))
+        buffer_printf(out, "%s runs on as it was before its manifest changed: %s.\n", name,
+                      field_text(pod, "mainstay.heldBack"));
+    else if (str_starts_with(view.status, "Dependency"))
+        buffer_printf(out, "%s does not start yet: %s.\n", name,
+                      field_text_or_empty(pod, "mainstay.message"));
     else if (view.style == TERM_RED)
         buffer_printf(out, "%s is in trouble (%s): see `mainstay describe pod %s`.\n", name,
                       view.status, name);

@@ -57,6 +57,7 @@ class Start(harness.AgentTest):
         self.assertIn("DependencyNotReady", get.stdout)
         describe = agent.cli("describe", "pod", "api")
         self.assertIn("etcd is not ready", describe.stdout)
+        self.assertIn("api-node1 does not start yet: etcd is not ready: the readiness", agent.cli("status").stdout)
         agent.write("flag", "")
         agent.wait_ready_pod("api")
         started = {e["involvedObject"]["name"]: i for i, e in enumerate(agent.events("Started"))}
@@ -231,6 +232,7 @@ class Cycles(harness.AgentTest):
         self.assertEqual(wait.returncode, 1)
         self.assertIn("a-node1 → b-node1 → a-node1", wait.stderr)
         self.assertIn("pod runs on as it was", agent.cli("describe", "pod", "a").stdout)
+        self.assertIn("runs on as it was before its manifest changed", agent.cli("status").stdout)
         # The other end gives way: now the edit comes into force.
         agent.drop("b.yaml", depending("b", None, [COMPONENT, "say", "edited"]))
 
