@@ -449,12 +449,16 @@ class SubPath(VolumeTest):
         for i in range(ROUNDS * 8):
             agent.drop(f"r{i}.yaml", pod_text(f"r{i}", shared, container("main", reader, part),
                                               restartPolicy="Never"))
-        for i in range(ROUNDS * 8):
-            full = f"r{i}-node1"
-            agent.wait(lambda pods, full=full: pods.get(full, {}).get("status", {}).get("phase")
-                       == "Succeeded" or status_of(pods[full])["state"].get("waiting", {}).get("reason")
-                       if full in pods else None, f"r{i} ran or was refused")
-            seen.update(agent.log_text(f"r{i}"))
+        names = [f"r{i}" for i in range(ROUNDS * 8)]
+
+        def over(pod):  # it ran, or was refused and waits
+            status = pod["status"]
+            return status["phase"] == "Succeeded" or (status.get("containerStatuses") and status_of(pod)[
+                "state"].get("waiting", {}).get("reason") not in (None, "ContainerCreating"))
+        agent.wait(lambda pods: all(f"{n}-node1" in pods and over(pods[f"{n}-node1"]) for n in names)
+                   or None, "all ran or were refused")
+        for name in names:
+            seen.update(agent.log_text(name))
         self.assertLessEqual(seen, {"own"})
         self.assertEqual(os.listdir(agent.path("secret")), ["file"])
         self.assertGreaterEqual(os.path.getsize(os.path.join(path, "swaps")), 1)
