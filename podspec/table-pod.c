@@ -47,11 +47,13 @@ static const struct field_schema pod_spec_fields[] = {
                 .doc = "Seconds from SIGTERM (or the preStop hook) to SIGKILL."),
     ROW_INT_PTR(pod_spec, activeDeadlineSeconds, .min = 1, .max = INT32_MAX,
                 .doc = "Seconds after which the pod is stopped and has failed."),
-    ROW_STRING(pod_spec, dnsPolicy, .default_value = "ClusterFirst",
-               .values = ONE_OF("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"),
-               .doc = "How names are resolved. Under hostNetwork, Default and ClusterFirst are "
-                      "the node's own resolv.conf; others are reported, as this release always "
-                      "uses that file."),
+    ROW_STRING(
+        pod_spec, dnsPolicy, .default_value = "ClusterFirst",
+        .values = ONE_OF("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"),
+        .doc = "How names are resolved. Default is the node's own resolv.conf; ClusterFirst the "
+               "name servers of clusterDNS, but under hostNetwork the node's; "
+               "ClusterFirstWithHostNet those of clusterDNS there, too; None what dnsConfig "
+               "says alone."),
     ROW_MAP(pod_spec, nodeSelector, IGNORED,
             .doc = "Labels of nodes to schedule to; a static pod is where its file is."),
     ROW_STRING(pod_spec, serviceAccountName, .check = check_dns_subdomain,
@@ -73,7 +75,6 @@ static const struct field_schema pod_spec_fields[] = {
     ROW_BOOL(pod_spec, hostPID, .doc = "See and share the node's processes."),
     ROW_BOOL(pod_spec, hostIPC, .doc = "Share the node's System V IPC and message queues."),
     ROW_BOOL_PTR(pod_spec, shareProcessNamespace,
-                 REPORTED("each container sees its own processes only in this release"),
                  .doc = "The pod's containers see each other's processes."),
     ROW_STRUCT_PTR(pod_spec, securityContext, pod_security_context,
                    .doc = "User, groups and powers of containers that set none of their own."),
@@ -83,8 +84,8 @@ static const struct field_schema pod_spec_fields[] = {
     ROW_STRING(pod_spec, hostname, .check = check_dns_label,
                .doc = "The host name that the pod's containers see; the pod's name where unset. "
                       "Under hostNetwork it is the node's."),
-    ROW_STRING(pod_spec, subdomain, .check = check_dns_label, IGNORED,
-               .doc = "The domain behind the host name, for the cluster's DNS."),
+    ROW_STRING(pod_spec, subdomain, .check = check_dns_label,
+               .doc = "The domain behind the host name, in /etc/hosts and for the cluster's DNS."),
     ROW_STRUCT_PTR(pod_spec, affinity, affinity, IGNORED,
                    .doc = "Where a scheduler should put the pod; a static pod is where its file "
                           "is."),
@@ -93,10 +94,7 @@ static const struct field_schema pod_spec_fields[] = {
     ROW_LIST(pod_spec, tolerations, toleration, IGNORED,
              .doc = "Taints of nodes that do not keep the pod away. A static pod tolerates every "
                     "NoExecute taint."),
-    ROW_LIST(pod_spec, hostAliases, host_alias,
-             REPORTED("containers use the node's own /etc/hosts in this release; add the names "
-                      "there"),
-             .doc = "Names added to the pod's /etc/hosts."),
+    ROW_LIST(pod_spec, hostAliases, host_alias, .doc = "Names added to the pod's /etc/hosts."),
     ROW_STRING(pod_spec, priorityClassName, .check = check_dns_subdomain,
                .doc =
                    "system-node-critical (2000001000) and system-cluster-critical (2000000000) "
@@ -107,7 +105,6 @@ static const struct field_schema pod_spec_fields[] = {
                     "The number behind priorityClassName, where that is none of the two that are "
                     "known by name: when all pods stop, lower ones stop first."),
     ROW_STRUCT_PTR(pod_spec, dnsConfig, pod_dns_config,
-                   REPORTED("containers use the node's own resolv.conf in this release"),
                    .doc = "What stands in the pod's resolv.conf."),
     ROW_LIST(pod_spec, readinessGates, pod_readiness_gate,
              REPORTED("nothing can set these conditions without the API server; they are left out "
@@ -127,7 +124,6 @@ static const struct field_schema pod_spec_fields[] = {
     ROW_LIST(pod_spec, topologySpreadConstraints, topology_spread_constraint, IGNORED,
              .doc = "How a scheduler spreads pods; a static pod is where its file is."),
     ROW_BOOL_PTR(pod_spec, setHostnameAsFQDN,
-                 REPORTED("the host name is set without a domain by this release"),
                  .doc = "Use the name with its domain as the host name."),
     ROW_STRUCT_PTR(pod_spec, os, pod_os, .doc = "The operating system that the pod is made for."),
     ROW_BOOL_PTR(pod_spec, hostUsers, .moot = "true",
@@ -145,7 +141,6 @@ static const struct field_schema pod_spec_fields[] = {
                        "How much cpu and memory the whole pod gets: its cgroup's limits, and its "
                        "QoS class. Containers without limits of their own share them."),
     ROW_STRING(pod_spec, hostnameOverride,
-               REPORTED("the host name is the pod's hostname or name in this release"),
                .doc = "The host name that the pod's containers see, whatever else says."),
 };
 TYPE(pod_spec, "PodSpec", "What a pod runs, and how.");

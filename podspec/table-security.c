@@ -108,7 +108,6 @@ static const struct field_schema pod_security_context_fields[] = {
                 .doc = "The group that owns emptyDir and downwardAPI volumes and that all "
                        "containers belong to; hostPath volumes keep theirs."),
     ROW_LIST(pod_security_context, sysctls, sysctl, .patch_key = "name",
-             REPORTED("kernel parameters are not set by this release; set them on the host"),
              .doc = "Kernel parameters of the pod's namespaces."),
     ROW_STRING(pod_security_context, fsGroupChangePolicy, IGNORED,
                .values = ONE_OF("OnRootMismatch", "Always"),

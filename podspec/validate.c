@@ -235,9 +235,6 @@ static void validate_dns(struct validation *v)
         validate_dns_lists(v, spec->dnsConfig);
         validation_leave(v, mark);
     }
-    if (none || str_equal(spec->dnsPolicy, "ClusterFirstWithHostNet"))
-        validation_warning(v, ".dnsPolicy",
-                           "containers use the node's own resolv.conf in this release");
 }
 
 static void validate_namespaces(struct validation *v)

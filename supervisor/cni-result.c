@@ -8,7 +8,7 @@
 #include "base/buffer.h"
 #include "supervisor/cni.h"
 
-enum { NAMES_MAX = 32, TEXT_MAX = 1024 };
+enum { TEXT_MAX = 1024 };
 
 int cni_result_parse(const char *text, size_t size, json_t **ret, struct error *err)
 {
@@ -40,47 +40,21 @@ static void add_address(struct string_list *list, const json_t *value)
         free(address);
 }
 
-static bool is_plain(const char *text)
-{
-    for (const char *p = text; *p; p++)
-        if ((unsigned char)*p <= ' ' || *p == 0x7f)
-            return false;
-    return *text != '\0';
-}
-
-static void add_names(struct string_list *list, const json_t *values)
-{
-    const json_t *value;
-    size_t i;
-    json_array_foreach (values, i, value) {
-        const char *text = json_string_value(value);
-        if (text && i < NAMES_MAX && strlen(text) <= TEXT_MAX && is_plain(text))
-            string_list_add(list, text);
-    }
-}
-
 void cni_result_read(const json_t *json, struct cni_result *ret)
 {
     static const char *const older[] = {"ip4", "ip6"}; // up to version 0.2.0
-    const json_t *dns = json_object_get(json, "dns"), *item;
+    const json_t *item;
     size_t i;
     *ret = (struct cni_result){0};
     json_array_foreach (json_object_get(json, "ips"), i, item)
         add_address(&ret->ips, json_object_get(item, "address"));
     for (i = 0; i < ARRAY_SIZE(older); i++)
         add_address(&ret->ips, json_object_get(json_object_get(json, older[i]), "ip"));
-    json_array_foreach (json_object_get(dns, "nameservers"), i, item)
-        add_address(&ret->dns_servers, item);
-    add_names(&ret->dns_search, json_object_get(dns, "search"));
-    add_names(&ret->dns_options, json_object_get(dns, "options"));
 }
 
 void cni_result_free(struct cni_result *result)
 {
     string_list_free(&result->ips);
-    string_list_free(&result->dns_servers);
-    string_list_free(&result->dns_search);
-    string_list_free(&result->dns_options);
 }
 
 // One line that a terminal can take.

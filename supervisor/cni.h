@@ -46,7 +46,6 @@ json_t *cni_config_for_plugin(const json_t *list, size_t i, const json_t *capabi
 
 struct cni_result {
     struct string_list ips; // without their prefix length, in the plugins' order
-    struct string_list dns_servers, dns_search, dns_options;
 };
 
 // What a plugin has answered to ADD. -EBADMSG with a sentence where it is no result.

@@ -88,6 +88,9 @@ SETTER(setting_set_verbosity);
 SETTER(setting_set_init_as);
 SETTER(setting_set_url);
 SETTER(setting_set_headers);
+SETTER(setting_set_domain);
+SETTER(setting_set_ip_list);
+SETTER(setting_set_sysctls);
 
 // The items of a list or mapping ("key: value"), added to *ret: lines where they come from the
 // file, else what is joined by commas on the command line.

@@ -1,5 +1,6 @@
 // From the text of a value to the member of struct config that it is for.
 #include "supervisor/config-internal.h"
+#include "supervisor/pod-sysctls.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -244,6 +245,54 @@ SETTER(setting_set_headers)
     }
     config_replace(member_of(row, config), buffer_take(&lines));
     return 0;
+}
+
+// "" for none.
+SETTER(setting_set_domain)
+{
+    const char *wrong = *value->text ? check_dns_subdomain(value->text) : NULL;
+    if (wrong)
+        return error_set(err, EINVAL, "is no domain: %s", wrong);
+    config_replace(member_of(row, config), xstrdup(value->text));
+    return 0;
+}
+
+// The items, joined by commas; each is looked at first.
+static int set_list(const struct setting *row, struct config *config,
+                    const struct setting_value *value, bool (*fits)(const char *item),
+                    const char *what, struct error *err)
+{
+    _cleanup_string_list_ struct string_list items = {0};
+    struct buffer out = BUFFER_EMPTY;
+    setting_items(value, &items);
+    LIST_EACH (item, &items) {
+        if (!fits(*item)) {
+            buffer_free(&out);
+            return error_set(err, EINVAL, "\"%s\" %s", *item, what);
+        }
+        buffer_printf(&out, "%s%s", out.len ? "," : "", *item);
+    }
+    config_replace(member_of(row, config), buffer_take(&out));
+    return 0;
+}
+
+static bool is_ip(const char *item)
+{
+    return !check_ip(item);
+}
+
+SETTER(setting_set_ip_list)
+{
+    return set_list(row, config, value, is_ip, "is no IP address", err);
+}
+
+// K/sysctl/whitelist.go: others would be the whole node's.
+SETTER(setting_set_sysctls)
+{
+    return set_list(row, config, value, pod_sysctls_is_namespaced,
+                    "is not known to be a pod's own: kernel.shm*, kernel.msg*, kernel.sem, "
+                    "fs.mqueue.* and net.* are",
+                    err);
 }
 
 static bool equal_value(const struct setting *row, const char *text, const char *other)

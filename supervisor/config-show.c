@@ -125,12 +125,31 @@ static void describe_headers(const char *lines, struct buffer *out)
     buffer_add_char(out, '}');
 }
 
+// ["a", "b"] of what is joined by commas.
+static void describe_list(const char *text, struct buffer *out)
+{
+    const char *separator = "";
+    buffer_add_char(out, '[');
+    for (const char *p = text; *p; p += p[0] == ',') {
+        _cleanup_free_ char *item = xstrndup(p, strcspn(p, ","));
+        buffer_add_str(out, separator);
+        describe_string(item, out);
+        separator = ", ";
+        p += strlen(item);
+    }
+    buffer_add_char(out, ']');
+}
+
 static void describe_value(const struct setting *row, const struct config *config,
                            struct buffer *out)
 {
     _cleanup_free_ char *value = setting_show(row, config);
     if (setting_is_secret(row)) {
         describe_headers(value, out);
+        return;
+    }
+    if (row->kind == SETTING_LIST) {
+        describe_list(value, out);
         return;
     }
     bool plain = row->kind == SETTING_INT || row->kind == SETTING_BOOL;

@@ -25,7 +25,6 @@ static const char own_log[] = "the log goes to standard error or the journal in 
 static const char no_proxy[] = "no rules of iptables are made";
 static const char no_gates[] = "what the kubelet switches with feature gates is fixed here";
 static const char no_cadvisor[] = "cAdvisor is no part of this program";
-static const char no_resolver[] = "pods get the host's resolv.conf";
 static const char no_debug[] = "it is a switch for the kubelet's own debugging";
 static const char own_cgroups[] =
     "cgroups are made directly, below the one that --cgroup-name names";
@@ -66,6 +65,14 @@ const struct setting config_settings[] = {
            "where the network of pods is described, as CNI defines it"),
     HONOUR("cni-bin-dir", NULL, STRING, "DIR,...", setting_set_string, cni_bin_dir,
            "where CNI plugins are looked up"),
+    HONOUR("cluster-dns", "clusterDNS", LIST, "IP,...", setting_set_ip_list, cluster_dns,
+           "name servers of pods whose dnsPolicy is ClusterFirst"),
+    HONOUR("cluster-domain", "clusterDomain", STRING, "DOMAIN", setting_set_domain, cluster_domain,
+           "domain of the cluster, for the names of pods and their search domains"),
+    HONOUR("resolv-conf", "resolvConf", STRING, "PATH", setting_set_path_or_none, resolv_conf,
+           "the node's name servers, for pods; \"\" for none"),
+    HONOUR("allowed-unsafe-sysctls", "allowedUnsafeSysctls", LIST, "NAME,...", setting_set_sysctls,
+           allowed_unsafe_sysctls, "kernel parameters that pods may set beside the safe ones"),
     HONOUR("runtime-request-timeout", "runtimeRequestTimeout", DURATION, "DURATION",
            setting_set_positive_duration, cni_timeout_usec, "how long a CNI plugin may take"),
     HONOUR("root-dir", NULL, STRING, "DIR", setting_set_path, root_dir,
@@ -234,9 +241,6 @@ const struct setting config_settings[] = {
     NOTE("pod-cidr", "podCIDR", STRING, by_cni),
     NOTE("non-masquerade-cidr", NULL, STRING, by_cni),
     NOTE("hairpin-mode", "hairpinMode", STRING, by_cni),
-    NOTE("cluster-dns", "clusterDNS", LIST, no_resolver),
-    NOTE("cluster-domain", "clusterDomain", STRING, no_resolver),
-    NOTE("resolv-conf", "resolvConf", STRING, no_resolver),
     NOTE("make-iptables-util-chains", "makeIPTablesUtilChains", BOOL, no_proxy),
     NOTE("iptables-masquerade-bit", "iptablesMasqueradeBit", INT, no_proxy),
     NOTE("iptables-drop-bit", "iptablesDropBit", INT, no_proxy),
@@ -280,8 +284,6 @@ const struct setting config_settings[] = {
     NOTE("max-open-files", "maxOpenFiles", INT, by_systemd),
     REFUSE("protect-kernel-defaults", "protectKernelDefaults", BOOL, "false",
            "kernel tunables are not checked"),
-    NOTE("allowed-unsafe-sysctls", "allowedUnsafeSysctls", LIST,
-         "sysctls of pods are not honoured by this release"),
 
     // Volumes.
     NOTE("volume-plugin-dir", "volumePluginDir", STRING, "volume plugins are not supported"),

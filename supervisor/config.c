@@ -60,6 +60,10 @@ void config_set_defaults(const struct config_host *host, struct config *config)
         .manifest_url_headers = xstrdup(""),
         .cni_conf_dir = xstrdup("/etc/cni/net.d"),
         .cni_bin_dir = xstrdup("/opt/cni/bin,/usr/lib/cni"),
+        .cluster_dns = xstrdup(""),
+        .cluster_domain = xstrdup(""),
+        .resolv_conf = xstrdup("/etc/resolv.conf"),
+        .allowed_unsafe_sysctls = xstrdup(""),
         .cni_timeout_usec = RUNTIME_REQUEST_SEC * USEC_PER_SEC,
         .http_check_usec = HTTP_CHECK_SEC * USEC_PER_SEC,
         .volume_stats_usec = VOLUME_STATS_SEC * USEC_PER_SEC,
@@ -216,6 +220,10 @@ void config_free(struct config *config)
     free(config->node_ip);
     free(config->manifest_path);
     free(config->manifest_url);
+    free(config->cluster_dns);
+    free(config->cluster_domain);
+    free(config->resolv_conf);
+    free(config->allowed_unsafe_sysctls);
     free(config->cni_conf_dir);
     free(config->cni_bin_dir);
     free(config->manifest_url_headers);

@@ -44,6 +44,11 @@ struct config {
     char *cni_bin_dir;        // --cni-bin-dir: directories, joined by commas
     int64_t cni_timeout_usec; // --runtime-request-timeout: of one CNI plugin
 
+    char *cluster_dns;            // --cluster-dns, clusterDNS: joined by commas; "" for none
+    char *cluster_domain;         // --cluster-domain; "" for none
+    char *resolv_conf;            // --resolv-conf; "" for none
+    char *allowed_unsafe_sysctls; // --allowed-unsafe-sysctls: joined by commas; "" for none
+
     char *root_dir;    // --root-dir: state, images, pods
     char *run_dir;     // --run-dir: sockets and shims
     char *pod_log_dir; // --pod-log-dir, podLogsDir

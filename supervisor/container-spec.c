@@ -15,6 +15,7 @@
 #include "supervisor/device-filter.h"
 #include "supervisor/environment.h"
 #include "supervisor/image.h"
+#include "supervisor/pod-files.h"
 #include "supervisor/pod-names.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/volumes.h"
@@ -86,13 +87,19 @@ static int set_namespaces(struct build *b, struct error *err)
     return 0;
 }
 
+// The addresses of a pod with a network of its own; NULL for one on the node's.
+static const struct string_list *own_ips(const struct build *b)
+{
+    return b->pod->spec.hostNetwork || !b->options->sandbox ? NULL : &b->options->sandbox->ips;
+}
+
 // A pod on the host's network has the host's name.
 static char *host_name(const struct build *b)
 {
     struct utsname name;
     char *own = NULL;
     if (!b->pod->spec.hostNetwork &&
-        pod_names_for_kernel(b->pod, b->options->cluster_domain, &own, NULL) == 0)
+        pod_names_for_kernel(b->pod, b->options->dns.cluster_domain, &own, NULL) == 0)
         return own;
     if (uname(&name) < 0)
         return xstrdup(b->options->node_name ? b->options->node_name : "");
@@ -219,27 +226,17 @@ static int find_image(struct build *b, struct error *err)
 
 // ---- mounts ----
 
-static bool is_mounted(const struct shim_spec *spec, const char *destination)
+static int set_files(struct build *b, struct error *err)
 {
-    LIST_EACH (mount, &spec->mounts)
-        if (str_equal(mount->destination, destination))
-            return true;
-    return false;
-}
-
-// An image's own root knows neither the node's names nor its name servers.
-static void add_network_files(struct shim_spec *spec)
-{
-    static const char *const files[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/hostname"};
-    for (size_t i = 0; i < ARRAY_SIZE(files) && spec->root_kind == SHIM_ROOT_OVERLAY; i++) {
-        if (is_mounted(spec, files[i]) || access(files[i], R_OK) < 0)
-            continue;
-        struct shim_mount *mount = LIST_APPEND(&spec->mounts);
-        mount->source = xstrdup(files[i]);
-        mount->destination = xstrdup(files[i]);
-        mount->volume = xstrdup(path_base(files[i]));
-        mount->read_only = true;
-    }
+    const struct security_context *security = b->container->securityContext;
+    struct pod_files_options files = {
+        .root_dir = b->options->root_dir,
+        .dns = b->options->dns,
+        .ips = own_ips(b),
+        .read_only =
+            security && security->readOnlyRootFilesystem && *security->readOnlyRootFilesystem,
+    };
+    return pod_files_prepare(&files, b->pod, b->spec, err);
 }
 
 static int set_mounts(struct build *b, struct error *err)
@@ -252,9 +249,7 @@ static int set_mounts(struct build *b, struct error *err)
     };
     *b->reason = "FailedMount";
     int code = volumes_prepare(&volumes, b->pod, b->container, &b->vars, b->spec, b->notes, err);
-    if (code == 0)
-        add_network_files(b->spec);
-    return code;
+    return code < 0 ? code : set_files(b, err);
 }
 
 static int set_security(struct build *b, struct error *err)

@@ -10,6 +10,7 @@
 #include "base/string-list.h"
 #include "podspec/pod.h"
 #include "supervisor/cgroup.h"
+#include "supervisor/pod-dns.h"
 #include "supervisor/shim/shim-spec.h"
 
 struct device_filter;
@@ -30,7 +31,7 @@ struct container_spec_options {      // all borrowed
     struct seccomp_cache *seccomp; // NULL: every filter is compiled anew
     const char *seccomp_root;      // where profiles of the type Localhost are
     bool seccomp_default;          // RuntimeDefault where a manifest says nothing
-    const char *cluster_domain;    // for the names of pods with a subdomain; NULL or ""
+    struct pod_dns_options dns;
     const struct sandbox_view *sandbox; // what this pod's containers share; NULL: nothing
     const char *hidden_mount;           // what containers on the host's root are to detach; NULL
     int64_t log_max_bytes, log_max_files;

@@ -50,6 +50,7 @@ static const struct event_id ids[] = {
     {"ManifestRefused", "652545c057494b3bb24905e2083bd98b"},
     {"ManifestRemoved", "c91e26aed295475b94a10f925bfed97b"},
     {"ManifestWarning", "a278fe1452084bf1bb2846701b3e71c1"},
+    {"MissingClusterDNS", "047d2f7e79284593b2d5b8b21458e0c2"},
     {"NetworkConfigInvalid", "8d26fbf14f794dd6a57b764c6b734d01"},
     {"NetworkNotReady", "202c0d96aef84bf5ba5d2d964e2ef1c3"},
     {"NoManifestDirectory", "255535922f264472a3013d2d5d104fb9"},

@@ -12,6 +12,8 @@ enum { LABEL_MAX = 63, NODE_NAME_MAX = 64 };
 char *pod_names_hostname(const struct pod *pod)
 {
     const char *name = pod->metadata.name ? pod->metadata.name : "";
+    if (!str_empty(pod->spec.hostnameOverride))
+        return xstrdup(pod->spec.hostnameOverride);
     char *hostname = xstrndup(str_empty(pod->spec.hostname) ? name : pod->spec.hostname, LABEL_MAX);
     // Where it was cut, it may not end so.
     for (size_t n = strlen(hostname);
@@ -23,7 +25,7 @@ char *pod_names_hostname(const struct pod *pod)
 char *pod_names_domain(const struct pod *pod, const char *cluster_domain)
 {
     const char *namespace_ = pod->metadata.namespace ? pod->metadata.namespace : "default";
-    if (str_empty(pod->spec.subdomain))
+    if (str_empty(pod->spec.subdomain) || !str_empty(pod->spec.hostnameOverride))
         return NULL;
     return xasprintf("%s.%s.svc%s%s", pod->spec.subdomain, namespace_,
                      str_empty(cluster_domain) ? "" : ".", cluster_domain ? cluster_domain : "");

@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "podspec/pod.h"
 
-// K/kubelet_pods.go, GeneratePodHostNameAndDomain(): spec.hostname or the pod's name, at most 63
-// bytes. The caller frees.
+// K/kubelet_pods.go, GeneratePodHostNameAndDomain(): spec.hostnameOverride (1.34), spec.hostname or
+// the pod's name, at most 63 bytes. The caller frees.
 char *pod_names_hostname(const struct pod *pod);
 
 // "<subdomain>.<namespace>.svc.<cluster domain>" (without the last part where there is no cluster

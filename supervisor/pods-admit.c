@@ -2,6 +2,7 @@
 // waits at one says so in its status, and is looked at again when something changes. A pod comes
 // here before each start: the first one, and the one after it was stopped or edited. What runs, or
 // is restarted after a crash, does not.
+#include "supervisor/pod-sysctls.h"
 #include "supervisor/pods-internal.h"
 
 struct gate {
@@ -21,8 +22,16 @@ static bool network_closed(const struct slot *slot, struct buffer *why)
     return problem != NULL;
 }
 
+static bool sysctls_closed(const struct slot *slot, struct buffer *why)
+{
+    return pod_sysctls_forbidden(slot->worker->pod, slot->pods->options.allowed_unsafe_sysctls,
+                                 why);
+}
+
 static const struct gate gates[] = {
+    {"SysctlForbidden", EVENT_WARNING, sysctls_closed},
     {"NetworkNotReady", EVENT_WARNING, network_closed},
+    {"HostPortConflict", EVENT_WARNING, pods_port_closed},
     {"DependencyCycle", EVENT_WARNING, depends_cycle_closed},
     {"DependencyNotReady", EVENT_NORMAL, depends_ready_closed},
 };

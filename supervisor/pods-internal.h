@@ -54,6 +54,11 @@ void slot_remove(struct pods *pods, const struct slot *slot);
 // Takes the pod.
 struct pod_worker *slot_new_worker(struct slot *slot, struct pod *pod, const char *file);
 
+// ---- pods-ports.c ----
+
+// A gate: another pod of the node has one of the pod's ports.
+bool pods_port_closed(const struct slot *slot, struct buffer *why);
+
 // ---- pods-admit.c ----
 
 // Admits the slot's pod if nothing is in its way, else says what is.

@@ -22,6 +22,7 @@ struct pods_budget {
 struct pods_options {
     struct runtime_options runtime; // strings borrowed
     struct backoff_curve curve;
+    const char *allowed_unsafe_sysctls; // of pod-sysctls.h; NULL for none
     struct pods_budget budget;
     // A pod changed, or (deleted) is gone; it must not be touched from inside.
     void (*changed)(void *userdata, const struct pod_worker *w, bool deleted);

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "supervisor/pod-dns.h"
 #include "supervisor/pod-names.h"
+#include "supervisor/pod-worker-internal.h"
 #include "supervisor/runtime-internal.h"
 
 // ---- what the pod workers ask for ----
@@ -13,14 +15,33 @@ static void look(const struct runtime *rt, struct pod_worker *w)
     w->ips = view && view->net ? &view->ips : NULL;
 }
 
+// K/network/dns/dns.go: the reasons.
+static void warn_of_dns(const struct runtime *rt, const struct pod_worker *w)
+{
+    const struct pod_dns_options *dns = &rt->options.containers.dns;
+    _cleanup_string_list_ struct string_list warnings = {0};
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    if (w->pod->spec.hostNetwork && !pod_dns_differs(dns, w->pod))
+        return;
+    if (pod_dns_write(dns, w->pod, &text, &warnings, NULL) < 0)
+        return; // the start of a container tells
+    LIST_EACH (sentence, &warnings)
+        pod_worker_event(w, NULL, EVENT_WARNING,
+                         str_starts_with(*sentence, "dnsPolicy") ? "MissingClusterDNS"
+                                                                 : "DNSConfigForming",
+                         "%s", *sentence);
+}
+
 int runtime_prepare(void *runtime, struct pod_worker *w)
 {
     struct runtime *rt = runtime;
+    warn_of_dns(rt, w);
     _cleanup_free_ char *hostname = NULL;
     _cleanup_error_ struct error err = ERROR_NONE;
     if (!sandbox_is_wanted(rt->sandboxes, w->pod))
         return 1;
-    if (pod_names_for_kernel(w->pod, rt->options.containers.cluster_domain, &hostname, &err) < 0) {
+    if (pod_names_for_kernel(w->pod, rt->options.containers.dns.cluster_domain, &hostname, &err) <
+        0) {
         pod_worker_set_waiting(w, "FailedCreatePodSandBox", error_message(&err));
         return 0;
     }

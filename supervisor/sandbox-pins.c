@@ -84,11 +84,7 @@ void sandbox_look(struct sandbox *s)
     struct statfs fs;
     cni_result_read(s->result, &result);
     string_list_free(&s->view.ips);
-    string_list_free(&s->view.dns_servers);
     s->view.ips = result.ips;
-    s->view.dns_servers = result.dns_servers;
-    result.ips = result.dns_servers = (struct string_list){0};
-    cni_result_free(&result);
     char **const paths[] = {&s->view.net, &s->view.ipc, &s->view.uts, &s->view.pid};
     for (size_t i = 0; i < ARRAY_SIZE(pins); i++) {
         free(*paths[i]);

@@ -18,6 +18,7 @@
 #include "base/monotime.h"
 #include "base/process.h"
 #include "base/work.h"
+#include "supervisor/pod-sysctls.h"
 #include "supervisor/sandbox-internal.h"
 
 enum {
@@ -77,7 +78,6 @@ static void view_clear(struct sandbox_view *view)
     free(view->pid);
     free(view->shm);
     string_list_free(&view->ips);
-    string_list_free(&view->dns_servers);
     *view = (struct sandbox_view){0};
 }
 
@@ -421,7 +421,8 @@ bool sandbox_is_wanted(const struct sandboxes *all, const struct pod *pod)
     if (!spec->hostNetwork)
         return true;
     return !all->options.unprivileged &&
-           (shares_processes(pod) || (containers > 1 && !spec->hostIPC));
+           (shares_processes(pod) || (containers > 1 && !spec->hostIPC) ||
+            (spec->securityContext && spec->securityContext->sysctls.n > 0));
 }
 
 static void set_words(struct sandbox *s, const struct pod *pod, const char *hostname)
@@ -435,6 +436,7 @@ static void set_words(struct sandbox *s, const struct pod *pod, const char *host
     }
     if (!pod->spec.hostIPC)
         string_list_add(words, "ipc");
+    pod_sysctls_words(pod, words);
     if (shares_processes(pod)) {
         string_list_add(words, "pid");
         string_list_add_owned(words, xasprintf("title=%s/%s", s->namespace_, s->pod));

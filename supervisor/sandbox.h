@@ -47,8 +47,7 @@ struct sandbox_ops {
 // What the pod's containers are to join; NULL where it is not the sandbox's. Borrowed.
 struct sandbox_view {
     char *net, *ipc, *uts, *pid, *shm;
-    struct string_list ips;         // empty for a pod on the node's network
-    struct string_list dns_servers; // that CNI has told
+    struct string_list ips; // empty for a pod on the node's network
 };
 
 int sandboxes_new(const struct sandbox_options *options, const struct sandbox_ops *ops,

@@ -67,8 +67,10 @@ def host_pod(name, containers, extra=""):
 class NetworkAgent(harness.Agent):
     """An agent in a network namespace of its own, with directories for CNI of its own."""
 
-    def __init__(self, *flags, **options):
+    def __init__(self, *flags, before=None, **options):
         super().__init__(start=False, *flags, **options)
+        if before:
+            before(self)
         self.conf = self.path("net.d")
         self.bin = self.path("cni-bin")
         os.mkdir(self.bin)
@@ -106,7 +108,9 @@ class NetworkAgent(harness.Agent):
 
     def first_line(self, pod, name="main"):
         """The first line that the container writes."""
-        command = [harness.MAINSTAY, "--socket", self.socket, "logs", "-f", pod, "-c", name]
+        return self.first_line_of([harness.MAINSTAY, "--socket", self.socket, "logs", "-f", pod, "-c", name])
+
+    def first_line_of(self, command):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as logs:
             readable, _, _ = select.select([logs.stdout], [], [], harness.WAIT_SECONDS)
             line = logs.stdout.readline() if readable else "(nothing)"

@@ -286,13 +286,32 @@ static void a_kubeadm_file_is_accepted(void **state)
                 "streamingConnectionIdleTimeout: 0s\nsyncFrequency: 0s\nvolumeStatsAggPeriod: 0s\n",
                 "");
     assert_int_equal(f->config.file_check_usec, 20 * USEC_PER_SEC); // 0s: the default
-    assert_int_equal(f->config.notes.n, 7); // authentication 3, mode, DNS 2, rotateCertificates
+    assert_int_equal(f->config.notes.n, 5); // authentication 3, mode, rotateCertificates
     bool named = false;
     for (size_t i = 0; i < f->config.notes.n; i++)
-        named |= strstr(f->config.notes.items[i], "config.yaml:18:16: clusterDomain has no "
-                                                  "effect") != NULL;
+        named |= strstr(f->config.notes.items[i], ": rotateCertificates has no effect") != NULL;
     if (!named)
         fail_msg("%s", f->config.notes.items[2]);
+    assert_string_equal(f->config.cluster_dns, "10.96.0.10");
+    assert_string_equal(f->config.cluster_domain, "cluster.local");
+    assert_string_equal(f->config.resolv_conf, "/etc/resolv.conf");
+    assert_int_equal(f->config.cni_timeout_usec, 120 * USEC_PER_SEC); // 0s: the default
+}
+
+static void names_and_parameters_of_pods(void **state)
+{
+    struct fixture *f = *state;
+    accept(f, "--cluster-dns 10.96.0.10,fd00::a --resolv-conf= --cluster-domain a.b "
+              "--allowed-unsafe-sysctls net.core.*,kernel.sem");
+    assert_string_equal(f->config.cluster_dns, "10.96.0.10,fd00::a");
+    assert_string_equal(f->config.resolv_conf, "");
+    assert_string_equal(f->config.allowed_unsafe_sysctls, "net.core.*,kernel.sem");
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    config_describe(&f->config, &text);
+    assert_non_null(strstr(buffer_str(&text), "clusterDNS: [\"10.96.0.10\", \"fd00::a\"]\n"));
+    refuse(f, "--cluster-dns dns.example", "is no IP address");
+    refuse(f, "--cluster-domain a_b", "is no domain");
+    refuse(f, "--allowed-unsafe-sysctls vm.swappiness", "not known to be a pod's own");
 }
 
 static void manifests_may_come_from_a_url(void **state)
@@ -432,6 +451,7 @@ int main(void)
         TEST(what_is_not_done_is_said),
         TEST(the_file_is_honoured_and_flags_win),
         TEST(a_kubeadm_file_is_accepted),
+        TEST(names_and_parameters_of_pods),
         TEST(manifests_may_come_from_a_url),
         TEST(wrong_files_are_explained),
         TEST(other_kinds_of_files_are_refused),

@@ -442,7 +442,6 @@ static void own_annotations_are_checked(void **state)
 static void what_is_not_honoured_is_said(void **state)
 {
     static const struct example examples[] = {
-        {SPEC("dnsPolicy: ClusterFirstWithHostNet"), "spec.dnsPolicy", "resolv.conf"},
         {CONTAINER("resources: {limits: {ephemeral-storage: 1Gi}}"),
          "spec.containers[0].resources.limits[ephemeral-storage]", "only cpu and memory"},
         {SPEC("priorityClassName: gold"), "spec.priorityClassName", "is 0"},
