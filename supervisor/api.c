@@ -21,6 +21,7 @@ enum {
     IDLE_SECONDS = 60, // a connection on which nothing moves; suspended ones do not count
     CONNECTION_MEMORY = 16 << 10,
     ACCEPT_RETRY_USEC = 1000000,
+    KICK_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10,
     FAREWELL_TURNS = 16, // of MHD_run() at the end, for the last lines of streams
     FAREWELL_MSEC = 20,  // and for requests that are on the way
 };
@@ -131,6 +132,10 @@ static int join_loop(struct api *api, struct error *err)
         code = sd_event_source_set_enabled(api->timeout, SD_EVENT_OFF);
     if (code >= 0)
         code = sd_event_add_defer(loop, &api->kick, on_kick, api);
+    // Such a source counts as pending since it was made: among its equals it would always be first,
+    // and a long reply would hold everybody else up.
+    if (code >= 0)
+        code = sd_event_source_set_priority(api->kick, KICK_PRIORITY);
     if (code >= 0)
         code = sd_event_source_set_enabled(api->kick, SD_EVENT_OFF);
     return code < 0 ? error_errno(err, code, "add the HTTP server to the event loop") : 0;
