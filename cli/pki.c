@@ -32,11 +32,11 @@ static const struct option pki_option_rows[] = {
                .help = "certinfo: the certificate"),
     OPT_STRING(pki_options, csr, .name = "csr", .argument = "FILE", .help = "sign: the request"),
     OPT_STRING(pki_options, manifests, .name = "manifests", .argument = "DIR",
-               .help = "list: the manifests that name certificates (default: the agent's)"),
+               .help = "list, check: the manifests that name certificates (default: the agent's)"),
     OPT_STRING(pki_options, dir, .name = "dir", .argument = "DIR",
                .help = "list: where certificates lie besides (default /etc/kubernetes/pki)"),
     OPT_INT(pki_options, days, .name = "days", .argument = "N",
-            .help = "list: warn of what ends within N days (default 30)"),
+            .help = "list, check: warn of what ends within N days (default 30)"),
     OPT_STRING(pki_options, output, .letter = 'o', .name = "output", .argument = "FORMAT",
                .help = "list: wide, json or yaml (default: a table)", .values = list_formats),
     OPT_STRING(pki_options, log_level, .name = "loglevel", .argument = "N",
@@ -48,16 +48,13 @@ static const struct {
     const char *name;
     pki_fn run;
 } rows[] = {
-    {"list", pki_list},
-    {"gencert", pki_gencert},
-    {"genkey", pki_genkey},
-    {"sign", pki_sign},
-    {"selfsign", pki_selfsign},
-    {"certinfo", pki_certinfo},
-    {"print-defaults", pki_print_defaults},
+    {"list", pki_list},         {"check", pki_check},
+    {"gencert", pki_gencert},   {"genkey", pki_genkey},
+    {"sign", pki_sign},         {"selfsign", pki_selfsign},
+    {"certinfo", pki_certinfo}, {"print-defaults", pki_print_defaults},
 };
 
-static const char *const pki_words[] = {"list",     "gencert",  "genkey",         "sign",
+static const char *const pki_words[] = {"list",     "check",    "gencert",        "genkey", "sign",
                                         "selfsign", "certinfo", "print-defaults", NULL};
 
 int pki_failed(const struct error *err)
@@ -96,8 +93,9 @@ static char **with_two_dashes(int argc, char **argv, struct string_list *owned)
 static int run(const struct pki_options *options, const struct options_rest *rest)
 {
     if (rest->n == 0)
-        return pki_usage("say what to do: list, gencert, genkey, sign, selfsign, certinfo or "
-                         "print-defaults");
+        return pki_usage(
+            "say what to do: list, check, gencert, genkey, sign, selfsign, certinfo or "
+            "print-defaults");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (str_equal(rest->arguments[0], rows[i].name))
             return rows[i].run(options, rest->arguments + 1, rest->n - 1);
@@ -123,11 +121,14 @@ const struct command command_pki = {
     .name = "pki",
     .group = "The control plane",
     .summary = "Make, sign and show keys and certificates, as cfssl does",
-    .usage = "list|gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
+    .usage = "list|check|gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
     .description =
         "list            every certificate of this node: whose, by whom, for how long, and which "
         "flag of\n"
         "                which component uses it; FILE…: these files\n"
+        "check           whether those that the manifests name do what they are there for: chain, "
+        "key,\n"
+        "                names against the flags, usages, modes, age\n"
         "gencert         a key and a certificate for a request in cfssl's JSON, signed by the CA "
         "of "
         "-ca\n"

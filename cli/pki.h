@@ -22,6 +22,7 @@ int pki_genkey(const struct pki_options *options, const char *const *words, size
 int pki_sign(const struct pki_options *options, const char *const *words, size_t n);
 int pki_selfsign(const struct pki_options *options, const char *const *words, size_t n);
 int pki_certinfo(const struct pki_options *options, const char *const *words, size_t n);
+int pki_check(const struct pki_options *options, const char *const *words, size_t n);
 int pki_list(const struct pki_options *options, const char *const *words, size_t n);
 int pki_print_defaults(const struct pki_options *options, const char *const *words, size_t n);
 

@@ -1,4 +1,4 @@
-"""`mainstay pki list` over a control plane's files, without an agent."""
+"""`mainstay pki list` and `check` over a control plane's files, without an agent."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import unittest
 import harness
 
 
-class ListTest(unittest.TestCase):
+class PkiTest(unittest.TestCase):
     def setUp(self):
         self.root = tempfile.mkdtemp(prefix="mainstay-pki-")
         self.addCleanup(shutil.rmtree, self.root)
@@ -23,6 +23,8 @@ class ListTest(unittest.TestCase):
         self.assertEqual(done.returncode, status, done.stderr)
         return done
 
+
+class ListTest(PkiTest):
     def list(self, *more, status=0):
         return self.run_mainstay("pki", "list", "--dir", self.pki, "--manifests",
                                  os.path.join(self.root, "etc/kubernetes/manifests"), *more, status=status)
@@ -63,6 +65,73 @@ class ListTest(unittest.TestCase):
         done = self.run_mainstay("pki", "list", "--dir", "/nowhere", "--manifests", "/nowhere")
         self.assertIn("mainstay init", done.stderr)
         self.assertEqual(done.stdout, "")
+
+
+class CheckTest(PkiTest):
+    def setUp(self):
+        super().setUp()
+        self.manifests = os.path.join(self.root, "etc/kubernetes/manifests")
+
+    def check(self, *more, status=0):
+        return self.run_mainstay("pki", "check", "--manifests", self.manifests, *more, status=status)
+
+    def bad(self):
+        done = self.check(status=1)
+        return [line for line in done.stdout.splitlines() if line.startswith("BAD")]
+
+    def path(self, name):
+        return os.path.join(self.pki, name)
+
+    def edit(self, name, old, new):
+        path = os.path.join(self.manifests, name)
+        with open(path) as f:
+            text = f.read()
+        self.assertIn(old, text)
+        with open(path, "w") as f:
+            f.write(text.replace(old, new))
+
+    def test_what_init_makes_is_good(self):
+        lines = self.check().stdout.splitlines()
+        self.assertEqual(len(lines), 9)
+        self.assertTrue(all(line.startswith("good") for line in lines), lines)
+
+    def test_a_flag_with_an_address_that_is_in_no_certificate(self):
+        self.edit("etcd.yaml", "--advertise-client-urls=https://10.0.0.1:2379",
+                  "--advertise-client-urls=https://10.0.0.9:2379,https://[fd00::9]:2379")
+        bad = self.bad()
+        self.assertEqual(len(bad), 1)
+        self.assertIn("etcd --cert-file", bad[0])
+        self.assertIn("does not name 10.0.0.9", bad[0])
+        self.assertIn("does not name fd00::9", bad[0])
+
+    def test_pieces_that_do_not_belong_together(self):
+        shutil.copy(self.path("etcd/peer.key"), self.path("apiserver.key"))
+        shutil.copy(self.path("apiserver-etcd-client.crt"), self.path("etcd/server.crt"))
+        shutil.copy(self.path("front-proxy-ca.crt"), self.path("etcd/ca.crt"))
+        bad = {line.split()[1][len(self.pki) + 1:]: line for line in self.bad()}
+        self.assertIn("does not belong to the key", bad["apiserver.crt"])
+        self.assertIn("may not be used by a server", bad["etcd/server.crt"])
+        self.assertIn("was not issued by this CA", bad["etcd/peer.crt"])
+        self.assertIn("was not issued by this CA", bad["apiserver-etcd-client.crt"])
+        self.assertNotIn("front-proxy-client.crt", bad)
+
+    def test_modes(self):
+        os.chmod(self.path("apiserver.key"), 0o644)
+        os.chmod(self.path("etcd/peer.crt"), 0o666)
+        os.chmod(os.path.join(self.root, "etc/kubernetes/scheduler.conf"), 0o604)
+        bad = self.bad()
+        self.assertEqual(len(bad), 3)
+        for words in ("chmod 600", "chmod 644", "holds a key and may be read by everybody"):
+            self.assertTrue(any(words in line for line in bad), (words, bad))
+
+    def test_what_ends_soon(self):
+        self.assertEqual(self.check("--days", "364").returncode, 0)
+        lines = self.check("--days", "366", status=1).stdout.splitlines()
+        self.assertTrue(any("ends in" in line for line in lines))
+
+    def test_files_that_are_gone(self):
+        os.unlink(self.path("apiserver.crt"))
+        self.assertIn("No such file", self.bad()[0])
 
 
 if __name__ == "__main__":
