@@ -23,7 +23,7 @@ static void adopt_pod(struct pod_worker *w, const struct container_worker *c)
     w->state = initializing ? POD_INITIALIZING : POD_RUNNING;
     w->admitted = true;
     if (!walltime_is_set(w->started_at))
-        w->started_at = walltime_now();
+        w->started_at = pod_worker_wall(w);
     for (size_t i = 0; i < w->n_init && &w->containers[i] < c; i++)
         w->containers[i].initialized = true; // it would not run otherwise
     pod_worker_set_waiting(w, NULL, NULL);
@@ -71,7 +71,7 @@ static void tell_vanished(struct container_worker *c)
         .message = xstrdup("the container and its records are gone: the machine was restarted or "
                            "its run directory was emptied"),
         .started_at = c->started_at,
-        .finished_at = walltime_now(),
+        .finished_at = pod_worker_wall(c->pod),
     };
     pod_worker_event(c->pod, c, EVENT_WARNING, "Lost",
                      "run %llu of container %s is gone with its records (machine restarted?)",
@@ -138,7 +138,7 @@ void pod_worker_set_active_until(struct pod_worker *w, monotime now)
     const int64_t *seconds = w->pod->spec.activeDeadlineSeconds;
     if (!seconds || !walltime_is_set(w->started_at))
         return;
-    int64_t passed = (walltime_now().nsec - w->started_at.nsec) / NSEC_PER_USEC;
+    int64_t passed = (pod_worker_wall(w).nsec - w->started_at.nsec) / NSEC_PER_USEC;
     w->active_until =
         monotime_add_usec(now, MAX(*seconds * USEC_PER_SEC - MAX(passed, (int64_t)0), (int64_t)0));
 }

@@ -321,7 +321,7 @@ static monotime exit_time(const struct container_worker *c, const struct shim_st
 {
     if (!exit || !walltime_is_set(exit->finished_at))
         return now;
-    int64_t ago = (walltime_now().nsec - exit->finished_at.nsec) / NSEC_PER_USEC;
+    int64_t ago = (pod_worker_wall(c->pod).nsec - exit->finished_at.nsec) / NSEC_PER_USEC;
     if (ago <= 0 || ago > monotime_since(now, c->process_at)) // the clock on the wall was set
         return now;
     return (monotime){now.usec - (uint64_t)ago};

@@ -53,6 +53,8 @@ void pod_worker_settle(struct pod_worker *w, monotime now);
 // The pod is on its way down (or down): its containers are not started again.
 bool pod_worker_is_stopping(const struct pod_worker *w);
 
+walltime pod_worker_wall(const struct pod_worker *w);
+
 void pod_worker_event(const struct pod_worker *w, const struct container_worker *c,
                       enum event_type type, const char *reason, const char *format, ...)
     _printf_(5, 6);

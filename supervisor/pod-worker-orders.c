@@ -56,7 +56,7 @@ void pod_worker_remove(struct pod_worker *w, monotime now)
     if (w->removing)
         return;
     w->removing = true;
-    w->removed_at = walltime_now();
+    w->removed_at = pod_worker_wall(w);
     pod_worker_step(w, POD_EV_REMOVE, now);
     pod_worker_settle(w, now);
 }

@@ -73,7 +73,7 @@ void container_record(struct container_worker *c, struct container_exit *to, uin
     to->restart_count = restart_count;
     to->started_at = exit ? exit->started_at : c->started_at;
     to->finished_at =
-        exit && walltime_is_set(exit->finished_at) ? exit->finished_at : walltime_now();
+        exit && walltime_is_set(exit->finished_at) ? exit->finished_at : pod_worker_wall(c->pod);
     if (!exit)
         record_lost(c, to);
     else if (exit->phase == SHIM_PHASE_FAILED)

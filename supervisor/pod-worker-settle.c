@@ -140,12 +140,12 @@ static bool compute_prepared(const struct pod_worker *w)
            w->state == POD_STOPPING;
 }
 
-static void set_condition(struct pod_condition *condition, bool status)
+static void set_condition(const struct pod_worker *w, struct pod_condition *condition, bool status)
 {
     if (condition->status == status)
         return;
     condition->status = status;
-    condition->since = walltime_now();
+    condition->since = pod_worker_wall(w);
 }
 
 static bool has_probes(const struct container_worker *c)
@@ -181,9 +181,9 @@ void pod_worker_settle(struct pod_worker *w, monotime now)
     while (advance(w, now))
         ;
     settle_probes(w);
-    set_condition(&w->prepared, compute_prepared(w));
-    set_condition(&w->initialized, compute_initialized(w));
-    set_condition(&w->ready, compute_ready(w));
+    set_condition(w, &w->prepared, compute_prepared(w));
+    set_condition(w, &w->initialized, compute_initialized(w));
+    set_condition(w, &w->ready, compute_ready(w));
     w->generation++;
     w->ops->arm(w->runtime, w, earliest_deadline(w));
     w->ops->save(w->runtime, w);

@@ -26,6 +26,11 @@ void pod_worker_event(const struct pod_worker *w, const struct container_worker 
     event_add(w->events, about, type, reason, "%s", message);
 }
 
+walltime pod_worker_wall(const struct pod_worker *w)
+{
+    return w->ops->wall ? w->ops->wall(w->runtime) : walltime_now();
+}
+
 bool pod_worker_is_stopping(const struct pod_worker *w)
 {
     return w->removing || w->held || w->state == POD_STOPPING || w->state == POD_ENDING;
@@ -64,12 +69,12 @@ struct pod_worker *pod_worker_new(struct pod *pod, const char *file, struct back
     w->pod = pod;
     w->file = xstrdup_or_null(file);
     pod_hash(pod, w->hash);
-    w->created_at = walltime_now();
     w->active_until = MONOTIME_NEVER;
     w->curve = curve_of(pod, curve);
     w->ops = ops;
     w->runtime = runtime;
     w->events = events;
+    w->created_at = pod_worker_wall(w);
     w->n_init = pod->spec.initContainers.n;
     w->containers = xcalloc(w->n_init + pod->spec.containers.n, sizeof(*w->containers));
     LIST_EACH (spec, &pod->spec.initContainers)
@@ -116,7 +121,7 @@ void pod_worker_do_prepare(struct pod_worker *w, monotime now)
 {
     w->admitted = true;
     if (!walltime_is_set(w->started_at))
-        w->started_at = walltime_now();
+        w->started_at = pod_worker_wall(w);
     pod_worker_set_waiting(w, NULL, NULL);
     w->sandbox_ready = !w->ops->prepare || w->ops->prepare(w->runtime, w) > 0;
 }

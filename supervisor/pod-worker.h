@@ -102,7 +102,8 @@ struct pod_runtime_ops {
     void (*save)(void *runtime,
                  struct pod_worker *w); // the worker's state changed: persist, tell watchers
     void (*arm)(void *runtime, struct pod_worker *w,
-                monotime deadline); // call pod_worker_tick() then
+                monotime deadline);  // call pod_worker_tick() then
+    walltime (*wall)(void *runtime); // the clock on the wall; NULL: the real one
     void (*gone)(void *runtime,
                  struct pod_worker *w); // POD_GONE: the owner frees it (later, from its loop)
 };

@@ -11,7 +11,7 @@
 #include "supervisor/runtime-internal.h"
 
 // A postStart hook may take as long as it likes, under the kubelet, too.
-#define NO_TIMEOUT_USEC (365 * 24 * INT64_C(3600) * USEC_PER_SEC)
+#define NO_TIMEOUT_USEC (INT64_C(365) * 24 * 3600 * USEC_PER_SEC)
 
 void run_cancel_hook(struct run *run)
 {

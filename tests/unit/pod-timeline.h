@@ -13,7 +13,7 @@
 
 enum what {
     RUNS,  // the process of container `who` is there
-    EXITS, // it exits with status `arg`
+    EXITS, // it exits with status `arg`; without an agent, `who` is the container's number
     SHIM_DIES,
     HOOK_OK,
     HOOK_FAILS,
@@ -82,9 +82,9 @@ static void note(struct player *p, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    // A clock on the wall is part of some numbers: a microsecond more or less is nobody's fault.
     long long usec = monotime_since(p->fake.now, p->origin);
-    buffer_printf(&p->log, "%lld %s\n", (usec + 500) / 1000, text);
+    assert_int_equal(usec % 1000, 0);
+    buffer_printf(&p->log, "%lld %s\n", usec / 1000, text);
 }
 
 // ---- the runtime ----
@@ -169,6 +169,13 @@ static void play_probe(void *runtime, struct container_worker *c, bool on)
 {
 }
 
+static walltime play_wall(void *runtime)
+{
+    const struct player *p = runtime;
+    return (walltime){1000000 * NSEC_PER_SEC +
+                      monotime_since(p->fake.now, p->origin) * NSEC_PER_USEC};
+}
+
 static const struct pod_runtime_ops play_ops = {
     .start = play_start,
     .signal = play_signal,
@@ -182,6 +189,7 @@ static const struct pod_runtime_ops play_ops = {
     .save = play_save,
     .arm = fake_arm,
     .gone = fake_gone,
+    .wall = play_wall,
 };
 
 // ---- the agent ----
@@ -225,7 +233,7 @@ static void adopt(struct player *p, size_t i)
         state.phase = SHIM_PHASE_EXITED;
         state.exit_code = p->runs[i].code;
         state.finished_at.nsec =
-            walltime_now().nsec - monotime_since(p->fake.now, p->runs[i].at) * NSEC_PER_USEC;
+            play_wall(p).nsec - monotime_since(p->fake.now, p->runs[i].at) * NSEC_PER_USEC;
         pod_worker_container_over(c, &state, p->fake.now);
     } else if (p->runs[i].told) {
         pod_worker_container_started(c, &state, p->fake.now);
@@ -239,9 +247,6 @@ static void agent_starts(struct player *p)
     p->fake.w = play_worker(p);
     assert_int_equal(state_load_worker(p->dir, p->fake.w, &rebooted, &err), 0);
     p->fake.w->rebooted = rebooted;
-    if (rebooted) // the clock on the wall has not followed the timeline
-        p->fake.w->started_at.nsec =
-            walltime_now().nsec - monotime_since(p->fake.now, p->origin) * NSEC_PER_USEC;
     for (size_t i = 0; i < p->fake.w->n_containers; i++)
         adopt(p, i);
     pod_worker_resume(p->fake.w, p->fake.now);
@@ -269,16 +274,15 @@ static void machine_restarts(struct player *p)
 
 static void play_exit(struct player *p, const struct input *in)
 {
-    for (size_t i = 0; !p->fake.w; i++) { // nobody is there to see it
-        assert_true(i < MOST);
-        if (p->runs[i].living && (size_t)in->who[0] - '0' == i) {
-            p->runs[i].exited = true;
-            p->runs[i].code = in->arg;
-            p->runs[i].at = p->fake.now;
-            return;
-        }
+    if (p->fake.w) {
+        report_exit(&p->fake, in->who, in->arg);
+        return;
     }
-    report_exit(&p->fake, in->who, in->arg);
+    size_t i = (size_t)strtoul(in->who, NULL, 10); // nobody is there to see it
+    assert_true(i < MOST && p->runs[i].living);
+    p->runs[i].exited = true;
+    p->runs[i].code = in->arg;
+    p->runs[i].at = p->fake.now;
 }
 
 static void play_probed(struct player *p, const struct input *in)
