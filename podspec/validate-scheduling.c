@@ -25,7 +25,8 @@ static void validate_selector(struct validation *v, const char *field,
     for (size_t i = 0; i < selector->matchExpressions.n; i++) {
         const struct label_selector_requirement *rule = &selector->matchExpressions.items[i];
         size_t inner = validation_enter(v, ".matchExpressions[%zu]", i);
-        validate_value_count(v, rule->operator, rule->values.n);
+        if (!str_equal(rule->operator, "Gt") && !str_equal(rule->operator, "Lt")) // of nodes
+            validate_value_count(v, rule->operator, rule->values.n);
         validation_leave(v, inner);
     }
     validation_leave(v, mark);

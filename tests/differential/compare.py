@@ -124,8 +124,7 @@ class Ledger:
         errors = errors_of(ours, text)
         if kubelet["ok"] and ours["ok"]:
             self.verdicts["accepted by both"] += 1
-            fields = leaves(kubelet["pod"])
-            self.compare_fields(name, text, fields, leaves(ours["pod"]))
+            fields = self.compare_pods(name, text, kubelet["pod"], ours["pod"])
             # Go's products wrap around, and what later releases count 1.20 does not know.
             if all(v < 2 ** 50 for v in fields.values() if isinstance(v, fractions.Fraction)) and \
                     not any(self.fields.is_later_path(path) for path in leaves(ours["pod"])):
@@ -203,6 +202,12 @@ class Ledger:
         "*" for anything."""
         text = re.sub(pattern, replacement, path)
         return "".join({"%": r"\[\d+\]", "*": ".*"}.get(c, re.escape(c)) for c in text)
+
+    def compare_pods(self, name, text, kubelet, ours):
+        """Compares what is defaulted and returns the kubelet's fields."""
+        fields = leaves(kubelet)
+        self.compare_fields(name, text, fields, leaves(ours))
+        return fields
 
     def compare_fields(self, name, text, kubelet, ours):
         for path in sorted(set(kubelet) | set(ours)):

@@ -24,6 +24,7 @@ REFUSED_ONLY_HERE = [
     (r"did not find expected <document start>", "the kubelet reads no further than the first document"),
     (r"is indented with a tab", "in YAML; before a file of JSON the kubelet allows one"),
     (r"^metadata\.name: must consist", "a dash at its end would stand before that of the node's name"),
+    (r'apiVersion: must be v1, not "/v1"', "nobody writes an empty group"),
     (r"deletionTimestamp: must be a time", "Go reads times that RFC 3339 does not have"),
     (r"is not valid UTF-8", "Go's parser reads UTF-16, too; nothing else on a node does"),
     (r"is nested too deeply", "a manifest has some twenty levels; the kubelet reads as many as there are"),
@@ -53,6 +54,7 @@ REFUSED_ONLY_HERE = [
 ACCEPTED_ONLY_HERE = [
     (r"^couldn't get version/kind; json parse error: ", "what begins with { is JSON there; here YAML's way to write it will do"),
     (r"can not decode float as int|cannot unmarshal number \d+\.0 ", "1.0 is 1, as it is to the kubelet in YAML"),
+    (r"^yaml: found invalid Unicode character escape code", "behind a byte order mark JSON is no JSON there"),
     (r"^Object 'Kind' is missing in 'null'", "an empty document before the pod is passed over"),
     (r"[mM]anagedFields", "what the API server notes there is not read at all"),
     (r"^v1\.Pod\.(\w+: )*?(v1\.PodSpec\.)?Status: ", "nor is the status"),
@@ -60,7 +62,6 @@ ACCEPTED_ONLY_HERE = [
     (r"(Unsupported value: \"\"|preemptionPolicy: Required value|runtimeClassName: Invalid value: \"\")",
      "an empty string is a field that is not set"),
     (r"scheduler\.alpha\.kubernetes\.io/tolerations", "an annotation of releases before 1.6, which nothing reads"),
-    (r"seccomp (type|profile) in annotation and field must match", "the field counts"),
     (r"localhostProfile: .*can only be set when", "nor is an empty profile; cases/rejected has others"),
     (r"must specify a handler type", "1.20 does not know sleep hooks and grpc probes; cases/rejected has those without any"),
 ]

@@ -44,6 +44,9 @@ FILES = {
                    b'{"containers": [{"name": "c", "image": "i"}]}}',
     "NUL in JSON": b'{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": '
                    b'{"containers": [{"name": "c", "image": "i", "args": ["a\\u0000b"]}]}}',
+    "a byte order mark before a pair of surrogates": BOM + b'{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": '
+                                                     b'{"containers": [{"name": "c", "image": "i", "args": ["\\ud83d\\ude00"]}]}}',
+    "an empty group": PLAIN.replace(b"v1", b"/v1"),
     "a control character within": PLAIN.replace(b"web:1", b"web\x01:1"), "a tab behind a line": PLAIN.replace(b"v1\n", b"v1\t\n"),
     "a second pod": PLAIN + b"---\n" + PLAIN.replace(b"web}", b"other}"), "an empty document behind it": PLAIN + b"---\n",
     "an empty document before it": b"---\n---\n" + PLAIN, "a comment before it": b"# x\n---\n" + PLAIN, "the end of a document": PLAIN + b"...\n",
