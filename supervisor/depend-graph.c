@@ -119,26 +119,85 @@ void depend_graph_raise(const struct depend_graph *g, int64_t *priorities)
     }
 }
 
-// `seen`: on the way here (a cycle adds nothing) or, with its answer, done.
-static size_t behind(const struct depend_graph *g, const int64_t *priorities, size_t node,
-                     size_t *answers, bool *seen)
+// The search for the longest chain of nodes of one priority, in either direction.
+struct chains {
+    const struct depend_graph *graph;
+    const int64_t *priorities;
+    bool users;      // along those that depend on a node, not those that it depends on
+    size_t *answers; // by node
+    bool *seen;      // on the way here (a cycle adds nothing) or, with its answer, done
+};
+
+static void chains_open(const struct depend_graph *g, const int64_t *priorities, bool users,
+                        struct chains *ret)
 {
-    if (seen[node])
-        return answers[node];
-    seen[node] = true;
-    size_t most = 0;
-    LIST_EACH (on, &g->nodes[node].on)
-        if (priorities[*on] == priorities[node] && *on != node)
-            most = MAX(most, 1 + behind(g, priorities, *on, answers, seen));
-    answers[node] = most;
+    *ret = (struct chains){
+        .graph = g,
+        .priorities = priorities,
+        .users = users,
+        .answers = xcalloc(g->n + 1, sizeof(*ret->answers)),
+        .seen = xcalloc(g->n + 1, sizeof(*ret->seen)),
+    };
+}
+
+static void chains_close(struct chains *chains)
+{
+    free(chains->answers);
+    free(chains->seen);
+}
+
+static size_t longest(struct chains *c, size_t node)
+{
+    if (c->seen[node])
+        return c->answers[node];
+    c->seen[node] = true;
+    const struct node *n = &c->graph->nodes[node];
+    const size_t *next = c->users ? n->needed.items : n->on.items;
+    size_t count = c->users ? n->needed.n : n->on.n, most = 0;
+    for (size_t i = 0; i < count; i++)
+        if (c->priorities[next[i]] == c->priorities[node] && next[i] != node)
+            most = MAX(most, 1 + longest(c, next[i]));
+    c->answers[node] = most;
     return most;
 }
 
 size_t depend_graph_behind(const struct depend_graph *g, const int64_t *priorities, size_t node)
 {
-    _cleanup_free_ size_t *answers = xcalloc(g->n, sizeof(*answers));
-    _cleanup_free_ bool *seen = xcalloc(g->n, sizeof(*seen));
-    return behind(g, priorities, node, answers, seen);
+    struct chains chains;
+    chains_open(g, priorities, false, &chains);
+    size_t most = longest(&chains, node);
+    chains_close(&chains);
+    return most;
+}
+
+struct ranked {
+    size_t node;
+    int64_t priority;
+};
+
+static int compare_ranked(const void *a, const void *b)
+{
+    int64_t left = ((const struct ranked *)a)->priority;
+    int64_t right = ((const struct ranked *)b)->priority;
+    return left < right ? -1 : left > right;
+}
+
+void depend_graph_steps(const struct depend_graph *g, const int64_t *priorities, size_t *ret)
+{
+    _cleanup_free_ struct ranked *order = xcalloc(g->n + 1, sizeof(*order));
+    struct chains chains;
+    size_t first = 0, next = 0; // the first step of this priority, and of the one above
+    chains_open(g, priorities, true, &chains);
+    for (size_t i = 0; i < g->n; i++)
+        order[i] = (struct ranked){i, priorities[i]};
+    qsort(order, g->n, sizeof(*order), compare_ranked);
+    for (size_t i = 0; i < g->n; i++) {
+        if (i > 0 && order[i].priority != order[i - 1].priority)
+            first = next;
+        ret[order[i].node] = first + longest(&chains, order[i].node);
+        next = MAX(next, ret[order[i].node] + 1);
+    }
+    chains_close(&chains);
 }
 
 bool depend_graph_may_stop(const struct depend_graph *g, const int64_t *priorities,

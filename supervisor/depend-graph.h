@@ -32,6 +32,9 @@ void depend_graph_raise(const struct depend_graph *g, int64_t *priorities);
 // when all stop, so many steps follow its own.
 size_t depend_graph_behind(const struct depend_graph *g, const int64_t *priorities, size_t node);
 
+// When all stop: in which step each node does, from 0 on, where each step is awaited.
+void depend_graph_steps(const struct depend_graph *g, const int64_t *priorities, size_t *ret);
+
 // When all stop: whether it is the node's turn. What has a lower (raised) priority is gone by then,
 // and so is what depends on it. Nodes that are gone are never asked for.
 bool depend_graph_may_stop(const struct depend_graph *g, const int64_t *priorities,

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "podspec/annotations.h"
 #include "supervisor/pods-internal.h"
+#include "supervisor/qos.h"
 
 enum { DEPENDENCIES_TOLD = 3 }; // of those that are not ready; further ones are counted
 
@@ -29,6 +30,9 @@ void depends_read(struct slot *slot)
     pods->n_depending -= slot->depends_on.n > 0;
     read_names(slot->worker->pod, &slot->depends_on);
     pods->n_depending += slot->depends_on.n > 0;
+    pods->n_ranked -= slot->priority != 0;
+    slot->priority = pod_priority(slot->worker->pod);
+    pods->n_ranked += slot->priority != 0;
     depends_forget_graph(pods);
 }
 
@@ -58,6 +62,7 @@ static void add_edges(struct depend_graph *graph, const struct pods *pods, size_
 void depends_forget_graph(struct pods *pods)
 {
     depend_graph_free(TAKE_PTR(pods->graph));
+    pods_order_stale(pods);
 }
 
 // With the spec that is to follow in place of that of the worker, except where it is held back.

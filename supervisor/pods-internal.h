@@ -22,6 +22,7 @@ struct slot {
     char *next_file;
     bool held_back;                // `next` would close a cycle of dependencies: the worker runs on
     struct string_list depends_on; // of the worker's pod (mainstay.dev/depends-on)
+    int64_t priority;              // of the worker's pod
     enum stop_step stop;
     monotime stop_until;          // STOP_TOLD: how long others wait for it
     bool was_ready, became_ready; // and what depends on it has not been told yet
@@ -36,7 +37,10 @@ struct pods {
     sd_event_source *admit;     // looks again at what waits at a gate
     size_t at_gates;            // how many pods were found to wait at one, the last time
     size_t n_depending;         // how many pods depend on others
+    size_t n_ranked;            // how many have a priority
     struct depend_graph *graph; // NULL: to be made when it is needed
+    sd_event_source *order;     // writes down the order in which all stop, when there is time
+    char *order_text;           // as it was written last
     struct stop *stop;          // of all pods; NULL: none goes on
     bool synced;
     const char *stopping; // why no pod starts (the agent or the machine ends); NULL: pods may start
@@ -89,6 +93,15 @@ void depends_look_again(struct pods *pods);
 void depends_changed(struct slot *slot);
 // Tells what depends on a pod that became ready: it starts now instead of waiting for its back-off.
 void depends_tell_ready(struct pods *pods);
+
+// ---- pods-order.c ----
+
+// For whoever stops the pods when there is no agent (stop-pods): RUN/stop-order has a line "STEP
+// UID" for each pod that does not stop in step 0.
+int pods_order_init(struct pods *pods);
+void pods_order_free(struct pods *pods);
+// The order may have changed.
+void pods_order_stale(struct pods *pods);
 
 // ---- pods-stop.c ----
 

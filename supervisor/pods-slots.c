@@ -75,6 +75,7 @@ void slot_free(struct slot *slot)
     }
     slot_drop_next(slot);
     slot->pods->n_depending -= slot->depends_on.n > 0;
+    slot->pods->n_ranked -= slot->priority != 0;
     string_list_free(&slot->depends_on);
     free(slot->namespace_);
     free(slot->name);

@@ -56,7 +56,7 @@ static void view_open(struct pods *pods, monotime now, struct view *ret)
     ret->gone = xcalloc(pods->n + 1, sizeof(*ret->gone));
     for (size_t i = 0; i < pods->n; i++) {
         const struct slot *slot = pods->slots[i];
-        ret->priorities[i] = slot->worker ? pod_priority(slot->worker->pod) : 0;
+        ret->priorities[i] = slot->priority;
         ret->gone[i] = !is_in_way(slot, now);
     }
     depend_graph_raise(ret->graph, ret->priorities);

@@ -230,6 +230,8 @@ int pods_new(const struct pods_options *options, struct pods **ret, struct error
         r = sd_event_source_set_enabled(pods->reap, SD_EVENT_OFF);
     if (r >= 0)
         r = pods_admit_init(pods);
+    if (r >= 0)
+        r = pods_order_init(pods);
     if (r < 0)
         return error_errno(err, r, "event loop");
     *ret = TAKE_PTR(pods);
@@ -244,6 +246,7 @@ void pods_free(struct pods *pods)
         slot_free(pods->slots[i]);
     depends_forget_graph(pods);
     pods_stop_free(pods);
+    pods_order_free(pods);
     free(pods->slots);
     sd_event_source_disable_unref(pods->reap);
     sd_event_source_disable_unref(pods->admit);

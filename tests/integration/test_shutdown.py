@@ -124,6 +124,31 @@ class Order(Stop):
         self.assertNotIn(("gone", "waiter"), story)
 
 
+class WithoutAgent(Stop):
+    def test_the_script_that_stops_what_an_agent_left(self):
+        """Each writes its name when it ends; the first takes its time, so that the others would be before it."""
+        agent = self.agent()
+        line = agent.path("line")
+
+        def ends(name, steps=0):
+            return ["sh", "-c", f"trap 'i=0; while [ $i -lt {steps} ]; do sleep 0.05; i=$((i+1)); done; "
+                    f"echo {name} >> {line}; exit 0' TERM; while :; do sleep 0.05; done"]
+        for name, text in {"web": pod("web", on="api", command=ends("web", 10)),
+                           "api": pod("api", on="etcd", priority=NODE, command=ends("api", 5)),
+                           "etcd": pod("etcd", command=ends("etcd")),
+                           "dns": pod("dns", priority=CLUSTER, command=ends("dns", 2))}.items():
+            agent.drop(f"{name}.yaml", text)
+        agent.wait(lambda pods: sum(map(is_ready, pods.values())) == 4 or None, "all run")
+        agent.kill()
+        agent.process = None
+        script = os.path.join(harness.SOURCE, "packaging", "stop-pods")
+        env = {**os.environ, "MAINSTAY_RUN_DIR": agent.path("run")}
+        done = subprocess.run([script, "20"], env=env, capture_output=True, text=True, timeout=harness.WAIT_SECONDS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(line) as f:
+            self.assertEqual(f.read().split(), ["web", "dns", "api", "etcd"])
+
+
 class Bound(Stop):
     STUBBORN = [COMPONENT, "ignore-term"]
 

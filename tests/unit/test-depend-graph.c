@@ -136,6 +136,29 @@ static void steps_that_follow_are_counted(void **state)
     assert_int_equal(depend_graph_behind(g, priorities, 5), 0);
 }
 
+static void expect_steps(size_t n, const char *edges, const int64_t *own, const char *expected)
+{
+    _cleanup_(cleanup_depend_graph_free) struct depend_graph *g = make_graph(n, edges);
+    _cleanup_free_ int64_t *priorities = xcalloc(n, sizeof(*priorities));
+    _cleanup_free_ size_t *steps = xcalloc(n, sizeof(*steps));
+    char found[32] = "";
+    if (own)
+        memcpy(priorities, own, n * sizeof(*own));
+    depend_graph_raise(g, priorities);
+    depend_graph_steps(g, priorities, steps);
+    for (size_t i = 0; i < n; i++)
+        found[i] = (char)('0' + steps[i]);
+    assert_string_equal(found, expected);
+}
+
+static void steps_are_numbered(void **state)
+{
+    expect_steps(3, "", NULL, "000");
+    expect_steps(4, "ab ac bd cd", NULL, "0112");
+    expect_steps(4, "ab", (int64_t[]){5, 0, 0, 9}, "1203");
+    expect_steps(3, "ab ba", NULL, "210"); // whatever, but it ends
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +169,7 @@ int main(void)
         cmocka_unit_test(then_priority_decides),
         cmocka_unit_test(a_cycle_is_stuck_and_the_caller_must_see_to_it),
         cmocka_unit_test(steps_that_follow_are_counted),
+        cmocka_unit_test(steps_are_numbered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
