@@ -15,7 +15,7 @@
 enum {
     MISSING_USEC = 60000000,        // how long a file that is missing holds everything back
     ROLL_PATIENCE_USEC = 300000000, // how long a restarted pod may take to be ready again
-    STEADY_USEC = 1000000,          // ready is who stays so this long without another restart
+    STEADY_USEC = 2000000,          // ready is who stays so this long without another restart
     POLL_USEC = 60000000,           // where not everything can be watched
 };
 

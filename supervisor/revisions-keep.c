@@ -8,7 +8,10 @@
 #include "base/work.h"
 #include "supervisor/revisions-internal.h"
 
-enum { FLUSH_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 60 };
+enum {
+    FLUSH_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 60,
+    NOTES_A_TURN = 16, // of the loop: a thousand pods at once do not hold it up
+};
 
 void note_clear(struct note *note)
 {
@@ -19,9 +22,14 @@ void note_clear(struct note *note)
     free(note->text);
 }
 
+static void flush_some(struct revisions *r, size_t most);
+
 static int on_flush(sd_event_source *source, void *userdata)
 {
-    revisions_flush(userdata);
+    struct revisions *r = userdata;
+    flush_some(r, NOTES_A_TURN);
+    if (r->notes.n > 0)
+        sd_event_source_set_enabled(r->flush, SD_EVENT_ONESHOT);
     return 0;
 }
 
@@ -113,32 +121,45 @@ static bool is_tracked(void *userdata, const char *file)
     return false;
 }
 
-// Notes about one pod that stand side by side go into its file together.
-void revisions_flush(struct revisions *r)
+// Notes about one pod that stand side by side go into its file together. Returns how many did.
+static size_t enter_side_by_side(struct revisions *r, const struct note *notes, size_t n)
 {
-    struct note *notes = r->notes.items;
-    size_t n = r->notes.n;
+    _cleanup_history_ struct history history = {0};
+    bool changed = false;
+    size_t i = 0;
+    WORK_SCOPE("history", "pod", notes->namespace_, notes->name);
+    load(r, notes->namespace_, notes->name, &history);
+    for (; i < n && str_equal(notes[i].namespace_, history.namespace_) &&
+           str_equal(notes[i].name, history.name);
+         i++)
+        changed = enter(&history, &notes[i]) || changed;
+    if (changed)
+        revisions_save(r, &history);
+    return i;
+}
+
+static void flush_some(struct revisions *r, size_t most)
+{
+    size_t n = MIN(r->notes.n, most);
     bool removed = false;
-    r->notes.items = NULL;
-    r->notes.n = 0;
-    for (size_t i = 0; i < n;) {
-        const struct note *first = &notes[i];
-        _cleanup_history_ struct history history = {0};
-        bool changed = false;
-        WORK_SCOPE("history", "pod", first->namespace_, first->name);
-        load(r, first->namespace_, first->name, &history);
-        for (; i < n && str_equal(notes[i].namespace_, history.namespace_) &&
-               str_equal(notes[i].name, history.name);
-             i++) {
-            changed = enter(&history, &notes[i]) || changed;
-            removed = removed || notes[i].kind == NOTE_REMOVED;
-        }
-        if (changed)
-            revisions_save(r, &history);
+    for (size_t i = 0; i < n;)
+        i += enter_side_by_side(r, &r->notes.items[i], n - i);
+    for (size_t i = 0; i < n; i++) {
+        removed = removed || r->notes.items[i].kind == NOTE_REMOVED;
+        note_clear(&r->notes.items[i]);
     }
-    for (size_t i = 0; i < n; i++)
-        note_clear(&notes[i]);
-    free(notes);
+    r->notes.n -= n;
+    memmove(r->notes.items, r->notes.items + n, r->notes.n * sizeof(*r->notes.items));
+    if (r->notes.n == 0) {
+        free(r->notes.items);
+        r->notes.items = NULL;
+    }
     if (removed)
         history_sweep(r->options.dir, HISTORY_REMOVED_MOST, is_tracked, r);
+}
+
+void revisions_flush(struct revisions *r)
+{
+    if (r->notes.n > 0)
+        flush_some(r, r->notes.n);
 }

@@ -246,10 +246,19 @@ static void save_trial(struct revisions *r, const struct tracked *t)
     revisions_save(r, &history);
 }
 
+// Also a container that waits for its next start is on trial.
+static bool has_begun(const struct pod_worker *w)
+{
+    for (size_t i = 0; i < w->n_containers; i++)
+        if (w->containers[i].state == CONTAINER_BACKOFF)
+            return true;
+    return pod_worker_is_alive(w);
+}
+
 // The instance is there: its window begins, unless it goes on with one of an earlier agent.
 static void meet_instance(struct revisions *r, struct tracked *t, const struct pod_worker *w)
 {
-    bool fresh = !t->trial.deadline.usec || (t->resumed && !pod_worker_is_alive(w));
+    bool fresh = !t->trial.deadline.usec || (t->resumed && !has_begun(w));
     t->resumed = false;
     if (!fresh)
         return;
@@ -261,6 +270,8 @@ static void meet_instance(struct revisions *r, struct tracked *t, const struct p
 static void step(struct revisions *r, struct tracked *t, const struct pod_worker *w)
 {
     bool changed = false;
+    if (w->held_for_exit)
+        return; // the next agent goes on with the trial
     if (t->resumed || !t->trial.deadline.usec)
         meet_instance(r, t, w);
     struct trial_look look = trial_look_at(w);
