@@ -38,17 +38,17 @@ struct volume_use {
 
 struct watched_pod {
     char *namespace_, *name;
-    char hash[33];
     struct string_list depends_on;
-    int signal; // 0: restart
     LIST_OF(struct volume_use) volumes;
-    bool gone;           // the instance is; another one may come
     monotime since;      // when this began: containers that are older are an earlier agent's
     monotime missing;    // since when a file is; 0: none is
-    bool due;            // to be restarted when it is its turn
     monotime content_at; // containers that began before it have not seen the new files
     char *why;           // which files changed
-    bool rolling;        // it is this pod's turn now
+    int signal;          // 0: restart
+    char hash[33];
+    bool gone;    // the instance is; another one may come
+    bool due;     // to be restarted when it is its turn
+    bool rolling; // it is this pod's turn now
 };
 
 struct roll {

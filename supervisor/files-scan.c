@@ -169,7 +169,7 @@ static bool read_slice(struct files_scan *scan)
             end_file(scan, NULL);
             return false;
         }
-        if (n == 0 || lseek(scan->fd, 0, SEEK_CUR) > 2 * SCAN_FILE_BYTES) {
+        if (n == 0 || lseek(scan->fd, 0, SEEK_CUR) > (off_t)2 * SCAN_FILE_BYTES) {
             end_file(scan, hex);
             hex[FILE_DIGEST_SIZE - 1] = '\0';
             keep(scan, scan->name, hex, &scan->st);

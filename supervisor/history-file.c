@@ -215,7 +215,7 @@ int history_load(const char *dir, const char *namespace_, const char *name, stru
 {
     _cleanup_free_ char *file = history_file_name(namespace_, name);
     _cleanup_free_ char *path = path_join(dir, file);
-    struct history history;
+    struct history history = {0};
     int r = load_file(path, &history, err);
     if (r < 0)
         return r;
@@ -288,38 +288,52 @@ static int not_found(const char *namespace_, const char *name, struct error *err
                      namespace_ ? " in namespace " : "", namespace_ ? namespace_ : "");
 }
 
+// 1 where the file is about the pod that is meant; then *ret is its history.
+static int look_into(const char *path, const char *node, const char *namespace_, const char *name,
+                     struct history *ret, struct error *err)
+{
+    struct history history = {0};
+    int r = load_file(path, &history, err);
+    if (r < 0)
+        return r;
+    if (is_name_of(history.name, name, node) &&
+        (!namespace_ || str_equal(history.namespace_, namespace_))) {
+        *ret = history;
+        return 1;
+    }
+    history_free(&history);
+    return 0;
+}
+
 int history_look_up(const char *dir, const char *node, const char *namespace_, const char *name,
                     struct history *ret, struct error *err)
 {
     _cleanup_string_list_ struct string_list files = {0};
-    _cleanup_history_ struct history found = {0};
+    size_t found = 0;
+    int r = 0;
     list_files(dir, &files);
-    LIST_EACH (file, &files) {
-        struct history history;
-        _cleanup_free_ char *path = path_join(dir, *file);
-        if (!may_be_about(*file, namespace_, name))
+    for (size_t i = 0; i < files.n && r >= 0 && found < 2; i++) {
+        struct history history = {0};
+        _cleanup_free_ char *path = path_join(dir, files.items[i]);
+        if (!may_be_about(files.items[i], namespace_, name))
             continue;
-        int r = load_file(path, &history, err);
-        if (r < 0)
-            return r;
-        bool other = !is_name_of(history.name, name, node) ||
-                     (namespace_ && !str_equal(history.namespace_, namespace_));
-        if (!other && found.name)
-            r = error_set(
-                err, ENOTUNIQ,
-                "several pods are called \"%s\": give the namespace (-n) or the full name", name);
-        if (other || r < 0)
-            history_free(&history);
+        r = look_into(path, node, namespace_, name, &history, err);
+        if (r > 0 && found++ == 0)
+            *ret = history;
         else
-            found = history;
-        if (r < 0)
-            return r;
+            history_free(&history);
     }
-    if (!found.name)
-        return not_found(namespace_, name, err);
-    *ret = found;
-    found = (struct history){0};
-    return 0;
+    if (r >= 0 && found == 1)
+        return 0;
+    if (found > 0)
+        history_free(ret);
+    if (r < 0)
+        return r;
+    return found == 0 ? not_found(namespace_, name, err)
+                      : error_set(err, ENOTUNIQ,
+                                  "several pods are called \"%s\": give the namespace (-n) or the "
+                                  "full name",
+                                  name);
 }
 
 struct aged {

@@ -49,10 +49,11 @@ struct revision *history_current(const struct history *history)
 
 struct revision *history_with_hash(const struct history *history, const char *hash)
 {
-    for (size_t i = history->revisions.n; i-- > 0;)
-        if (strcmp(history->revisions.items[i].hash, hash) == 0)
-            return &history->revisions.items[i];
-    return NULL;
+    struct revision *newest = NULL;
+    LIST_EACH (revision, &history->revisions)
+        if (strcmp(revision->hash, hash) == 0)
+            newest = revision;
+    return newest;
 }
 
 static bool has_proved_good(const struct revision *revision)
@@ -70,13 +71,13 @@ static struct revision *newest_other(const struct history *history,
                                      bool (*is_wanted)(const struct revision *revision))
 {
     const struct revision *current = history_current(history);
-    for (size_t i = history->revisions.n; i-- > 0;) {
-        struct revision *revision = &history->revisions.items[i];
+    struct revision *newest = NULL;
+    LIST_EACH (revision, &history->revisions) {
         bool same = current && strcmp(revision->hash, current->hash) == 0;
         if (!same && is_wanted(revision))
-            return revision;
+            newest = revision;
     }
-    return NULL;
+    return newest;
 }
 
 struct revision *history_good(const struct history *history)
