@@ -144,21 +144,33 @@ void container_spec_tidy_logs(const struct container_spec_options *options, cons
     link_log(options, pod, container, restart_count, log);
 }
 
-static int make_termination_file(const struct container_spec_options *options,
-                                 const struct container *container, struct shim_spec *spec,
-                                 char *file, struct error *err)
+static int make_termination_file(const char *file, struct error *err)
 {
-    _cleanup_free_ char *all = path_join(options->root_dir, "termination");
-    spec->termination_path = xstrdup(container->terminationMessagePath);
-    spec->termination_file = file;
+    _cleanup_free_ char *of_pod = xstrndup(file, (size_t)(path_base(file) - file - 1));
+    _cleanup_free_ char *all = xstrndup(of_pod, (size_t)(path_base(of_pod) - of_pod - 1));
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
     int code = fs_mkdir_parents(AT_FDCWD, all, PRIVATE_MODE);
     if (code == 0)
-        code = fs_mkdir_parents_of(AT_FDCWD, file);
+        code = fs_mkdir_parents(AT_FDCWD, of_pod, 0755);
     _cleanup_close_ int fd = code < 0 ? -1 : open(file, flags, TERMINATION_MODE);
     if (fd >= 0 && fchmod(fd, TERMINATION_MODE) == 0)
         return 0;
     return error_errno(err, code < 0 ? code : errno, "cannot make %s", file);
+}
+
+// Takes `file`.
+static void set_termination_file(const struct container *container, struct shim_spec *spec,
+                                 char *file, struct string_list *notes)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (make_termination_file(file, &err) < 0) {
+        string_list_add_owned(notes, xasprintf("it runs without its terminationMessagePath: %s",
+                                               error_message(&err)));
+        free(file);
+        return;
+    }
+    spec->termination_path = xstrdup(container->terminationMessagePath);
+    spec->termination_file = file;
 }
 
 static int make_layers(const struct container_spec_options *options, const char *instance,
@@ -177,14 +189,13 @@ static int make_layers(const struct container_spec_options *options, const char 
 
 int container_spec_make_files(const struct container_spec_options *options, const struct pod *pod,
                               const struct container *container, uint64_t restart_count,
-                              struct shim_spec *spec, struct error *err)
+                              struct shim_spec *spec, struct string_list *notes, struct error *err)
 {
     int code = 0;
     spec->log_path = container_spec_log_path(options, pod, container->name, restart_count);
     if (!str_empty(container->terminationMessagePath))
-        code = make_termination_file(options, container, spec,
-                                     termination_file(options, pod, container->name, restart_count),
-                                     err);
+        set_termination_file(container, spec,
+                             termination_file(options, pod, container->name, restart_count), notes);
     if (code == 0 && spec->root_kind == SHIM_ROOT_OVERLAY) {
         _cleanup_free_ char *instance =
             container_spec_instance_dir(options, pod, container->name, restart_count);

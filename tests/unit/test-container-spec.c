@@ -343,6 +343,21 @@ static void what_is_built_runs(void **state)
     assert_int_equal(access(f->spec.termination_file, F_OK), -1);
 }
 
+static void a_disk_without_room_costs_the_message_only(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *messages = path_join(f->dir, "termination");
+    assert_int_equal(fs_write_atomic(AT_FDCWD, messages, "", 0, 0600, 0), 0); // in its way
+    assert_int_equal(
+        build(f, "      image: a:1\n      command: [\"true\"]\n", "  hostNetwork: true\n", 0), 0);
+    assert_null(f->spec.termination_file);
+    bool told = false;
+    LIST_EACH (note, &f->notes)
+        told |= strstr(*note, "terminationMessagePath") != NULL;
+    assert_true(told);
+    assert_int_equal(unlink(messages), 0);
+}
+
 static int remove_cgroups(struct fixture *f)
 {
     struct cgroup_tree *tree = f->options.cgroups;
@@ -393,6 +408,7 @@ int main(void)
         TEST(users_come_from_the_roots_own_files),
         TEST(logs_have_the_paths_that_shippers_expect),
         TEST(what_is_built_runs),
+        TEST(a_disk_without_room_costs_the_message_only),
         TEST(containers_start_in_their_cgroups),
     };
     return cmocka_run_group_tests_name("container-spec", tests, NULL, NULL);
