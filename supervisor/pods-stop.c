@@ -354,6 +354,9 @@ monotime pods_grace_end(const struct pods *pods)
     monotime end = {0};
     for (size_t i = 0; i < pods->n; i++) {
         const struct pod_worker *w = pods->slots[i]->worker;
+        // Whose turn is still to come will have its grace then.
+        if (w && pods->slots[i]->stop == STOP_DUE)
+            end = later(end, pod_worker_grace_end(w, monotime_now()));
         for (size_t c = 0; w && c < w->n_containers; c++)
             if (container_state_is_alive(w->containers[c].state))
                 end.usec = MAX(end.usec, w->containers[c].grace_end.usec);
