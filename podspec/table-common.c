@@ -15,7 +15,8 @@ static const struct field_schema resource_requirements_fields[] = {
                          "limit is killed."),
     ROW_RESOURCES(resource_requirements, requests,
                   .doc = "What the container is sure to get where the node is busy: cpu becomes "
-                         "its share of the cgroup. Taken from the limits where unset."),
+                         "its share of the cgroup. Taken from the limits where unset. No pod is "
+                         "refused because the node has less."),
     ROW_LIST(resource_requirements, claims, resource_claim, .patch_key = "name",
              REFUSED("devices are claimed through the API server; mount the device with a hostPath "
                      "volume instead"),

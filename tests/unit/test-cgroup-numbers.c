@@ -139,6 +139,7 @@ static void amounts_of_the_pod_itself_win(void **state)
     struct container *c = add(pod, "c");
     set(&c->resources.requests, "cpu", "100m");
     add(pod, "d");
+    c = &pod->spec.containers.items[0];
     pod->spec.resources = xcalloc(1, sizeof(*pod->spec.resources));
     set(&pod->spec.resources->limits, "cpu", "1");
     set(&pod->spec.resources->limits, "memory", "64Mi");
