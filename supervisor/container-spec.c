@@ -82,6 +82,10 @@ static int set_namespaces(struct build *b, struct error *err)
     spec->new_pid_namespace = !pod->hostPID && !box->pid;
     spec->new_ipc_namespace = !pod->hostIPC && !box->ipc;
     spec->new_user_namespace = b->options->unprivileged;
+    bool shares = pod->shareProcessNamespace && *pod->shareProcessNamespace;
+    if (shares && !box->pid && !pod->hostPID)
+        string_list_add(b->notes, "shareProcessNamespace takes an agent that runs as root: the "
+                                  "container sees its own processes only");
     if (b->options->hidden_mount)
         string_list_add(&spec->hidden_mounts, b->options->hidden_mount);
     return 0;

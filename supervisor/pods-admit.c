@@ -24,8 +24,13 @@ static bool network_closed(const struct slot *slot, struct buffer *why)
 
 static bool sysctls_closed(const struct slot *slot, struct buffer *why)
 {
-    return pod_sysctls_forbidden(slot->worker->pod, slot->pods->options.allowed_unsafe_sysctls,
-                                 why);
+    const struct pods_options *options = &slot->pods->options;
+    const struct pod_security_context *security = slot->worker->pod->spec.securityContext;
+    if (options->runtime.containers.unprivileged && security && security->sysctls.n > 0) {
+        buffer_add_str(why, "the agent is an ordinary user and cannot set kernel parameters");
+        return true;
+    }
+    return pod_sysctls_forbidden(slot->worker->pod, options->allowed_unsafe_sysctls, why);
 }
 
 static const struct gate gates[] = {

@@ -31,7 +31,8 @@ struct stop {
 static bool is_alive(const struct slot *slot)
 {
     const struct pod_worker *w = slot->worker;
-    return w && !slot->gone && (pod_worker_is_alive(w) || w->state == POD_DISMANTLING);
+    bool has_sandbox = w && (w->state == POD_PREPARING || w->state == POD_DISMANTLING);
+    return w && !slot->gone && (pod_worker_is_alive(w) || has_sandbox);
 }
 
 static bool is_in_way(const struct slot *slot, monotime now)

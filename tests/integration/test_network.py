@@ -196,7 +196,7 @@ class SharedNamespaces(NetworkTest):
         agent.drop("late.yaml", host_pod("late", {"main": "exec sleep 1000"}))
         late = pid_of(agent.wait_ready_pod("late"))
         with open(f"/proc/{late}/mountinfo") as f:
-            self.assertNotIn("/run/ns", f.read())
+            self.assertNotIn(agent.path("run", "ns"), f.read())
         agent.kill()
         agent.start()
         pod = agent.wait_ready_pod("two")
