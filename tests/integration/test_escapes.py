@@ -364,8 +364,9 @@ class Streams(EscapeTest):
         pid = pid_of(self.agent_.wait_ready_pod("e"))
         shim = shim_of(pid)
         answer = self.agent_.cli("exec", "e", "--", "/bin/escape", "trace", str(shim),
-                                 "read", f"/proc/{shim}/environ", "read", f"/proc/{shim}/fd/0", "exit", "0")
-        self.assertEqual(answer.stdout.split("\n"), ["trace: EPERM", "read: EACCES", "read: EACCES", ""])
+                                 "read", f"/proc/{shim}/environ", "read", f"/proc/{shim}/fd/0",
+                                 "write", f"/proc/{shim}/exe", "x", "exit", "0")
+        self.assertEqual(answer.stdout.split("\n"), ["trace: EPERM", "read: EACCES", "read: EACCES", "write: EACCES", ""])
 
     def test_commands_inherit_nothing(self):
         self.drop(["say", "up"])
