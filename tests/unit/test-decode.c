@@ -153,9 +153,10 @@ static void items_of_lists_know_where_they_stand(void **state)
 static void what_is_not_honoured_is_said(void **state)
 {
     _cleanup_parsed_ struct parsed p;
-    parse_one(&p, HEAD CONTAINER "  overhead: {cpu: 1}\n  hostUsers: false\n");
+    parse_one(&p, HEAD CONTAINER
+              "  hostUsers: false\n  securityContext: {seLinuxChangePolicy: Recursive}\n");
     assert_int_equal(p.diags.warnings, 2);
-    assert_string_equal(p.diags.items[0].path, "spec.overhead");
+    assert_string_equal(p.diags.items[0].path, "spec.hostUsers");
     _cleanup_parsed_ struct parsed q;
     parse_one(&q, HEAD CONTAINER "  hostUsers: true\n  shareProcessNamespace: false\n"
                                  "  schedulerName: default-scheduler\n  overhead: {}\n");
