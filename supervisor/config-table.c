@@ -17,7 +17,7 @@ static const char no_images[] = "images are directories here: nothing is pulled 
 static const char no_eviction[] = "static pods are never evicted";
 static const char no_reserve[] = "nothing is scheduled to this node, so nothing is kept back";
 static const char by_cni[] = "the files in --cni-conf-dir describe the pods' network";
-static const char no_stats[] = "this release gathers no statistics of volumes and containers";
+static const char no_stats[] = "statistics are read when somebody asks for them, in one form";
 static const char by_events[] = "changes are acted on as they happen, not in a period";
 static const char by_systemd[] = "set it for the service (systemd: OOMScoreAdjust=, LimitNOFILE=)";
 static const char no_pinning[] = "this release does not assign CPUs or memory to containers";

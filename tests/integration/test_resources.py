@@ -90,6 +90,21 @@ class Limits(Resources):
         described = agent.cli("describe", "pod", "a").stdout
         self.assertIn(limit, described)
 
+    def test_amounts_of_the_pod_and_its_overhead_are_its_cgroups(self):
+        agent = self.agent()
+        whole = json.dumps({"requests": {"cpu": "200m"}, "limits": {"memory": "96Mi"}})
+        agent.drop("a.yaml", pod_yaml("a", ["sleep", "1000"], extra=f"  resources: {whole}\n"
+                                      '  overhead: {memory: 4Mi, cpu: 50m}\n  priorityClassName: system-node-critical\n'))
+        pod = agent.wait_ready_pod("a")
+        self.assertEqual(pod["status"]["qosClass"], "Burstable")
+        self.assertEqual(pod["spec"]["priority"], 2000001000)
+        self.assertEqual(agent.events("ManifestWarning"), [])
+        memory, v2 = self.controller(pid_of(pod), "memory")
+        self.assertEqual(read(memory, "..", "memory.max" if v2 else "memory.limit_in_bytes"), str(100 << 20))
+        score = read(f"/proc/{pid_of(pod)}/oom_score_adj")
+        if score != "-997":  # without CAP_SYS_RESOURCE it cannot be lowered, which is said
+            self.assertIn("oom_score_adj", json.dumps(agent.events("Degraded", "a")))
+
     def test_cpu_quota_can_be_switched_off(self):
         agent = self.agent("--cpu-cfs-quota=false")
         agent.drop("a.yaml", pod_yaml("a", ["sleep", "1000"],
