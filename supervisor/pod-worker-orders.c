@@ -76,7 +76,8 @@ void pod_worker_hold(struct pod_worker *w, monotime now)
 
 void pod_worker_hold_for_exit(struct pod_worker *w, const char *why, monotime now)
 {
-    if (w->held || w->removing)
+    // What has ended, or is about to, is not to be done again by the next agent.
+    if (w->held || w->removing || w->state == POD_FINISHED || w->state == POD_ENDING)
         return;
     w->held = w->held_for_exit = true;
     pod_worker_event(w, NULL, EVENT_NORMAL, "Stopped", "%s", why);

@@ -215,6 +215,28 @@ static void test_a_hold_for_the_agents_end_is_no_operators(void **state)
     fake_clear(&f);
 }
 
+static void test_the_agents_end_does_not_revive_what_has_ended(void **state)
+{
+    struct fake f;
+    struct pod *pod = make_pod("OnFailure", 1, 1);
+    pod->spec.initContainers.items[0].restartPolicy = xstrdup("Always"); // a sidecar
+    fake_init(&f, pod);
+    pod_worker_admit(f.w, f.now);
+    report_started(&f, "init0");
+    report_started(&f, "c0");
+    report_exit(&f, "c0", 0);
+    assert_int_equal(f.w->state, POD_ENDING);
+    pod_worker_hold_for_exit(f.w, "the agent ends", f.now);
+    assert_int_equal(f.w->state, POD_ENDING);
+    report_exit(&f, "init0", 0);
+    assert_string_equal(pod_worker_phase(f.w), "Succeeded");
+    pod_worker_hold_for_exit(f.w, "the agent ends", f.now);
+    pod_worker_resume(f.w, f.now); // the next agent
+    assert_string_equal(pod_worker_phase(f.w), "Succeeded");
+    assert_int_equal(f.starts, 2);
+    fake_clear(&f);
+}
+
 static void test_release_while_stopping_starts_again(void **state)
 {
     struct fake f;
@@ -327,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_policy_on_failure),
         cmocka_unit_test(test_hold_and_release),
         cmocka_unit_test(test_a_hold_for_the_agents_end_is_no_operators),
+        cmocka_unit_test(test_the_agents_end_does_not_revive_what_has_ended),
         cmocka_unit_test(test_release_while_stopping_starts_again),
         cmocka_unit_test(test_an_operators_restart_has_no_back_off),
         cmocka_unit_test(test_a_stop_before_the_process_is_there),
