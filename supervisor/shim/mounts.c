@@ -282,7 +282,7 @@ static int make_private(void)
 // Sandboxes such as gVisor, and some seccomp profiles of the runtime that the agent is in.
 static bool lacks_new_calls(void)
 {
-    return open_tree(-1, "", 0) < 0 && errno == ENOSYS;
+    return open_tree(-1, "", 0) < 0 && (errno == ENOSYS || errno == EPERM);
 }
 
 // What the agent keeps for other pods is none of this container's business, and would outlive them

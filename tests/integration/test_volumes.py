@@ -3,6 +3,7 @@ left behind, whoever dies."""
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import random
@@ -68,6 +69,15 @@ def mount(source, target, kind=None, flags=0, data=None):
 
 def unmount(target):
     LIBC.umount2(target.encode(), 2)
+
+
+@contextlib.contextmanager
+def open_directory(path):
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def wait_for_file(path):
@@ -276,6 +286,32 @@ class Removal(VolumeTest):
         self.wait_removed(agent)
         self.assertFalse(agent.events("FailedCleanup"))
         self.assertTrue(os.path.exists("/etc/passwd"))
+
+    def test_a_removal_that_hangs_holds_up_nobody(self):
+        """It is killed, told, and done by the next agent."""
+        agent = self.agent()
+        volumes = [{"name": "e", "emptyDir": {}}]
+        pod = pod_text("h", volumes, container("main", [COMPONENT], [{"name": "e", "mountPath": "/mnt/e"}]))
+        agent.drop("h.yaml", pod)
+        uid = agent.wait_ready_pod("h")["metadata"]["uid"]
+        path = agent.path("root", "pods", uid)
+        removed = agent.path("root", "pods", ".removed")
+        os.makedirs(removed, exist_ok=True)
+        with open_directory(removed) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # which the helper waits for
+            agent.remove("h.yaml")
+            agent.wait_gone("h")
+            self.assertFalse(os.path.exists(path))
+            agent.drop("h.yaml", pod)  # the same uid, at once
+            agent.wait_ready_pod("h")
+            for pid in harness.processes_with("mainstay-shim\0--remove\0" + removed):
+                os.kill(pid, signal.SIGKILL)
+            self.assertIn("its helper was killed", agent.wait_event("FailedCleanup")["message"])
+            self.assertTrue(os.listdir(removed))
+        agent.restart()
+        self.wait_removed(agent)
+        agent.wait_ready_pod("h")
+        self.assertTrue(os.path.exists(path))
 
     def wait_removed(self, agent):
         removed = agent.path("root", "pods", ".removed")
