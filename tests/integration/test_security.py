@@ -186,6 +186,15 @@ class Privileges(harness.AgentTest):
             self.assertEqual("/proc/sys" in points, mount == "Default")
         self.assertEqual(agent.events("ManifestWarning", "open"), [])
 
+    def test_terminals_are_no_strangers(self):
+        """The devices of a terminal are among those that every container can open."""
+        agent = self.agent()
+        script = ": <>/dev/ptmx && : >/dev/null && head -c1 /dev/urandom >/dev/null && echo hello >/dev/tty"
+        agent.drop("t.yaml", pod_yaml("t", ["sh", "-c", script], "  restartPolicy: Never\n", "    tty: true\n"))
+        agent.wait(lambda pods: pods.get("t-node1", {}).get("status", {}).get("phase") == "Succeeded" or None,
+                   "t ended well")
+        self.assertEqual([line.strip() for line in agent.log_text("t")], ["hello"])
+
     def test_device_volumes_are_for_the_privileged(self):
         if not os.path.exists("/dev/loop-control"):
             self.skipTest("no /dev/loop-control")
