@@ -246,6 +246,18 @@ int cgroup_prepare(struct cgroup_tree *tree, const struct pod *pod,
     return 0;
 }
 
+int cgroup_make_beside(struct cgroup_tree *tree, const char *name, struct string_list *ret_dirs,
+                       struct error *err)
+{
+    char *dir = NULL;
+    int code = tree->v2 ? cgroup_make(tree->v2, name, &dir) : 0;
+    if (code < 0)
+        return error_errno(err, code, "cannot make the cgroup %s/%s", tree->v2, name);
+    if (dir)
+        string_list_add_owned(ret_dirs, dir);
+    return 0;
+}
+
 int cgroup_remove_pod(struct cgroup_tree *tree, const struct pod *pod)
 {
     if (!pod->metadata.uid || !path_is_name(pod->metadata.uid))

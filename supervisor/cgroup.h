@@ -56,6 +56,11 @@ int cgroup_prepare(struct cgroup_tree *tree, const struct pod *pod,
                    const struct container *container, struct shim_spec *spec,
                    struct string_list *unenforced, struct error *err);
 
+// Makes <base>/<name> in the v2 hierarchy, beside kubepods, for processes that belong to no
+// container; nothing where there is no v2. Goes with cgroup_tree_remove() once it is empty.
+int cgroup_make_beside(struct cgroup_tree *tree, const char *name, struct string_list *ret_dirs,
+                       struct error *err);
+
 // SIGKILL for everything in the container's cgroup: cgroup.kill, else freeze + kill + thaw. The
 // shim is not in it. 0 also where it is empty or gone.
 int cgroup_kill(const struct string_list *cgroup_dirs);

@@ -425,6 +425,19 @@ bool sandbox_is_wanted(const struct sandboxes *all, const struct pod *pod)
             (spec->securityContext && spec->securityContext->sysctls.n > 0));
 }
 
+// The first process of a PID namespace is to outlive the agent's service, as shims do. Where it
+// gets no cgroup of its own it stays in the agent's.
+static void add_cgroup(const struct sandbox *s, struct string_list *words)
+{
+    _cleanup_string_list_ struct string_list dirs = {0};
+    _cleanup_error_ struct error err = ERROR_NONE;
+    struct cgroup_tree *tree = s->all->options.cgroups;
+    if (tree && cgroup_make_beside(tree, "pauses", &dirs, &err) < 0)
+        log_warning("%s", error_message(&err));
+    LIST_EACH (dir, &dirs)
+        string_list_add_owned(words, xasprintf("cgroup=%s", *dir));
+}
+
 static void set_words(struct sandbox *s, const struct pod *pod, const char *hostname)
 {
     struct string_list *words = &s->words;
@@ -438,6 +451,7 @@ static void set_words(struct sandbox *s, const struct pod *pod, const char *host
         string_list_add(words, "ipc");
     pod_sysctls_words(pod, words);
     if (shares_processes(pod)) {
+        add_cgroup(s, words);
         string_list_add(words, "pid");
         string_list_add_owned(words, xasprintf("title=%s/%s", s->namespace_, s->pod));
     }

@@ -210,6 +210,9 @@ class Processes(NamesTest):
         seen = agent.cli("exec", "pids", "-c", "a", "--", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
         self.assertIn("sleep 2222", seen.stdout, seen.stderr)
         self.assertIn("mainstay-pause default/pids-node1", seen.stdout)
+        pause, = harness.processes_with("mainstay-pause default/pids-node1")
+        self.assertIn(f"/{agent.cgroup}/pauses\n", self.read_of(f"/proc/{pause}/cgroup") + "\n")
+        self.assertEqual(os.listdir(f"/proc/{pause}/root"), [])
         self.assertEqual([s["name"] for s in pod["status"]["containerStatuses"]], ["a", "b"])
         # A process that loses its parent is reaped.
         agent.cli("exec", "pids", "-c", "a", "--", "sh", "-c", "sleep 0 & sleep 0 &", check=True)
@@ -225,6 +228,10 @@ class Processes(NamesTest):
         agent.remove("pids.yaml")
         agent.wait_gone("pids")
         self.assertEqual(harness.processes_with("mainstay-pause default/pids-node1"), [])
+
+    def read_of(self, path):
+        with open(path) as f:
+            return f.read()
 
     def test_the_first_process_is_killed(self):
         agent = self.agent()
