@@ -54,6 +54,26 @@ void depend_graph_add(struct depend_graph *g, size_t node, size_t on)
 
 // ---- cycles ----
 
+// Takes away what nothing (that is left) depends on, until that is all or nothing.
+bool depend_graph_has_cycle(const struct depend_graph *g)
+{
+    _cleanup_free_ size_t *users = xcalloc(g->n + 1, sizeof(*users));
+    _cleanup_free_ size_t *queue = xcalloc(g->n + 1, sizeof(*queue));
+    size_t head = 0, tail = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        users[i] = g->nodes[i].needed.n;
+        if (users[i] == 0)
+            queue[tail++] = i;
+    }
+    while (head < tail) {
+        const struct node *node = &g->nodes[queue[head++]];
+        LIST_EACH (on, &node->on)
+            if (--users[*on] == 0)
+                queue[tail++] = *on;
+    }
+    return tail < g->n;
+}
+
 // From the last node of a cycle back to the first, by who found whom.
 static size_t take_cycle(const size_t *found_by, size_t first, size_t last, size_t **ret)
 {

@@ -19,6 +19,8 @@ DEFINE_CLEANUP(struct depend_graph *, depend_graph_free)
 void depend_graph_add(struct depend_graph *g, size_t node, size_t on);
 bool depend_graph_depends(const struct depend_graph *g, size_t node, size_t on); // directly
 
+bool depend_graph_has_cycle(const struct depend_graph *g);
+
 // The shortest cycle through the node: how many nodes (0: none), and in *ret, which the caller
 // frees, which, beginning with the node itself; each depends on the next one and the last on the
 // first.

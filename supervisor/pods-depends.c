@@ -82,6 +82,7 @@ const struct depend_graph *depends_graph(struct pods *pods)
         }
     }
     pods->graph = graph;
+    pods->cyclic = depend_graph_has_cycle(graph);
     return graph;
 }
 
@@ -99,7 +100,10 @@ static bool describe_cycle(const struct slot *slot, struct buffer *out)
 {
     struct pods *pods = slot->pods;
     _cleanup_free_ size_t *cycle = NULL;
-    size_t n = depend_graph_cycle(depends_graph(pods), slot_index_of(slot), &cycle);
+    const struct depend_graph *graph = depends_graph(pods);
+    if (!pods->cyclic)
+        return false;
+    size_t n = depend_graph_cycle(graph, slot_index_of(slot), &cycle);
     for (size_t i = 0; i < n; i++) {
         add_name(out, pods->slots[cycle[i]], slot->namespace_);
         buffer_add_str(out, " → ");

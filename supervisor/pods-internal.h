@@ -39,6 +39,7 @@ struct pods {
     size_t n_depending;         // how many pods depend on others
     size_t n_ranked;            // how many have a priority
     struct depend_graph *graph; // NULL: to be made when it is needed
+    bool cyclic;                // the graph has a cycle
     sd_event_source *order;     // writes down the order in which all stop, when there is time
     char *order_text;           // as it was written last
     struct stop *stop;          // of all pods; NULL: none goes on

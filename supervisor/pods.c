@@ -105,9 +105,12 @@ void pods_removed(struct pods *pods, const char *namespace_, const char *name, c
     struct slot *slot = slot_find(pods, namespace_, name);
     if (!slot)
         return;
-    if (slot->next && (!uid || str_equal(slot->next->metadata.uid, uid)))
+    bool held_back = slot->held_back; // what runs is known by the UID of its successor
+    bool drops = slot->next && (!uid || str_equal(slot->next->metadata.uid, uid));
+    if (drops)
         slot_drop_next(slot);
-    if (slot->worker && (!uid || str_equal(slot->worker->pod->metadata.uid, uid)))
+    if (slot->worker &&
+        (!uid || (drops && held_back) || str_equal(slot->worker->pod->metadata.uid, uid)))
         pod_worker_remove(slot->worker, monotime_now());
 }
 

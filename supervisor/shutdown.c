@@ -95,9 +95,30 @@ static int on_delay(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
     return 0;
 }
 
+static void begin(struct shutdown *s)
+{
+    s->going = true;
+    event_add(s->options.events, the_node, EVENT_NORMAL, "NodeShutdown",
+              "the machine goes down: the pods are stopped in order");
+    s->options.begins(s->options.userdata);
+}
+
+// An agent that is started while the machine goes down must not start the pods anew.
+static int on_preparing(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+    struct shutdown *s = userdata;
+    int going;
+    if (!sd_bus_message_is_method_error(reply, NULL) &&
+        sd_bus_message_read(reply, "v", "b", &going) >= 0 && going && !s->going)
+        begin(s);
+    return 0;
+}
+
 static void ask_logind(struct shutdown *s)
 {
     ask_for_lock(s);
+    sd_bus_call_method_async(s->bus, NULL, LOGIND, LOGIND_PATH, "org.freedesktop.DBus.Properties",
+                             "Get", on_preparing, s, "ss", LOGIND_MANAGER, "PreparingForShutdown");
     sd_bus_call_method_async(s->bus, NULL, LOGIND, LOGIND_PATH, "org.freedesktop.DBus.Properties",
                              "Get", on_delay, s, "ss", LOGIND_MANAGER, "InhibitDelayMaxUSec");
 }
@@ -110,13 +131,11 @@ static int on_prepare(sd_bus_message *signal, void *userdata, sd_bus_error *ret_
     int starts;
     if (sd_bus_message_read(signal, "b", &starts) < 0 || (starts != 0) == s->going)
         return 0;
-    s->going = starts != 0;
-    if (s->going) {
-        event_add(s->options.events, the_node, EVENT_NORMAL, "NodeShutdown",
-                  "the machine goes down: the pods are stopped in order");
-        s->options.begins(s->options.userdata);
+    if (starts) {
+        begin(s);
         return 0;
     }
+    s->going = false;
     event_add(s->options.events, the_node, EVENT_NORMAL, "NodeShutdownCancelled",
               "the machine does not go down after all: what was stopped for it is started again");
     s->options.cancelled(s->options.userdata);

@@ -241,6 +241,16 @@ class Cycles(harness.AgentTest):
             return pod and is_ready(pod) and pid_of(pod) != before["a-node1"] or None
         agent.wait(in_force, "the edit of a is in force")
 
+    def test_a_pod_that_is_held_back_can_be_deleted(self):
+        agent = self.agent()
+        agent.drop("a.yaml", depending("a", None))
+        agent.drop("b.yaml", depending("b", "a"))
+        agent.wait_ready_pod("b")
+        agent.drop("a.yaml", depending("a", "b"))
+        agent.wait_event("DependencyCycle", "a")
+        agent.remove("a.yaml")
+        agent.wait_gone("a")
+
     def test_an_edit_that_closes_a_cycle_can_be_taken_back(self):
         agent = self.agent()
         agent.drop("a.yaml", depending("a", None))

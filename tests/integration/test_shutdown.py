@@ -315,7 +315,10 @@ class Inhibitor(Stop):
         # A manifest that comes now does not start.
         agent.drop("late.yaml", pod("late"))
         agent.wait(lambda pods: pods.get("late-node1", {}).get("mainstay", {}).get("state") == "Held" or None, "late")
-        # The agent that follows starts them all.
+        # An agent that is started meanwhile stops them too; the one after the restart starts them all.
+        agent.restart(signal.SIGTERM)
+        agent.wait(lambda pods: {p["mainstay"]["state"] for p in pods.values()} == {"Held"} or None, "all stopped")
+        logind.close()
         agent.restart(signal.SIGTERM)
         agent.wait(lambda pods: len(pods) == 3 and all(map(is_ready, pods.values())) or None, "all run again")
 

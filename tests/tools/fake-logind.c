@@ -22,6 +22,7 @@ struct logind {
     sd_event *loop;
     sd_bus *bus;
     uint64_t delay_usec;
+    int down; // PreparingForShutdown
     char line[64];
     size_t length;
 };
@@ -69,14 +70,15 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD("Inhibit", "ssss", "h", on_inhibit, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("InhibitDelayMaxUSec", "t", NULL, offsetof(struct logind, delay_usec),
                     SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("PreparingForShutdown", "b", NULL, offsetof(struct logind, down), 0),
     SD_BUS_SIGNAL("PrepareForShutdown", "b", 0),
     SD_BUS_VTABLE_END,
 };
 
 static void obey(struct logind *l)
 {
-    int down = strcmp(l->line, "down") == 0;
-    check(sd_bus_emit_signal(l->bus, PATH, MANAGER, "PrepareForShutdown", "b", down), "signal");
+    l->down = strcmp(l->line, "down") == 0;
+    check(sd_bus_emit_signal(l->bus, PATH, MANAGER, "PrepareForShutdown", "b", l->down), "signal");
 }
 
 static int on_input(sd_event_source *source, int fd, uint32_t events, void *userdata)

@@ -30,6 +30,22 @@ static void expect_cycle(size_t n, const char *edges, char from, const char *exp
     for (size_t i = 0; i < length; i++)
         found[i] = (char)('a' + cycle[i]);
     assert_string_equal(found, expected);
+    if (length > 0)
+        assert_true(depend_graph_has_cycle(g));
+}
+
+static void a_graph_knows_whether_it_has_any(void **state)
+{
+    static const struct {
+        const char *edges;
+        bool cyclic;
+    } cases[] = {
+        {"", false}, {"ab bc cd", false}, {"ab ac bd cd", false}, {"da ab ba", true}, {"cc", true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_(cleanup_depend_graph_free) struct depend_graph *g = make_graph(4, cases[i].edges);
+        assert_int_equal(depend_graph_has_cycle(g), cases[i].cyclic);
+    }
 }
 
 static void cycles_are_found_by_their_members_only(void **state)
@@ -162,6 +178,7 @@ static void steps_are_numbered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_graph_knows_whether_it_has_any),
         cmocka_unit_test(cycles_are_found_by_their_members_only),
         cmocka_unit_test(what_is_needed_is_worth_as_much),
         cmocka_unit_test(a_cycle_does_not_raise_for_ever),
