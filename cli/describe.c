@@ -104,6 +104,8 @@ static void describe_head(struct buffer *out, const json_t *pod)
     describe_line(out, 0, "Node", field_text(pod, "spec.nodeName"));
     if (field_text(pod, "spec.priorityClassName"))
         describe_line(out, 0, "Priority Class", field_text(pod, "spec.priorityClassName"));
+    if (json_is_integer(field_at(pod, "spec.priority")))
+        describe_linef(out, 0, "Priority", "%lld", field_int(pod, "spec.priority"));
     describe_line(out, 0, "Start Time",
                   moment_format(walltime_from_json(field_at(pod, "status.startTime")), text));
     describe_map(out, "Labels", field_at(pod, "metadata.labels"));
