@@ -153,20 +153,36 @@ static void judge_manifest(const json_t *manifest, struct buffer *bad)
         buffer_add_str(bad, " (the last good one runs on)");
 }
 
+// A manifest that failed its trial is accepted, but not what runs.
+static void judge_trial(const json_t *pod, struct buffer *bad)
+{
+    if (str_equal(field_text(pod, "mainstay.manifest.state"), "FailedTrial"))
+        check_add(bad, "%s failed its trial as revision %lld (the last good one runs on)",
+                  field_text_or_empty(pod, "mainstay.file"),
+                  field_int(pod, "mainstay.trial.revision"));
+}
+
 int check_manifests(const struct check_options *options, const char *const *words, size_t n,
                     struct buffer *out, struct error *err)
 {
-    json_t *list = NULL;
+    json_t *list = NULL, *pods = NULL;
     int r = fetch(options, "/mainstay/v1/manifests", &list, err);
-    if (r < 0)
+    if (r >= 0)
+        r = fetch(options, "/mainstay/v1/pods", &pods, err);
+    if (r < 0) {
+        json_decref(list);
         return r;
-    const json_t *items = field_at(list, "items");
+    }
+    const json_t *items = field_at(list, "items"), *running = field_at(pods, "items");
     for (size_t i = 0; i < json_array_size(items); i++)
         judge_manifest(json_array_get(items, i), out);
+    for (size_t i = 0; i < json_array_size(running); i++)
+        judge_trial(json_array_get(running, i), out);
     bool well = out->len == 0;
     if (well)
         buffer_printf(out, "%zu %s in force", json_array_size(items),
                       json_array_size(items) == 1 ? "manifest is" : "manifests are");
     json_decref(list);
+    json_decref(pods);
     return well;
 }

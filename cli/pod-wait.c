@@ -68,13 +68,15 @@ static bool is_on_trial(const json_t *pod)
     return str_equal(field_text(pod, "mainstay.trial.state"), "OnTrial");
 }
 
-// The pod that runs instead of what the target's manifest says, or NULL.
-static const json_t *find_instead(const struct wait *w, const struct pod_target *target)
+// The pod after a failed trial of the target: an earlier spec, or itself where there was none and
+// it is not ready. NULL else.
+static const json_t *find_failed(const struct wait *w, const struct pod_target *target)
 {
     const struct pod_target any = {target->namespace_, target->name, NULL};
     const json_t *pod = find(w, &any);
-    bool failed = str_equal(field_text(pod, "mainstay.trial.state"), "Failed");
-    return failed ? pod : NULL;
+    if (!str_equal(field_text(pod, "mainstay.trial.state"), "Failed"))
+        return NULL;
+    return field_true(pod, "mainstay.trial.runsOn") && is_ready(pod) ? NULL : pod;
 }
 
 static bool is_applied(const json_t *pod)
@@ -90,7 +92,7 @@ static bool is_reached(const struct wait *w, const struct pod_target *target)
     case POD_GOAL_READY:
         return pod && is_ready(pod);
     case POD_GOAL_CONFIRMED:
-        return pod && is_ready(pod) && !is_on_trial(pod) && !find_instead(w, target);
+        return pod && is_ready(pod) && !is_on_trial(pod) && !find_failed(w, target);
     case POD_GOAL_APPLIED:
         return pod && is_applied(pod);
     case POD_GOAL_GONE:
@@ -104,7 +106,7 @@ static bool is_reached(const struct wait *w, const struct pod_target *target)
 static bool is_in_vain(const struct wait *w, const struct pod_target *target)
 {
     const json_t *pod = find(w, target);
-    if (w->goal == POD_GOAL_CONFIRMED && w->initial_over && find_instead(w, target))
+    if (w->goal == POD_GOAL_CONFIRMED && w->initial_over && find_failed(w, target))
         return true;
     if (!pod || !w->initial_over)
         return false;
@@ -272,14 +274,13 @@ static void explain_missing(const struct wait *w, struct buffer *out)
 static void explain_failed_trial(const json_t *pod, struct buffer *out)
 {
     const char *name = field_text_or_empty(pod, "metadata.name");
-    buffer_printf(out,
-                  "pod/%s failed its trial as revision %lld, and the last good one is back:\n"
-                  "  %s\n",
-                  name, field_int(pod, "mainstay.trial.revision"),
+    bool runs_on = field_true(pod, "mainstay.trial.runsOn");
+    buffer_printf(out, "pod/%s failed its trial as revision %lld%s:\n  %s\n", name,
+                  field_int(pod, "mainstay.trial.revision"),
+                  runs_on ? "" : ", and the last good one is back",
                   field_text_or_empty(pod, "mainstay.trial.message"));
-    buffer_printf(out,
-                  "  see `mainstay history %s`; `mainstay rollback %s` sets the manifest back\n",
-                  name, name);
+    buffer_printf(out, "  see `mainstay history %s`%s\n", name,
+                  runs_on ? "" : "; `mainstay rollback` sets the manifest back");
 }
 
 static void explain(const struct wait *w, const struct pod_target *target, struct buffer *out)
@@ -290,8 +291,8 @@ static void explain(const struct wait *w, const struct pod_target *target, struc
                                         [POD_GOAL_APPLIED] = "not what its manifest says"};
     const json_t *pod = find(w, target);
     struct pod_view view;
-    if (w->goal == POD_GOAL_CONFIRMED && find_instead(w, target)) {
-        explain_failed_trial(find_instead(w, target), out);
+    if (w->goal == POD_GOAL_CONFIRMED && find_failed(w, target)) {
+        explain_failed_trial(find_failed(w, target), out);
         return;
     }
     buffer_printf(out, "pod/%s is %s", pod ? field_text(pod, "metadata.name") : target->name,

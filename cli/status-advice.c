@@ -80,6 +80,11 @@ static void advise_pod(const json_t *pod, struct buffer *out)
     else if (str_starts_with(view.status, "Dependency"))
         buffer_printf(out, "%s does not start yet: %s.\n", name,
                       field_text_or_empty(pod, "mainstay.message"));
+    else if (strstr(view.status, "FailedTrial"))
+        buffer_printf(out,
+                      "%s failed its trial, and an earlier spec of %s runs: see `mainstay history "
+                      "%s`, then mend it, or `mainstay rollback %s`.\n",
+                      field_text_or_empty(pod, "mainstay.file"), name, name, name);
     else if (view.style == TERM_RED)
         buffer_printf(out, "%s is in trouble (%s): see `mainstay describe pod %s`.\n", name,
                       view.status, name);

@@ -296,7 +296,7 @@ static int look_into(const char *path, const char *node, const char *namespace_,
     int r = load_file(path, &history, err);
     if (r < 0)
         return r;
-    if (is_name_of(history.name, name, node) &&
+    if (history.name && is_name_of(history.name, name, node) &&
         (!namespace_ || str_equal(history.namespace_, namespace_))) {
         *ret = history;
         return 1;

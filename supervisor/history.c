@@ -47,6 +47,14 @@ struct revision *history_current(const struct history *history)
     return history->current ? history_find(history, history->current) : NULL;
 }
 
+static struct revision *newest_of(const struct history *history)
+{
+    struct revision *newest = NULL;
+    LIST_EACH (revision, &history->revisions)
+        newest = revision;
+    return newest;
+}
+
 struct revision *history_with_hash(const struct history *history, const char *hash)
 {
     struct revision *newest = NULL;
@@ -148,8 +156,8 @@ static void begin_revision(struct history *history, struct revision *revision)
 static void append(struct history *history, const struct history_spec *spec, walltime now)
 {
     const struct revision *same = history_with_hash(history, spec->hash);
-    size_t n = history->revisions.n;
-    uint64_t number = n ? history->revisions.items[n - 1].number + 1 : 1;
+    const struct revision *newest = newest_of(history);
+    uint64_t number = newest ? newest->number + 1 : 1;
     char *origin = same ? xasprintf("rollback to %llu", (unsigned long long)same->number) : NULL;
     struct revision *revision = LIST_APPEND(&history->revisions);
     revision->number = number;
@@ -185,8 +193,7 @@ bool history_accept(struct history *history, const struct history_spec *spec, wa
     history->trial = (struct history_trial){0};
     if (current)
         end_revision(current, HISTORY_REPLACED, now);
-    size_t n = history->revisions.n;
-    struct revision *newest = n ? &history->revisions.items[n - 1] : NULL;
+    struct revision *newest = newest_of(history);
     if (newest && !current && strcmp(newest->hash, spec->hash) == 0) {
         set_file(newest, spec->file);
         begin_revision(history, newest);

@@ -45,14 +45,16 @@ json_t *revisions_trial_json(const struct revisions *r, const struct pod_worker 
 {
     const struct tracked *t =
         r ? tracked_find(r, w->pod->metadata.namespace, w->pod->metadata.name) : NULL;
-    if (!t || (!t->on_trial && !t->failed))
+    if (!t || (!t->on_trial && !t->failed_message))
         return NULL;
     json_t *o = json_object();
+    uint64_t number = t->failed ? t->failed : t->trial.number;
     json_set_text(o, "state", t->on_trial ? "OnTrial" : "Failed");
-    json_object_set_new(o, "revision",
-                        json_integer((json_int_t)(t->on_trial ? t->trial.number : t->failed)));
+    json_object_set_new(o, "revision", json_integer((json_int_t)number));
     if (t->on_trial && t->trial.deadline.usec)
         json_set_time(o, "deadline", wall_of(t->trial.deadline));
+    if (!t->on_trial)
+        json_object_set_new(o, "runsOn", json_boolean(!t->failed));
     json_object_set_new(o, "message", json_text(t->failed_message));
     return o;
 }

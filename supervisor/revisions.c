@@ -349,6 +349,7 @@ static void fail(struct revisions *r, struct tracked *t, const char *why)
         event_add(r->options.events, about(t, failed), EVENT_WARNING, "TrialFailed",
                   "revision %" PRIu64 ": %s; it runs on, because %s", failed->number, why,
                   buffer_str(&why_not));
+        t->failed_message = xasprintf("%s; it runs on, because %s", why, buffer_str(&why_not));
         return;
     }
     event_add(r->options.events, about(t, failed), EVENT_WARNING, "TrialFailed",

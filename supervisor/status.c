@@ -185,8 +185,7 @@ static void add_manifest_and_trial(json_t *o, const struct pod_worker *w,
 {
     json_t *manifest = extension_manifest(w, context);
     json_t *trial = revisions_trial_json(context->revisions, w);
-    bool failed =
-        trial && strcmp(json_string_value(json_object_get(trial, "state")), "Failed") == 0;
+    bool failed = json_is_false(json_object_get(trial, "runsOn"));
     if (failed && json_is_null(manifest)) {
         json_decref(manifest);
         manifest = failed_manifest(trial);

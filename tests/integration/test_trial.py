@@ -83,6 +83,10 @@ class Trials(harness.AgentTest):
         self.assertEqual(pod["mainstay"]["manifest"]["state"], "FailedTrial")
         self.assertEqual(pod["mainstay"]["trial"]["state"], "Failed")
         self.assertEqual(self.outcomes(), [(1, "Running"), (2, "FailedTrial")])
+        self.assertIn("mainstay rollback etcd-node1", self.a.cli("status").stdout)
+        check = self.a.cli("check", "manifests")
+        self.assertEqual(check.returncode, 1)
+        self.assertIn("etcd.yaml failed its trial as revision 2", check.stdout)
         for words in (("get", "pods"), ("describe", "pod", "etcd"), ("history", "etcd"), ("status",)):
             self.assertRegex(self.a.cli(*words).stdout, "FailedTrial", words)
 
@@ -245,6 +249,14 @@ class Commands(harness.AgentTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("as in revision 1", done.stdout)
         self.assertIsNone(agent.pod("etcd")["mainstay"]["manifest"])
+
+
+    def test_apply_of_a_first_spec_that_fails(self):
+        agent = self.agent()
+        done = self.apply(agent, ["say", "bad"], extra=NEVER_READY)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("failed its trial as revision 1:", done.stderr)
+        self.assertIn("it runs on, because there is no earlier spec", done.stderr)
 
 
 if __name__ == "__main__":
