@@ -159,7 +159,7 @@ static const struct field_schema container_fields[] = {
     ROW_STRUCT(container, resources, resource_requirements,
                .doc = "How much cpu and memory the container gets."),
     ROW_LIST(container, resizePolicy, container_resize_policy,
-             REPORTED("a changed manifest replaces the container in this release"),
+             REPORTED("a changed manifest replaces the container in this release; leave it out"),
              .doc = "What a changed amount of a resource means for the running container."),
     ROW_STRING(container, restartPolicy, .values = ONE_OF("Always", "OnFailure", "Never"),
                .doc = "Whether this container is started again when it has exited; the pod's "

@@ -106,13 +106,14 @@ static const struct field_schema pod_spec_fields[] = {
                     "known by name: when all pods stop, lower ones stop first."),
     ROW_STRUCT_PTR(pod_spec, dnsConfig, pod_dns_config,
                    .doc = "What stands in the pod's resolv.conf."),
-    ROW_LIST(pod_spec, readinessGates, pod_readiness_gate,
-             REPORTED("nothing can set these conditions without the API server; they are left out "
-                      "of readiness"),
-             .doc = "Further conditions for the pod to be ready."),
+    ROW_LIST(
+        pod_spec, readinessGates, pod_readiness_gate,
+        REPORTED("nothing can set these conditions without the API server, so they do not count; "
+                 "use a readinessProbe"),
+        .doc = "Further conditions for the pod to be ready."),
     ROW_STRING(pod_spec, runtimeClassName, .check = check_dns_subdomain,
                REFUSED("runtime classes live in the API server, and there is one way to run a "
-                       "container here"),
+                       "container here; leave it out"),
                .doc = "How the pod's containers are run."),
     ROW_BOOL_PTR(pod_spec, enableServiceLinks, .default_value = "true", IGNORED,
                  .doc = "Whether containers get variables for services; none are known here."),
@@ -126,12 +127,15 @@ static const struct field_schema pod_spec_fields[] = {
     ROW_BOOL_PTR(pod_spec, setHostnameAsFQDN,
                  .doc = "Use the name with its domain as the host name."),
     ROW_STRUCT_PTR(pod_spec, os, pod_os, .doc = "The operating system that the pod is made for."),
-    ROW_BOOL_PTR(pod_spec, hostUsers, .moot = "true",
-                 REPORTED("containers use the users of the agent's own namespace in this release"),
-                 .doc = "false asks for a user namespace of the pod's own."),
-    ROW_LIST(pod_spec, schedulingGates, pod_scheduling_gate, .patch_key = "name",
-             REFUSED("a static pod is never scheduled, so nothing would open the gate"),
-             .doc = "What keeps the pod from being scheduled."),
+    ROW_BOOL_PTR(
+        pod_spec, hostUsers, .moot = "true",
+        REPORTED("containers use the users of the agent's own namespace in this release; set "
+                 "runAsUser"),
+        .doc = "false asks for a user namespace of the pod's own."),
+    ROW_LIST(
+        pod_spec, schedulingGates, pod_scheduling_gate, .patch_key = "name",
+        REFUSED("a static pod is never scheduled, so nothing would open the gate; leave it out"),
+        .doc = "What keeps the pod from being scheduled."),
     ROW_LIST(pod_spec, resourceClaims, pod_resource_claim, .patch_key = "name",
              REFUSED("devices are claimed through the API server; mount the device with a hostPath "
                      "volume instead"),

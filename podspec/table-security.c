@@ -1,7 +1,7 @@
 // The table's rows of the security contexts of pods and containers.
 #include "podspec/table.h"
 
-#define SELINUX_NOTE "the files of volumes keep the labels they have"
+#define SELINUX_NOTE "the files of volumes keep the labels they have; set them on the host"
 #define WINDOWS_NOTE "this is a node of Linux; leave it out"
 
 static const struct field_schema capabilities_fields[] = {

@@ -7,10 +7,13 @@ case take the place of the line "@" in it, as far indented:
     containers: [{image: i}]
 
 CASE stands for a name of the case's own, SCRATCH for a directory that is made for the test.
+
+`cases.py DIRECTORY` writes each into a file of its own: fuzzers begin with them.
 """
 
 import glob
 import os
+import sys
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cases")
 
@@ -59,3 +62,9 @@ def load(scratch="/scratch"):
     for case in cases:
         case.text = case.text.replace("SCRATCH", scratch)
     return cases
+
+
+if __name__ == "__main__":
+    for number, one in enumerate(load()):
+        with open(os.path.join(sys.argv[1], f"case-{number:04}"), "w", encoding="utf-8", newline="") as out:
+            out.write(one.text)

@@ -98,6 +98,9 @@ static void check_words(const struct type_schema *type, const struct field_schem
         fail_msg("%s.%s has no sentence", type->name, field->name);
     if (needs_note != !!field->note)
         fail_msg("%s.%s: a note belongs to what is reported or refused", type->name, field->name);
+    if (field->note && !strstr(field->note, "; "))
+        fail_msg("%s.%s: the note says why, and behind a semicolon what to do instead", type->name,
+                 field->name);
 }
 
 static void check_default(const struct type_schema *type, const struct field_schema *field)
