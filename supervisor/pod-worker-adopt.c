@@ -166,13 +166,13 @@ void pod_worker_prepared(struct pod_worker *w, monotime now)
 
 void pod_worker_not_prepared(struct pod_worker *w, const char *why, monotime now)
 {
-    const char *reason = "FailedCreatePodSandBox";
     if (w->state != POD_PREPARING)
         return;
-    if (str_equal(w->waiting_reason, reason) && str_equal(w->waiting_message, why))
-        pod_worker_event(w, NULL, EVENT_WARNING, reason, "%s", why);
+    if (str_equal(w->waiting_reason, "FailedCreatePodSandBox") &&
+        str_equal(w->waiting_message, why))
+        pod_worker_event(w, NULL, EVENT_WARNING, "FailedCreatePodSandBox", "%s", why);
     else
-        pod_worker_wait(w, EVENT_WARNING, reason, why, now);
+        pod_worker_wait(w, EVENT_WARNING, "FailedCreatePodSandBox", why, now);
 }
 
 void pod_worker_dismantled(struct pod_worker *w, monotime now)

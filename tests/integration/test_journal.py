@@ -23,7 +23,7 @@ AGENT_GAP = "12116963e6a04565b9ab758ae58861ee"
 SUPPRESSED = "a596d6fe7bfa4994828e72309e95d61e"  # journald's own: messages dropped by its rate limit
 CATALOGUE = os.path.join(SOURCE, "packaging", "systemd", "mainstay.catalog")
 FIELDS = {"MAINSTAY_POD", "MAINSTAY_NAMESPACE", "MAINSTAY_CONTAINER", "MAINSTAY_MANIFEST", "MAINSTAY_EVENT",
-          "MAINSTAY_PART",
+          "MAINSTAY_PART", "MAINSTAY_POD_UID",
           "MAINSTAY_LOST_LINES", "MAINSTAY_LOST_MESSAGES", "MAINSTAY_LOST_SINCE", "MAINSTAY_LOST_UNTIL"}
 MARKER = re.compile(r"mainstay: (\d+) lines before this one did not reach the journal \(")
 
@@ -50,10 +50,13 @@ def arguments(text, start):
 class Catalogue(unittest.TestCase):
     """Every reason of an event has a MESSAGE_ID of its own, and every MESSAGE_ID an explanation."""
 
-    CALLS = r"\b(?:event_add|pod_worker_event|pod_worker_set_waiting|run_hook)\("
+    CALLS = r"\b(?:event_add|pod_worker_event|pod_worker_set_waiting|pod_worker_wait|sandbox_event|run_hook)\("
     # Where the reason is a parameter, and what is passed as it.
     PASSED_ON = {("supervisor/pod-worker.c", "event_add"), ("supervisor/pod-worker.c", "pod_worker_event"),
-                 ("supervisor/pod-worker-container.c", "pod_worker_event")}
+                 ("supervisor/pod-worker-container.c", "pod_worker_event"),
+                 ("supervisor/pod-worker-orders.c", "pod_worker_event"), ("supervisor/sandbox.c", "event_add"),
+                 ("supervisor/pods-admit.c", "pod_worker_wait")}
+    GATES = r'\{"([A-Z]\w+)", EVENT_\w+, \w+\}'  # the table of pods-admit.c
 
     @classmethod
     def setUpClass(cls):
@@ -67,6 +70,7 @@ class Catalogue(unittest.TestCase):
     def reasons(self):
         found = {}
         for path, text in sources():
+            found.update((reason, path) for reason in re.findall(self.GATES, text))
             for call in re.finditer(self.CALLS, text):
                 if re.search(r"^(?:static )?(?:void|bool) $", text[:call.start()].rpartition("\n")[2]):
                     continue  # its definition
