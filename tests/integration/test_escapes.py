@@ -347,6 +347,14 @@ class Streams(EscapeTest):
         self.agent_.remove("e.yaml")
         self.agent_.wait_gone("e")
 
+    def test_nobody_reads_what_comes_in(self):
+        self.drop(["say", "up"], container_extra="    stdin: true\n")
+        pid = pid_of(self.agent_.wait_ready_pod("e"))
+        self.assertTrue(os.readlink(f"/proc/{pid}/fd/0").startswith("pipe:"))
+        self.agent_.remove("e.yaml")
+        self.agent_.wait_gone("e")
+        self.assertFalse(alive(pid))
+
     def test_a_shim_whose_container_signals_it(self):
         """On the host's PIDs root can kill a shim: the container goes with it, and comes again once."""
         self.drop(["say", "up"], None, "  hostPID: true\n")
