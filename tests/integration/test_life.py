@@ -5,15 +5,18 @@ without a clock; what has to wait in a container waits for a FIFO or a signal.
 """
 
 import datetime
+import hashlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 
-from harness import (COMPONENT, AgentTest, container, free_ports, is_ready, main, pid_of, pod_yaml,
-                     status_of)
+from harness import (COMPONENT, AgentTest, container, free_ports, is_ready, kill_shims, main, pid_of,
+                     pod_yaml, processes_with, status_of, wait_process_gone)
 from test_probes import Server
 
 SERVE = "trap 'echo stop {0} >> {1}; exit 0' TERM; echo start {0} >> {1}; sleep infinity & wait"
@@ -420,6 +423,54 @@ class Restarts(LifeTest):
         self.assertEqual(init_status(pod, "prepare")["state"]["terminated"]["exitCode"], 7)
         self.assertEqual(status_of(pod)["state"]["waiting"]["reason"], "PodInitializing")
         self.assertIn("prepare", pod["status"]["message"])
+
+
+class Reboots(LifeTest):
+    def reboot(self):
+        """What a reboot leaves: no process, an empty run directory, records of another boot."""
+        agent = self.agent_
+        agent.kill()
+        kill_shims(agent.dir)
+        for pid in processes_with(self.story_path):
+            wait_process_gone(pid)
+        with open("/proc/self/mountinfo") as f:
+            mounts = [line.split()[4] for line in f]
+        for mount in reversed(mounts):
+            if mount.startswith(agent.dir + "/"):
+                subprocess.run(["umount", "-l", mount], check=True)
+        shutil.rmtree(agent.path("run"))
+        for directory, _, names in os.walk(agent.path("root")):
+            for name in names:
+                if name.endswith(".state"):
+                    path = os.path.join(directory, name)
+                    with open(path, "rb") as f:
+                        head, body = f.read().split(b"\n", 1)
+                    body = re.sub(rb'("bootId":")[0-9a-f]{8}', rb"\g<1>00000000", body)
+                    words = head.split()
+                    words[2] = hashlib.sha256(body).hexdigest().encode()
+                    with open(path, "wb") as f:
+                        f.write(b" ".join(words) + b"\n" + body)
+        agent.start()
+
+    def test_init_containers_come_first_again(self):
+        self.drop("web", [{"name": "main", "command": self.serve("main")}],
+                  [{"name": "prepare", "command": shell(f"echo prepare >> {self.story_path}")},
+                   {"name": "side", "command": self.serve("side"), "restartPolicy": "Always"}])
+        self.agent_.wait_ready_pod("web")
+        once = ["prepare", "start side", "start main"]
+        self.assertEqual(self.story(), once)
+        self.reboot()
+        pod = self.agent_.wait_ready_pod("web")
+        self.assertEqual(self.story(), once * 2)
+        self.assertEqual(status_of(pod)["restartCount"], 1)
+        self.assertEqual(status_of(pod)["lastState"]["terminated"]["reason"], "Lost")
+
+    def test_under_never_nothing_runs_twice(self):
+        self.drop("job", [{"name": "main", "command": self.serve("main")}], restartPolicy="Never")
+        self.agent_.wait_ready_pod("job")
+        self.reboot()
+        self.wait_phase("job", "Failed")
+        self.assertEqual(self.story(), ["start main"])
 
 
 class Conditions(LifeTest):
