@@ -2,7 +2,6 @@
 #include "supervisor/api-metrics.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 
 static void add_escaped(struct buffer *out, const char *s, bool quotes)
 {
@@ -25,20 +24,16 @@ void metric_heading(struct buffer *out, const char *name, const char *type, cons
     buffer_printf(out, "\n# TYPE %s %s\n", name, type);
 }
 
-void metric_begin(struct buffer *out, const char *name, ...)
+void metric_begin_with(struct buffer *out, const char *name, const char *const *labels)
 {
-    const char *label, *separator = "{";
-    va_list args;
-    va_start(args, name);
+    const char *separator = "{";
     buffer_add_str(out, name);
-    while ((label = va_arg(args, const char *))) {
-        const char *value = va_arg(args, const char *);
-        buffer_printf(out, "%s%s=\"", separator, label);
-        add_escaped(out, value ? value : "", true);
+    for (; *labels; labels += 2) {
+        buffer_printf(out, "%s%s=\"", separator, labels[0]);
+        add_escaped(out, labels[1] ? labels[1] : "", true);
         buffer_add_char(out, '"');
         separator = ",";
     }
-    va_end(args);
     buffer_add_str(out, *separator == ',' ? "} " : " ");
 }
 

@@ -9,7 +9,9 @@
 void metric_heading(struct buffer *out, const char *name, const char *type, const char *help);
 
 // `name{label="value",…} `: pairs of strings, then NULL. The value follows.
-void metric_begin(struct buffer *out, const char *name, ...) __attribute__((sentinel));
+#define metric_begin(out, name, ...)                                                               \
+    metric_begin_with(out, name, (const char *const[]){__VA_ARGS__})
+void metric_begin_with(struct buffer *out, const char *name, const char *const *labels);
 
 // " 12\n"; microseconds are written as seconds.
 void metric_number(struct buffer *out, int64_t n);

@@ -155,11 +155,11 @@ static json_t *node_json(const struct summary *s)
 {
     const struct config *config = s->sampling->api->agent->config;
     const struct stats_node *node = &s->sampling->node;
+    walltime booted = {node->booted_sec > 0 ? node->booted_sec * NSEC_PER_SEC : 0};
     json_t *o = json_object(), *cpu = json_object(), *memory = json_object(), *io = json_object(),
            *limits = json_object();
     json_object_set_new(o, "nodeName", json_text(config->node_name));
-    json_object_set_new(o, "startTime",
-                        json_time((walltime){MAX(node->booted_sec, (int64_t)0) * NSEC_PER_SEC}));
+    json_set_time(o, "startTime", booted);
     set_nsec(cpu, "usageCoreNanoSeconds", node->cpu_usec);
     set_pressure(cpu, &node->pressure[STATS_CPU]);
     set_timed(o, "cpu", cpu, node->at);

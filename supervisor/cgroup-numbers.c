@@ -98,8 +98,10 @@ struct cgroup_numbers cgroup_numbers_of_container(const struct container *contai
 struct cgroup_numbers cgroup_numbers_of_pod(const struct pod *pod,
                                             const struct cgroup_policy *policy)
 {
-    struct cgroup_numbers numbers = {.pids_limit = MAX(policy->pids_limit, 0)};
+    struct cgroup_numbers numbers = {0};
     enum qos_class class_ = qos_class_of(pod);
+    if (policy->pids_limit > 0)
+        numbers.pids_limit = policy->pids_limit;
     if (class_ == QOS_BEST_EFFORT) {
         numbers.cpu_shares = CGROUP_CPU_SHARES_BEST_EFFORT;
         return numbers;
