@@ -296,6 +296,26 @@ class Staying(EscapeTest):
         self.agent_.wait_gone("e")
         self.assertFalse(alive(daemon))
 
+    def test_a_daemon_does_not_see_the_next_run(self):
+        """Whichever PID namespace it is in: before its container starts again, it is gone."""
+        if not unified():
+            self.skipTest("no cgroup v2 to find it by")
+        for extra in ("", "  hostPID: true\n", "  shareProcessNamespace: true\n"):
+            with self.subTest(extra):
+                self.drop(["daemon", "/tmp/d"], None, extra)
+                pid = pid_of(self.agent_.wait_ready_pod("e"))
+                with open(f"/proc/{pid}/cgroup") as f:
+                    group = next(line[3:].strip() for line in f if line.startswith("0::"))
+                self.wait_line("e", "daemon: ok")
+                with open(unified() + group + "/cgroup.procs") as f:
+                    daemons = [int(word) for word in f.read().split() if int(word) != pid]
+                self.assertTrue(daemons)
+                os.kill(pid, signal.SIGKILL)
+                self.agent_.wait_ready_pod("e", restarts=1)
+                self.assertEqual([daemon for daemon in daemons if alive(daemon)], [])
+                self.agent_.remove("e.yaml")
+                self.agent_.wait_gone("e")
+
     def test_a_daemon_that_holds_the_output_holds_up_nobody(self):
         self.drop(["daemon", "/tmp/d", "exit", "3"], None, "  hostPID: true\n" + ONCE)
         self.agent_.wait(lambda pods: pods.get("e-node1", {}).get("status", {}).get("phase") == "Failed"
