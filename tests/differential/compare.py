@@ -102,8 +102,9 @@ def errors_of(ours, text):
 class Ledger:
     """Differences found, and the rules of differences.py that allow them."""
 
-    def __init__(self, fields):
+    def __init__(self, fields, field_rules=differences.FIELDS):
         self.fields = fields
+        self.field_rules = field_rules
         self.used = set()
         self.open = []
         self.verdicts = collections.Counter()
@@ -213,7 +214,7 @@ class Ledger:
         for path in sorted(set(kubelet) | set(ours)):
             a, b = kubelet.get(path), ours.get(path)
             if a != b and not (a is None and self.fields.is_later_path(path)) and \
-                    not self.allowed(differences.FIELDS, f"{path}: {a!r} here {b!r}"):
+                    not self.allowed(self.field_rules, f"{path}: {a!r} here {b!r}"):
                 self.add(name, text, f"{path}: kubelet {a!r}, here {b!r}")
 
     def compare_numbers(self, name, text, kubelet, ours):

@@ -57,12 +57,12 @@ ACCEPTED_ONLY_HERE = [
     (r"^yaml: found invalid Unicode character escape code", "behind a byte order mark JSON is no JSON there"),
     (r"^Object 'Kind' is missing in 'null'", "an empty document before the pod is passed over"),
     (r"[mM]anagedFields", "what the API server notes there is not read at all"),
-    (r"^v1\.Pod\.(\w+: )*?(v1\.PodSpec\.)?Status: ", "nor is the status"),
+    (r"^v1\.Pod\.(\w+: )*?(v1\.PodSpec\.)?Status: ", "the status is not read either"),
     (r"Timestamp: unmarshalerDecoder: parsing time \"\"", "an empty time is none"),
     (r"(Unsupported value: \"\"|preemptionPolicy: Required value|runtimeClassName: Invalid value: \"\")",
      "an empty string is a field that is not set"),
     (r"scheduler\.alpha\.kubernetes\.io/tolerations", "an annotation of releases before 1.6, which nothing reads"),
-    (r"localhostProfile: .*can only be set when", "nor is an empty profile; cases/rejected has others"),
+    (r"localhostProfile: .*can only be set when", "an empty profile is none; cases/rejected has others"),
     (r"must specify a handler type", "1.20 does not know sleep hooks and grpc probes; cases/rejected has those without any"),
 ]
 
@@ -72,6 +72,11 @@ FIELDS = [
     (r"\.(resources|preference): '\{\}' here None", "Go prints a struct that holds nothing"),
     (r": Fraction\(\d{20,}, 1\) here Fraction", "a number of JSON over 64 bits, which YAML makes a fraction of"),
     (r"\.divisor: Fraction\(0, 1\) here None", "Go prints 0 for a divisor that is not set"),
+]
+
+# What `mainstay get` shows beyond that of a pod that runs.
+SHOWN = [
+    (r"^spec\.priority: None here 200000[01]000$", "the two system classes are known by name; the kubelet leaves that to the API server"),
 ]
 
 # The kubelet's path of an error, and how it is said here: (pattern, what takes its place, reason). In

@@ -1,5 +1,6 @@
 """The programs that the differential test asks, and why one of them may not be there."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -33,12 +34,13 @@ def oracle_program():
         with open(os.path.join(HERE, name), "rb") as f:
             state.update(f.read())
     program = os.path.join(CACHE, "oracle-" + state.hexdigest()[:16])
-    if not os.path.exists(program):
-        print("building the oracle from", TREE, flush=True)
-        os.makedirs(CACHE, exist_ok=True)
-        new = f"{program}.{os.getpid()}"
-        subprocess.run([os.path.join(HERE, "build-oracle"), TREE, new], check=True)
-        os.rename(new, program)
+    os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, "oracle.lock"), "w") as lock:  # two tests may want it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(program):
+            print("building the oracle from", TREE, flush=True)
+            subprocess.run([os.path.join(HERE, "build-oracle"), TREE, program + ".new"], check=True)
+            os.rename(program + ".new", program)
     return program
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 import cases
+import differences
 from compare import Ledger
 from fields import Fields
 from programs import DUMP, NODE, SOURCE, ask, oracle_program, why_not
@@ -45,7 +46,7 @@ class Shown(harness.AgentTest):
         if reason:
             print(f"without the kubelet's code: {reason}", flush=True)
         requests = [{"mode": "pod", "text": case.text} for case in chosen]
-        ledger, compared = Ledger(Fields()), 0
+        ledger, compared = Ledger(Fields(), differences.FIELDS + differences.SHOWN), 0
         for case, expected in zip(chosen, ask(DUMP if reason else oracle_program(), requests)):
             if not expected["ok"]:
                 continue  # test_kubelet.py has the reason
