@@ -206,6 +206,8 @@ const struct command command_stop = {
         "The manifest stays where it is; the pod shows as Held, also after the agent was\n"
         "restarted, until `mainstay start NAME`. To take it away for good, see `mainstay "
         "delete`.\n"
+        "--all stops those that depend on others (mainstay.dev/depends-on) before these, and low\n"
+        "priorities before high ones.\n"
         "With --all --exit no pod is held: the agent stops them all and ends, and the "
         "next\nagent starts them again. That is what a machine that goes down wants.",
     .examples = "  mainstay stop kube-scheduler\n  mainstay stop --all",

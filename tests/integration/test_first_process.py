@@ -317,6 +317,18 @@ class FirstProcess(unittest.TestCase):
                 first, _ = self.running(command=["/bin/sh", "-c", TRAP])
                 self.ends_in_order(first, number)
 
+    def test_the_end_keeps_to_the_order_of_dependencies(self):
+        first = self.first()
+        first.drop("db.yaml", pod_yaml("db", [COMPONENT]))
+        first.drop("web.yaml", pod_yaml("web", ["/bin/sh", "-c", TRAP]).replace(
+            "  namespace:", '  annotations: {mainstay.dev/depends-on: "db"}\n  namespace:'))
+        first.wait_ready_pod("web")
+        first.send(signal.SIGTERM)
+        self.assertEqual(first.process.wait(WAIT_SECONDS), 0)
+        with open(first.path("agent.log")) as f:
+            story = re.findall(r"pod default/(\w+)-node1: (Stopped|Exited):", f.read())
+        self.assertEqual(story, [("web", "Stopped"), ("web", "Exited"), ("db", "Stopped"), ("db", "Exited")])
+
     def test_an_agent_that_dies_at_the_end_is_replaced(self):
         first = self.first()
         go = first.path("go")
