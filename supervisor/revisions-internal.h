@@ -17,6 +17,7 @@ struct tracked {
     bool resumed; // the trial was begun by an earlier agent; the pod was not seen yet
     int64_t window_usec;
     struct history_trial trial;
+    struct history history;     // as the trial began, should the disk not have it when it ends
     enum trial_verdict verdict; // to be carried out
     uint64_t failed;            // the revision that the manifest on disk has; 0: it is what runs
     char *failed_message;

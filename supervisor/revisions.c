@@ -41,6 +41,7 @@ static void tracked_clear(struct tracked *t)
     free(t->namespace_);
     free(t->name);
     free(t->failed_message);
+    history_free(&t->history);
 }
 
 static void arm_deadline(struct revisions *r)
@@ -175,11 +176,12 @@ static void set_tried(struct revisions *r, struct tracked *t, struct pod *pod, c
                       int64_t window_usec)
 {
     char hash[33];
-    _cleanup_history_ struct history history = {0};
-    bool complete;
+    struct history history = {0};
+    bool complete, kept = false;
     pod_hash(pod, hash);
     revisions_load(r, t->namespace_, t->name, &history);
     if (set_instead(r, t, &history, hash, file)) {
+        history_free(&history);
         pod_free(pod);
         tell_changed(r, t);
         return;
@@ -198,7 +200,13 @@ static void set_tried(struct revisions *r, struct tracked *t, struct pod *pod, c
         t->trial = history.trial;
         if (t->on_trial && !news)
             resume_trial(t, monotime_now());
+        history_free(&t->history);
+        kept = t->on_trial;
+        if (kept)
+            t->history = history;
     }
+    if (!kept)
+        history_free(&history);
     arm_deadline(r);
     pods_set(r->options.pods, pod, file);
 }
@@ -301,11 +309,22 @@ void revisions_pod_changed(struct revisions *r, const struct pod_worker *w)
         step(r, t, w);
 }
 
+static void load_tried(struct revisions *r, struct tracked *t, struct history *ret)
+{
+    revisions_load(r, t->namespace_, t->name, ret);
+    const struct revision *current = history_current(ret);
+    if (current && strcmp(current->hash, t->hash) == 0)
+        return;
+    history_free(ret);
+    *ret = t->history;
+    t->history = (struct history){0};
+}
+
 static void confirm(struct revisions *r, struct tracked *t)
 {
     _cleanup_history_ struct history history = {0};
     char window[DURATION_SIZE];
-    revisions_load(r, t->namespace_, t->name, &history);
+    load_tried(r, t, &history);
     const struct revision *current = history_current(&history);
     t->on_trial = false;
     if (!current || strcmp(current->hash, t->hash) != 0)
@@ -337,7 +356,7 @@ static void fail(struct revisions *r, struct tracked *t, const char *why)
     _cleanup_history_ struct history history = {0};
     _cleanup_buffer_ struct buffer why_not = BUFFER_EMPTY;
     struct pod *pod = NULL;
-    revisions_load(r, t->namespace_, t->name, &history);
+    load_tried(r, t, &history);
     const struct revision *failed = history_current(&history);
     t->on_trial = false;
     if (!failed || strcmp(failed->hash, t->hash) != 0)
@@ -377,6 +396,8 @@ static void carry_out(struct revisions *r, struct tracked *t)
         trial_explain(verdict, w, &why);
         fail(r, t, buffer_str(&why));
     }
+    if (!t->on_trial)
+        history_free(&t->history);
     arm_deadline(r);
     tell_changed(r, t);
 }

@@ -606,11 +606,11 @@ class Act(CliTest):
         self.assertEqual(self.out("wait", "web", "etcd"), "pod/web is ready\npod/etcd is ready\n")
         self.assertIn("pod/nope is gone", self.out("wait", "nope", "--for=gone"))
         self.assertIn("is what its manifest says", self.out("wait", "web", "--for=applied"))
-        text = self.err("wait", "nope", "--timeout=10ms", status=1)
+        text = self.err("wait", "nope", "--timeout=1s", status=1)
         self.assertIn("there is no such pod", text)
         self.fake.pods[0] = pod("etcd", ready=False)
         self.fake.logs[("kube-system", "etcd-n1", "main")] = b"open ca.crt: no such file\n"
-        text = self.err("wait", "etcd", "--timeout=10ms", status=1)
+        text = self.err("wait", "etcd", "--timeout=1s", status=1)
         for expected in ("log of main: open ca.crt: no such file",
                          "timed out: pod/etcd-n1 is not ready (CrashLoopBackOff, 0/1 ready)",
                          "back-off 20s restarting main", "exit status 1", "event BackOff: back-off 20s",

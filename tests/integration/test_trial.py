@@ -228,6 +228,26 @@ class Trials(harness.AgentTest):
         self.assertIn("it runs on", event["message"])
 
 
+    def test_a_disk_that_takes_no_history(self):
+        """The trial goes on from memory."""
+        self.begin()
+        self.a.get("/mainstay/v1/history/-/etcd")  # it is on disk
+        directory = self.a.path("root", "state", "history")
+        self.drop(["say", "bad"], extra=NEVER_READY, confirm="2s")
+        self.says_unready("bad")
+        os.rename(directory, directory + ".away")
+        open(directory, "w").close()
+        event = self.a.wait_event("TrialFailed", "etcd")
+        self.assertIn("revision 1 comes back", event["message"])
+        self.assertIn("runs on", self.a.wait_event("HistoryNotSaved", "etcd")["message"])
+        self.says("good")
+
+    def says_unready(self, word):
+        self.a.wait(lambda pods: any(
+            p["spec"]["containers"][0]["command"][-1] == word and pid_of(p) for p in pods.values())
+            or None, f"it runs as {word}")
+
+
 class Commands(harness.AgentTest):
     def apply(self, agent, words, *flags, **options):
         path = agent.write("etcd.yaml", spec(words, **options))
