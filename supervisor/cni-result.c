@@ -60,8 +60,10 @@ void cni_result_free(struct cni_result *result)
 // One line that a terminal can take.
 static void add_text(struct buffer *out, const char *text)
 {
-    for (size_t i = 0; text[i] && i < TEXT_MAX; i++)
-        buffer_add_char(out, (unsigned char)text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i]);
+    for (size_t i = 0; text[i] && i < TEXT_MAX; i++) {
+        bool control = (unsigned char)text[i] < ' ' || text[i] == 0x7f;
+        buffer_add(out, control ? " " : &text[i], 1);
+    }
     while (out->len > 0 && out->data[out->len - 1] == ' ')
         buffer_truncate(out, out->len - 1);
 }

@@ -17,14 +17,22 @@ static const char *const safe[] = {
     "net.ipv4.tcp_syncookies",          "net.ipv4.tcp_wmem",
 };
 
+static void swap(char *name)
+{
+    for (char *p = name; *p; p++)
+        if (*p == '/')
+            *p = '.';
+        else if (*p == '.')
+            *p = '/';
+}
+
 // Separated by dots: what is written with slashes has its dots and slashes swapped (sysctl.d(5)).
 static char *with_dots(const char *name)
 {
     char *copy = xstrdup(name);
     if (name[strcspn(name, "./")] != '/')
         return copy;
-    for (char *p = copy; *p; p++)
-        *p = *p == '/' ? '.' : *p == '.' ? '/' : *p;
+    swap(copy);
     return copy;
 }
 
@@ -116,8 +124,7 @@ void pod_sysctls_words(const struct pod *pod, struct string_list *ret)
     for (size_t i = 0; context && i < context->sysctls.n; i++) {
         const struct sysctl *sysctl = &context->sysctls.items[i];
         _cleanup_free_ char *path = with_dots(sysctl->name);
-        for (char *p = path; *p; p++)
-            *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+        swap(path);
         string_list_add_owned(ret,
                               xasprintf("sysctl=%s=%s", path, sysctl->value ? sysctl->value : ""));
     }

@@ -10,7 +10,7 @@ static json_t *port_mapping(const struct container_port *port)
 {
     const char *protocol = port->protocol ? port->protocol : "TCP";
     char lower[8] = "";
-    for (size_t i = 0; protocol[i] && i < sizeof(lower) - 1; i++)
+    for (size_t i = 0; i < sizeof(lower) - 1 && protocol[i]; i++)
         lower[i] = (char)(protocol[i] | 0x20);
     json_t *mapping =
         json_pack("{s:I,s:I,s:s}", "hostPort", (json_int_t)port->hostPort, "containerPort",

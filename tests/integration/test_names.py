@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import unittest
 
 import harness
 from harness import container, pid_of
