@@ -149,8 +149,9 @@ static void flush_some(struct revisions *r, size_t most)
         note_clear(&r->notes.items[i]);
     }
     r->notes.n -= n;
-    memmove(r->notes.items, r->notes.items + n, r->notes.n * sizeof(*r->notes.items));
-    if (r->notes.n == 0) {
+    if (r->notes.n > 0) {
+        memmove(r->notes.items, r->notes.items + n, r->notes.n * sizeof(*r->notes.items));
+    } else {
         free(r->notes.items);
         r->notes.items = NULL;
     }
