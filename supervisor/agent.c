@@ -175,6 +175,7 @@ static void make_pressure(struct agent *agent)
         .root_dir = agent->config->root_dir,
         .log_dir = agent->config->pod_log_dir,
         .run_dir = agent->config->run_dir,
+        .limits = disk_limits_of(agent->config->disk_limits),
     };
     agent->pressure = pressure_new(&options);
 }

@@ -97,6 +97,7 @@ SETTER(setting_set_sysctls);
 void setting_items(const struct setting_value *value, struct string_list *ret);
 SETTER(setting_set_cpu_period);
 SETTER(setting_set_pids_limit);
+SETTER(setting_set_disk_limits);
 SETTER(setting_set_weight_formula);
 
 // Puts the value in force, notes that it has no effect, or refuses it. `shown` is how the setting

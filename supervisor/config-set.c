@@ -13,6 +13,7 @@
 #include "base/time-format.h"
 #include "podspec/checks.h"
 #include "podspec/quantity.h"
+#include "supervisor/disk-limits.h"
 #include "supervisor/init.h"
 
 enum { RESTART_PERIOD_MOST_SEC = 300 };
@@ -245,6 +246,17 @@ SETTER(setting_set_headers)
     }
     config_replace(member_of(row, config), buffer_take(&lines));
     return 0;
+}
+
+SETTER(setting_set_disk_limits)
+{
+    _cleanup_string_list_ struct string_list items = {0};
+    struct disk_limits limits = disk_limits_of("");
+    setting_items(value, &items);
+    int code = disk_limits_read(&items, &limits, err);
+    if (code == 0)
+        config_replace(member_of(row, config), disk_limits_text(&limits));
+    return code;
 }
 
 // "" for none.

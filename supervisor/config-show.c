@@ -140,6 +140,21 @@ static void describe_list(const char *text, struct buffer *out)
     buffer_add_char(out, ']');
 }
 
+// {"nodefs.available": "10%", …}
+static void describe_limits(const char *text, struct buffer *out)
+{
+    const char *separator = "";
+    buffer_add_char(out, '{');
+    for (const char *p = text; *p; p += p[0] == ',') {
+        size_t all = strcspn(p, ","), name = strcspn(p, "<");
+        buffer_printf(out, "%s\"%.*s\": \"%.*s\"", separator, (int)name, p, (int)(all - name - 1),
+                      p + name + 1);
+        separator = ", ";
+        p += all;
+    }
+    buffer_add_char(out, '}');
+}
+
 static void describe_value(const struct setting *row, const struct config *config,
                            struct buffer *out)
 {
@@ -150,6 +165,10 @@ static void describe_value(const struct setting *row, const struct config *confi
     }
     if (row->kind == SETTING_LIST) {
         describe_list(value, out);
+        return;
+    }
+    if (row->set == setting_set_disk_limits) {
+        describe_limits(value, out);
         return;
     }
     bool plain = row->kind == SETTING_INT || row->kind == SETTING_BOOL;

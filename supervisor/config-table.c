@@ -127,6 +127,9 @@ const struct setting config_settings[] = {
     HONOUR(NULL, "crashLoopBackOff.maxContainerRestartPeriod", DURATION, NULL,
            setting_set_max_restart_period, backoff,
            "the longest back-off between two restarts of a container, 1s to 300s"),
+    HONOUR("eviction-hard", "evictionHard", MAP, "LIMITS", setting_set_disk_limits, disk_limits,
+           "nodefs.available and nodefs.inodesFree: with less left on a file system of its own the "
+           "agent tells of DiskPressure (no pod is evicted, and other signals mean nothing)"),
     HONOUR(NULL, "shutdownGracePeriod", DURATION, NULL, setting_set_positive_duration,
            shutdown_usec,
            "how long a stop of all pods may take when the agent or the machine ends, 0s for as long "
@@ -267,7 +270,6 @@ const struct setting config_settings[] = {
     NOTE("kube-reserved-cgroup", "kubeReservedCgroup", STRING, no_reserve),
     NOTE("enforce-node-allocatable", "enforceNodeAllocatable", LIST, no_reserve),
     NOTE("experimental-allocatable-ignore-eviction", NULL, BOOL, no_reserve),
-    NOTE("eviction-hard", "evictionHard", MAP, no_eviction),
     NOTE("eviction-soft", "evictionSoft", MAP, no_eviction),
     NOTE("eviction-soft-grace-period", "evictionSoftGracePeriod", MAP, no_eviction),
     NOTE("eviction-pressure-transition-period", "evictionPressureTransitionPeriod", DURATION,

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "supervisor/config-internal.h"
+#include "supervisor/disk-limits.h"
 #include "supervisor/init.h"
 
 enum {
@@ -77,6 +78,7 @@ void config_set_defaults(const struct config_host *host, struct config *config)
         .healthz_bind_address = xstrdup("127.0.0.1"),
         .cgroup_name = xstrdup("mainstay"),
         .socket_path = xstrdup(""),
+        .disk_limits = xstrdup(DISK_LIMITS_DEFAULT),
         .init_as = xstrdup(init_kind_name(INIT_AUTO)),
         .init_watchdog_usec = INIT_WATCHDOG_SEC * USEC_PER_SEC,
         .shim_path = default_shim(host),
@@ -236,6 +238,7 @@ void config_free(struct config *config)
     free(config->shim_path);
     free(config->healthz_bind_address);
     free(config->cgroup_name);
+    free(config->disk_limits);
     free(config->init_as);
     string_list_free(&config->notes);
     *config = (struct config){0};

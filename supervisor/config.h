@@ -62,8 +62,10 @@ struct config {
     int64_t log_max_bytes; // --container-log-max-size: rotate beyond this
     int log_max_files;     // --container-log-max-files, the live one included
 
-    char *cgroup_name;              // --cgroup-name, --cgroup-root without its leading slash
-    struct cgroup_policy limits;    // --cpu-cfs-quota, --pod-max-pids, --cpu-weight-formula, …
+    char *cgroup_name;           // --cgroup-name, --cgroup-root without its leading slash
+    struct cgroup_policy limits; // --cpu-cfs-quota, --pod-max-pids, --cpu-weight-formula, …
+    char *disk_limits;           // evictionHard, as far as it is about nodefs (disk-limits.h)
+
     int64_t shutdown_usec;          // shutdownGracePeriod; 0: not limited
     int64_t shutdown_critical_usec; // shutdownGracePeriodCriticalPods, a part of it
 

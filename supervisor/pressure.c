@@ -13,8 +13,6 @@
 #include "supervisor/helper.h"
 
 enum {
-    ROOM_PERCENT = 10,
-    INODES_PERCENT = 5,
     SYSTEMS = 3,
     USERS_MOST = 600, // directories that are measured; the arguments of a process have a limit
     USERS_TOLD = 3,
@@ -59,20 +57,32 @@ static void format_bytes(double bytes, char *out, size_t size)
     snprintf(out, size, unit > 0 ? "%.1f%s" : "%.0f%s", bytes, units[unit]);
 }
 
-static void describe(const struct file_system *fs, char *out)
+// "less than 10%", "less than 1.0Gi"
+static void describe_limit(const struct disk_limit *limit, bool bytes, char *out, size_t size)
 {
-    char left[32], all[32];
+    _cleanup_free_ char *text = disk_limit_text(limit);
+    if (bytes && limit->amount > 0)
+        format_bytes((double)limit->amount, out, size);
+    else
+        snprintf(out, size, "%s", text);
+}
+
+static void describe(const struct pressure *p, const struct file_system *fs, char *out)
+{
+    char left[32], all[32], limit[32];
     double unit = (double)fs->vfs.f_frsize;
     format_bytes((double)fs->vfs.f_bavail * unit, left, sizeof(left));
     format_bytes((double)fs->vfs.f_blocks * unit, all, sizeof(all));
+    describe_limit(fs->no_room ? &p->options.limits.room : &p->options.limits.inodes, fs->no_room,
+                   limit, sizeof(limit));
     if (fs->no_room)
-        snprintf(out, SENTENCE_SIZE, "%s has %.1f%% of its room left (%s of %s), less than %d%%",
+        snprintf(out, SENTENCE_SIZE, "%s has %.1f%% of its room left (%s of %s), less than %s",
                  fs->path, 100.0 * (double)fs->vfs.f_bavail / (double)fs->vfs.f_blocks, left, all,
-                 ROOM_PERCENT);
+                 limit);
     else
-        snprintf(out, SENTENCE_SIZE, "%s has %.1f%% of its inodes left (%llu), less than %d%%",
+        snprintf(out, SENTENCE_SIZE, "%s has %.1f%% of its inodes left (%llu), less than %s",
                  fs->path, 100.0 * (double)fs->vfs.f_favail / (double)fs->vfs.f_files,
-                 (unsigned long long)fs->vfs.f_favail, INODES_PERCENT);
+                 (unsigned long long)fs->vfs.f_favail, limit);
 }
 
 // ---- who uses most ----
@@ -144,7 +154,7 @@ static void tell(struct pressure *p, const struct file_system *fs)
     _cleanup_buffer_ struct buffer most = BUFFER_EMPTY;
     if (!fs->no_room && !fs->no_inodes)
         return; // there is room again meanwhile
-    describe(fs, sentence);
+    describe(p, fs, sentence);
     add_greatest(p, &most);
     event_add(p->options.events, the_node, EVENT_WARNING, "DiskPressure",
               "%s%s. Make room: no pod is evicted, but where there is none, state is not saved and "
@@ -217,10 +227,12 @@ static void look_at(struct pressure *p, size_t i)
     fs->same = false;
     for (size_t other = 0; other < i; other++)
         fs->same = fs->same || p->systems[other].device == fs->device;
+    uint64_t unit = fs->vfs.f_frsize;
     fs->no_room =
-        !fs->same && pressure_is_low(fs->no_room, fs->vfs.f_bavail, fs->vfs.f_blocks, ROOM_PERCENT);
-    fs->no_inodes = !fs->same && pressure_is_low(fs->no_inodes, fs->vfs.f_favail, fs->vfs.f_files,
-                                                 INODES_PERCENT);
+        !fs->same && disk_limit_is_passed(&p->options.limits.room, fs->no_room,
+                                          fs->vfs.f_bavail * unit, fs->vfs.f_blocks * unit);
+    fs->no_inodes = !fs->same && disk_limit_is_passed(&p->options.limits.inodes, fs->no_inodes,
+                                                      fs->vfs.f_favail, fs->vfs.f_files);
     bool now = fs->no_room || fs->no_inodes;
     if (now && !before)
         p->due[i] = true;
@@ -239,7 +251,7 @@ void pressure_look(struct pressure *p, void (*found)(void *userdata, const char 
         look_at(p, i);
         if (!p->systems[i].no_room && !p->systems[i].no_inodes)
             continue;
-        describe(&p->systems[i], sentence);
+        describe(p, &p->systems[i], sentence);
         found(userdata, sentence);
     }
     measure_next(p);

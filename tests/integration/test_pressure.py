@@ -8,9 +8,9 @@ from harness import COMPONENT, is_ready, pid_of, pod_yaml
 
 
 class Pressure(harness.AgentTest):
-    def on_small_disk(self, options="size=20m"):
+    def on_small_disk(self, options="size=20m", config=None):
         """An agent whose root directory is a file system of its own."""
-        agent = self.agent(start=False)
+        agent = self.agent(start=False, config=config)
         root = agent.path("root")
         os.mkdir(root)
         if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", root],
@@ -70,6 +70,14 @@ class Pressure(harness.AgentTest):
         self.fill(os.path.join(cache, "data"), 95)
         self.assertIn("[-]disk", self.readyz(agent))
         agent.wait_event("DiskPressure", after=last)  # another time is news
+
+    def test_the_thresholds_are_the_kubelets_setting(self):
+        agent, root = self.on_small_disk(config="apiVersion: kubelet.config.k8s.io/v1beta1\n"
+                                         "kind: KubeletConfiguration\n"
+                                         "evictionHard: {nodefs.available: 15Mi, memory.available: 100Mi}\n")
+        self.assertIn("[+]disk ok", self.readyz(agent))
+        self.fill(os.path.join(root, "data"), 50)
+        self.assertRegex(self.readyz(agent), r"\[-\]disk failed: .*\(.*Mi of 20.0Mi\), less than 15.0Mi")
 
     def test_inodes_count_too(self):
         agent, root = self.on_small_disk("size=20m,nr_inodes=1000")
