@@ -29,6 +29,17 @@ static void adopt_pod(struct pod_worker *w, const struct container_worker *c)
     pod_worker_set_waiting(w, NULL, NULL);
 }
 
+void pod_worker_adopt_begin(struct pod_worker *w)
+{
+    w->adopting = true;
+}
+
+void pod_worker_adopt_end(struct pod_worker *w, monotime now)
+{
+    w->adopting = false;
+    pod_worker_settle(w, now);
+}
+
 void pod_worker_adopt(struct container_worker *c, uint64_t restart_count, monotime now)
 {
     bool recorded = pod_worker_has_recorded(c, restart_count);

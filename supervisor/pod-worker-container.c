@@ -78,6 +78,8 @@ bool container_should_restart(const struct container_worker *c)
     const char *policy = container_restart_policy(c);
     bool failed =
         c->start_failed || !c->last.known || c->last.exit_code != 0 || c->last.signal != 0;
+    if (c->init && !c->sidecar && c->initialized) // whatever is thought of its end
+        return false;
     if (c->sidecar || a_rule_restarts(c))
         return true;
     if (c->init)

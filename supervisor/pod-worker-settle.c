@@ -178,6 +178,8 @@ static monotime earliest_deadline(const struct pod_worker *w)
 
 void pod_worker_settle(struct pod_worker *w, monotime now)
 {
+    if (w->adopting)
+        return;
     while (advance(w, now))
         ;
     settle_probes(w);

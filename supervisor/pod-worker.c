@@ -175,7 +175,7 @@ static const struct container_worker *first_failed(const struct pod_worker *w)
     for (size_t i = 0; i < w->n_containers; i++) {
         const struct container_worker *c = &w->containers[i];
         bool failed = c->start_failed || c->last.exit_code != 0;
-        if (c->state == CONTAINER_EXITED && !c->sidecar && failed)
+        if (c->state == CONTAINER_EXITED && !c->sidecar && !c->initialized && failed)
             return c;
     }
     return NULL;

@@ -117,6 +117,7 @@ struct pod_worker {
     bool held_for_exit;               // held only because the agent ends; not on disk
     bool sandbox_ready, sandbox_gone; // ends of POD_PREPARING and POD_DISMANTLING
     const struct string_list *ips; // of a network of its own, borrowed from the runtime; NULL: none
+    bool adopting;                 // between pod_worker_adopt_begin() and _end()
     bool gone_told;                // the owner knows that the pod is POD_GONE
     bool admitted;                 // was admitted once: it may start again by itself
     bool gated;                    // but not where its owner admits each start
@@ -193,6 +194,10 @@ void pod_worker_dismantled(struct pod_worker *w, monotime now);
 // anew.
 void pod_worker_sandbox_lost(struct pod_worker *w, const char *why, monotime now);
 
+// What runs is handed over one by one: until all of it is, the pod does not go on, since what would
+// come next may run already.
+void pod_worker_adopt_begin(struct pod_worker *w);
+void pod_worker_adopt_end(struct pod_worker *w, monotime now);
 // A container whose run an earlier agent started (c->run is set): puts it into the state that fits;
 // what its shim reports follows through pod_worker_container_started() and _over().
 void pod_worker_adopt(struct container_worker *c, uint64_t restart_count, monotime now);

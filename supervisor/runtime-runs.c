@@ -121,6 +121,8 @@ size_t runtime_claim(struct runtime *rt, struct pod_worker *w, monotime now)
             *LIST_APPEND(&mine) = *run;
     if (mine.n)
         qsort(mine.items, mine.n, sizeof(mine.items[0]), by_restart_count);
+    if (mine.n)
+        pod_worker_adopt_begin(w);
     // The saved state is read already; older runs first, so that history stays in order.
     for (size_t i = 0; i < mine.n; i++) {
         struct run *run = mine.items[i];
@@ -138,6 +140,8 @@ size_t runtime_claim(struct runtime *rt, struct pod_worker *w, monotime now)
         else
             claim_older(run, c);
     }
+    if (mine.n)
+        pod_worker_adopt_end(w, now);
     free(mine.items);
     if (living > 0)
         volumes_limits_add(rt->limits, w);

@@ -158,6 +158,26 @@ class Sidecars(LifeTest):
                          ["start first", "start side", "start main"])
         self.assertEqual(story[-1], "stop side")
 
+    def test_records_older_than_what_runs(self):
+        """An agent that died before it could write them: main runs, and is not started beside itself."""
+        gate = self.fifo("gate")
+        self.drop("web", [{"name": "main", "command": self.serve("main")}],
+                  [self.side(), {"name": "prepare", "command": shell(
+                      f"echo start prepare >> {self.story_path}; read x < {gate}")}])
+        uid = self.wait_state("web", "prepare", "Running")["metadata"]["uid"]
+        self.agent_.restart(signal.SIGTERM)  # writes what it knows
+        state = self.agent_.path("root", "state", "pods", uid + ".state")
+        shutil.copy(state, state + ".old")
+        with open(gate, "w") as f:
+            f.write("go\n")
+        pod = self.agent_.wait_ready_pod("web")
+        self.agent_.kill()
+        os.replace(state + ".old", state)
+        self.agent_.start()
+        self.assertEqual([pid_of(self.agent_.wait_ready_pod("web"), n) for n in ("side", "main")],
+                         [pid_of(pod, n) for n in ("side", "main")])
+        self.assertEqual(self.story(), ["start side", "start prepare", "start main"])
+
     def test_they_restart_by_themselves_and_end_with_the_others(self):
         end = self.fifo("end")
         self.drop("job", [{"name": "main", "command": shell(f"read x < {end}; exit 0")}],

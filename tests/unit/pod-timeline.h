@@ -247,8 +247,10 @@ static void agent_starts(struct player *p)
     p->fake.w = play_worker(p);
     assert_int_equal(state_load_worker(p->dir, p->fake.w, &rebooted, &err), 0);
     p->fake.w->rebooted = rebooted;
+    pod_worker_adopt_begin(p->fake.w);
     for (size_t i = 0; i < p->fake.w->n_containers; i++)
         adopt(p, i);
+    pod_worker_adopt_end(p->fake.w, p->fake.now);
     pod_worker_resume(p->fake.w, p->fake.now);
 }
 
@@ -278,7 +280,7 @@ static void play_exit(struct player *p, const struct input *in)
         report_exit(&p->fake, in->who, in->arg);
         return;
     }
-    size_t i = (size_t)strtoul(in->who, NULL, 10); // nobody is there to see it
+    size_t i = (size_t)strtoul(in->who ? in->who : "0", NULL, 10); // nobody is there to see it
     assert_true(i < MOST && p->runs[i].living);
     p->runs[i].exited = true;
     p->runs[i].code = in->arg;

@@ -40,6 +40,38 @@ static void test_adoption_without_records(void **state)
     fake_clear(&f);
 }
 
+// A plain init container, a sidecar, a container; nothing is known but what runs.
+static void adopt_beside_a_sidecar(bool sidecar_first, bool main_too)
+{
+    struct fake f;
+    struct pod *pod = make_pod("Always", 2, 1);
+    pod->spec.initContainers.items[1].restartPolicy = xstrdup("Always");
+    fake_init(&f, pod);
+    pod_worker_adopt_begin(f.w);
+    for (int i = 0; i < 2; i++) {
+        const char *name = (i == 0) == sidecar_first ? "init1" : "c0";
+        struct container_worker *c = container(&f, name);
+        struct shim_state running = {.phase = SHIM_PHASE_RUNNING, .pid = 4711 + i};
+        if (!c->init && !main_too)
+            continue;
+        c->run = &f.runs[index_of(c)];
+        pod_worker_adopt(c, 0, f.now);
+        pod_worker_container_started(c, &running, f.now);
+    }
+    pod_worker_adopt_end(f.w, f.now);
+    pod_worker_resume(f.w, f.now);
+    assert_int_equal(f.w->state, POD_RUNNING);
+    assert_int_equal(f.starts, main_too ? 0 : 1); // init0 has run: else there were no sidecar
+    fake_clear(&f);
+}
+
+static void test_adoption_of_sidecars_without_records(void **state)
+{
+    adopt_beside_a_sidecar(true, true);
+    adopt_beside_a_sidecar(false, true);
+    adopt_beside_a_sidecar(true, false);
+}
+
 static void test_a_stop_goes_on_under_a_new_agent(void **state)
 {
     struct fake f;
@@ -191,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_adoption_restarts_nothing),
         cmocka_unit_test(test_adoption_without_records),
+        cmocka_unit_test(test_adoption_of_sidecars_without_records),
         cmocka_unit_test(test_a_stop_goes_on_under_a_new_agent),
         cmocka_unit_test(test_what_vanished_is_restarted_and_told),
         cmocka_unit_test(test_a_missed_exit_is_recorded),
