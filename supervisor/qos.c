@@ -190,6 +190,19 @@ static int64_t share_of_rest(const struct pod *pod)
     return rest > 0 && n > 0 ? rest / n : 0;
 }
 
+static int64_t memory_request(const struct container *container)
+{
+    return amount(qos_request(container, "memory"), "memory");
+}
+
+static int64_t least_request(const struct pod *pod)
+{
+    int64_t least = INT64_MAX;
+    LIST_EACH (container, &pod->spec.containers)
+        least = MIN(least, memory_request(container));
+    return pod->spec.containers.n > 0 ? least : 0;
+}
+
 int64_t pod_priority(const struct pod *pod)
 {
     if (str_equal(pod->spec.priorityClassName, "system-node-critical"))
@@ -212,8 +225,11 @@ int64_t qos_oom_score_adj(const struct pod *pod, const struct container *contain
     case QOS_BURSTABLE:
         break;
     }
-    int64_t request =
-        saturating_add(amount(qos_request(container, "memory"), "memory"), share_of_rest(pod));
+    int64_t request = memory_request(container);
+    // A sidecar goes no sooner than the containers that it serves.
+    if (is_sidecar(container))
+        request = MAX(request, least_request(pod));
+    request = saturating_add(request, share_of_rest(pod));
     if (memory_capacity <= 0)
         return 1000 - 1;
     __int128 score = 1000 - (__int128)1000 * request / memory_capacity;

@@ -80,12 +80,48 @@ static void oom_scores_follow_the_class(void **state)
     assert_int_equal(qos_oom_score_adj(pod, c, gib), -997);
 }
 
+static void sidecars_go_no_sooner_than_what_they_serve(void **state)
+{
+    _cleanup_pod_ struct pod *pod = new_pod();
+    int64_t gib = (int64_t)1 << 30;
+    set(&add_container(pod)->resources.requests, "memory", "512Mi");
+    set(&add_container(pod)->resources.requests, "memory", "256Mi");
+    struct container *sidecar = LIST_APPEND(&pod->spec.initContainers);
+    sidecar->name = xstrdup("s");
+    set(&sidecar->resources.requests, "memory", "1Mi");
+    assert_int_equal(qos_oom_score_adj(pod, sidecar, gib), 999);
+    sidecar->restartPolicy = xstrdup("Always");
+    assert_int_equal(qos_oom_score_adj(pod, sidecar, gib), 750);
+    assert_int_equal(qos_pod_requests(pod, "memory"), (int64_t)769 << 20); // it runs beside them
+}
+
+static void amounts_of_the_pod_decide_alone(void **state)
+{
+    _cleanup_pod_ struct pod *pod = new_pod();
+    int64_t gib = (int64_t)1 << 30;
+    add_container(pod);
+    add_container(pod);
+    pod->spec.resources = xcalloc(1, sizeof(*pod->spec.resources));
+    assert_int_equal(qos_class_of(pod), QOS_BEST_EFFORT);
+    set(&pod->spec.resources->requests, "memory", "512Mi");
+    assert_int_equal(qos_class_of(pod), QOS_BURSTABLE);
+    assert_int_equal(qos_oom_score_adj(pod, &pod->spec.containers.items[0], gib), 750); // its half
+    set(&pod->spec.resources->limits, "memory", "512Mi");
+    set(&pod->spec.resources->limits, "cpu", "1");
+    assert_int_equal(qos_class_of(pod), QOS_GUARANTEED);
+    set(&pod->spec.overhead, "memory", "1Mi");
+    assert_int_equal(qos_class_of(pod), QOS_GUARANTEED);
+    assert_int_equal(qos_pod_limits(pod, "memory", true), (int64_t)513 << 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes_are_those_of_the_kubelet),
         cmocka_unit_test(sums_follow_the_pod),
         cmocka_unit_test(oom_scores_follow_the_class),
+        cmocka_unit_test(sidecars_go_no_sooner_than_what_they_serve),
+        cmocka_unit_test(amounts_of_the_pod_decide_alone),
     };
     return cmocka_run_group_tests_name("qos", tests, NULL, NULL);
 }
