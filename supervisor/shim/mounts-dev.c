@@ -186,11 +186,30 @@ static int make_proc(struct mount_plan *plan, struct error *err)
     return code < 0 ? error_errno(err, code, "cannot bind /proc") : 0;
 }
 
+// What it shows of networks is that of whoever mounts it; the host's cgroups are bound into it.
+static int make_own_sys(const struct mount_plan *plan, int point, bool read_only)
+{
+    unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (read_only ? MS_RDONLY : 0);
+    _cleanup_close_ int cgroups = open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int tree = cgroups < 0 ? -ENOENT : mounts_clone(plan, cgroups);
+    int code = mounts_new("sysfs", point, flags, NULL);
+    if (code < 0 || tree < 0)
+        return code;
+    _cleanup_close_ int inner =
+        mounts_open_in_root(plan->root, "/sys/fs/cgroup", O_PATH | O_DIRECTORY);
+    if (inner < 0)
+        return 0; // a kernel without
+    return read_only ? mounts_put_read_only(plan, tree, inner) : mounts_put(plan, tree, inner);
+}
+
 static int make_sys(struct mount_plan *plan, struct error *err)
 {
     bool read_only = !plan->spec->privileged;
     _cleanup_close_ int host = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool own = plan->spec->net_namespace;
     if (plan->spec->root_kind == SHIM_ROOT_HOST) {
+        if (own && host >= 0 && make_own_sys(plan, host, read_only) == 0)
+            return 0;
         if (read_only && host >= 0 && mounts_set_read_only(plan, host, true) < 0 &&
             mounts_set_read_only(plan, host, false) < 0)
             mounts_warn(plan, "/sys could not be made read-only");
@@ -199,6 +218,8 @@ static int make_sys(struct mount_plan *plan, struct error *err)
     _cleanup_close_ int point = mounts_point(plan, "/sys", true, err);
     if (point < 0)
         return point;
+    if (own && make_own_sys(plan, point, read_only) == 0)
+        return 0;
     // The host's, with its cgroups: a fresh sysfs may only be mounted by the owner of the network
     // namespace.
     int code = host < 0 ? -errno : bind_host_directory(plan, host, point, read_only);

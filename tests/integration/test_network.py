@@ -141,6 +141,17 @@ class NetworkAgent(harness.Agent):
         with open("/proc/self/mountinfo") as f:
             return [line for line in f if self.dir in line]
 
+    def wait_mounts_gone(self):
+        """The kernel tells of a change of mounts by POLLPRI."""
+        with open("/proc/self/mountinfo") as f:
+            poll = select.poll()
+            poll.register(f, select.POLLPRI)
+            while self.mounts():
+                if not poll.poll(harness.WAIT_SECONDS * 1000):
+                    raise AssertionError(f"mounts are left: {self.mounts()}")
+                f.seek(0)
+                f.read()
+
     def close(self):
         name = os.path.basename(self.dir)
         try:
@@ -268,6 +279,10 @@ class Network(NetworkTest):
         for kind in ("net", "uts", "ipc"):
             self.assertNotEqual(namespace_of(pid, kind), namespace_of(agent.process.pid, kind))
         self.assertEqual(agent.first_line("own"), "own-node1 10.99.0.7")
+        # What /sys shows of networks is the pod's, too.
+        shown = agent.cli("exec", "own", "--", "sh", "-c", "ls /sys/class/net; ls /sys/fs/cgroup | head -1")
+        self.assertEqual(shown.stdout.splitlines()[0], "lo", shown.stderr)
+        self.assertEqual(len(shown.stdout.splitlines()), 2)
         agent.remove("own.yaml")
         agent.wait_gone("own")
         delete = agent.calls("DEL")
@@ -353,6 +368,25 @@ class Network(NetworkTest):
         agent.wait_gone("own")
         self.assertEqual(len({c[1] for c in agent.calls("DEL")}), 2)
         harness.kill_leftovers("sleep 1000 " + agent.dir)
+
+    def test_an_agent_that_dies_while_a_pod_goes(self):
+        agent = self.agent()
+        agent.record()
+        agent.drop("own.yaml", own_pod("own"))
+        agent.wait_ready_pod("own")
+        agent.behave("DEL", "hang")
+        os.mkfifo(os.path.join(agent.bin, "hangs"))
+        agent.remove("own.yaml")
+        with open(os.path.join(agent.bin, "hangs")) as f:
+            f.read()
+        agent.kill()
+        self.assertTrue(agent.mounts())
+        agent.behave("DEL", None)
+        agent.start()
+        agent.wait_gone("own")
+        agent.wait_mounts_gone()
+        self.assertEqual(len(agent.calls("DEL")), 3)  # the one that was killed, and both anew
+        self.assertEqual(os.listdir(agent.path("root", "state", "sandboxes")), [])
 
     def test_a_machine_that_was_restarted(self):
         agent = self.agent()
