@@ -4,6 +4,7 @@ host name; and what else is their own: kernel parameters, processes."""
 
 import os
 import re
+import shutil
 import signal
 import socket
 
@@ -85,6 +86,25 @@ options ndots:5
         # A name that is added is one that programs find.
         done = agent.cli("exec", "host", "--", "getent", "hosts", "nine")
         self.assertIn("192.0.2.9", done.stdout, done.stderr)
+
+    def test_an_image_with_a_root_of_its_own(self):
+        agent = self.agent()
+        rootfs = agent.path("root", "images", "localhost", "own", "1", "rootfs")
+        os.makedirs(rootfs + "/bin")
+        shutil.copy(harness.COMPONENT, rootfs + "/bin/component")
+        own = own_pod("own").replace("localhost/test:1", "localhost/own:1").replace(
+            '["/bin/sh", "-c", "exec sleep 1000"]', '["/bin/component"]')
+        pid = self.run_pod(agent, "own", own)
+        self.assertIn("10.99.0.7\town-node1\n", self.read(pid, "/etc/hosts"))
+        self.assertEqual(self.read(pid, "/etc/hostname"), "own-node1\n")
+        self.assertIn("nameserver 10.96.0.10\n", self.read(pid, "/etc/resolv.conf"))
+        self.assertEqual(os.listdir(f"/proc/{pid}/root/sys/class/net"), ["lo"])
+        # On the node's network it has the node's own files.
+        pid = self.run_pod(agent, "host", own.replace("name: own", "name: host").replace(
+            "spec:\n", "spec:\n  hostNetwork: true\n  dnsPolicy: Default\n"))
+        with open("/etc/hosts") as f:
+            self.assertEqual(self.read(pid, "/etc/hosts"), f.read())
+        self.assertIn("nameserver 192.0.2.1\n", self.read(pid, "/etc/resolv.conf"))
 
     def test_a_pod_that_asks_for_nothing_has_the_nodes_files(self):
         agent = self.agent(config=None)
