@@ -272,8 +272,7 @@ QUANTITIES_AT_THE_END = ["0", "-0", "+0", "0.0", "00", "0m", "0n", "0Ki", "0e5",
 def resources_pod(rng):
     """A pod whose containers ask for amounts of every kind, some of them equal, in several spellings."""
     cpus = [None, None, "0", "1m", "2m", "10m", "100m", "0.1", "250m", "1", 1, "1000m", "1.5", "0.0005", "64", "300"]
-    # Half bytes are left out: the kubelet adds them up, here each container's amount is whole.
-    memories = [None, None, "0", "1", "64Mi", "67108864", "0.0625Gi", "1Gi", "1G", "1e9", "1000000m", "7.5Gi", "8Gi", "100Gi", "15e8"]
+    memories = [None, None, "0", "1", "64Mi", "67108864", "0.0625Gi", "1Gi", "1G", "1e9", "500m", "1500m", "1000000m", "7.5Gi", "8Gi", "100Gi", "15e8"]
 
     def container(name, same):
         limits = {"cpu": rng.choice(cpus), "memory": rng.choice(memories)}
