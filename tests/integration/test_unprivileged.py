@@ -57,6 +57,25 @@ class Unprivileged(harness.AgentTest):
             uid = next(line.split()[1] for line in f if line.startswith("Uid:"))
         self.assertEqual(int(uid), NOBODY if os.geteuid() == 0 else os.geteuid())
 
+    def test_what_containers_cannot_share(self):
+        agent = self.user_agent()
+        agent.drop("own.yaml", pod_yaml("own", [agent.component]).replace("hostNetwork: true",
+                                                                         "hostNetwork: false"))
+        agent.drop("kernel.yaml", pod_yaml("kernel", [agent.component], extra="""\
+  securityContext: {sysctls: [{name: kernel.shm_rmid_forced, value: "1"}]}
+"""))
+        agent.drop("pids.yaml", pod_yaml("pids", [agent.component], extra="  shareProcessNamespace: true\n"))
+
+        def reasons(pods):
+            found = {name: (p["status"].get("reason"), p["status"].get("message", "")) for name, p in pods.items()}
+            own, kernel = found.get("own-node1", ("", "")), found.get("kernel-node1", ("", ""))
+            return own[0] == "NetworkNotReady" and "ordinary user" in own[1] and \
+                kernel[0] == "SysctlForbidden" and "ordinary user" in kernel[1]
+        agent.wait(reasons, "both wait")
+        agent.wait_ready_pod("pids")
+        self.assertTrue([e for e in agent.events("Prepared", "pids")
+                         if "shareProcessNamespace takes an agent that runs as root" in e["message"]])
+
     def test_system_calls_are_filtered(self):
         agent = self.user_agent()
         for name, context in (("plain", ""), ("no-new", ", allowPrivilegeEscalation: false")):
