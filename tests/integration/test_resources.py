@@ -1,6 +1,7 @@
 """Requests and limits, what they cost and what is used: cgroupfs, OOM kills, the limit of
 processes, statistics and metrics, `mainstay top`."""
 
+import http.client
 import json
 import math
 import os
@@ -376,14 +377,16 @@ class Metrics(Resources):
                     if later is not None:
                         self.assertGreaterEqual(later, value, f"{name} {labels}")
 
-    def test_labels_are_escaped_and_only_the_socket_answers(self):
-        agent = self.agent()
-        agent.drop("a.yaml", pod_yaml("a", ["sleep", "1000"]))
-        agent.wait_ready_pod("a")
+    def test_wrong_requests_are_refused_and_the_healthz_port_tells_nothing(self):
+        port = harness.free_ports(1)[0]
+        agent = self.agent("--healthz-port", str(port))
         self.assertEqual(agent.request("/metrics?x=1")[0], 400)
         self.assertEqual(agent.request("/metrics/resource", "POST")[0], 405)
-        families = self.scrape(agent, "/metrics/cadvisor")
-        self.assertEqual(families["container_start_time_seconds"][0], "gauge")
+        self.assertEqual(agent.request("/metrics/nothing")[0], 404)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=harness.WAIT_SECONDS)
+        connection.request("GET", "/metrics")
+        self.assertEqual(connection.getresponse().status, 404)
+        connection.close()
 
 
 if __name__ == "__main__":
