@@ -122,6 +122,22 @@ static void json_is_yaml(void **state)
     assert_true(yaml_is_null(b->items[2]));
 }
 
+// Two escapes make one character; half a pair is what Go makes of it. YAML has no such pairs.
+static void json_has_pairs_of_escapes(void **state)
+{
+    static const char json[] = "{\"pair\": \"a\\ud83d\\uDE00b\", \"half\": \"\\ud83d!\", "
+                               "\"low\": \"\\ude00\", \"other\": \"\\u00e9\\\\ud83d\\\"\"}";
+    _cleanup_parsed_ struct parsed p;
+    assert_int_equal(parse(&p, json), 0);
+    assert_string_equal(text_at(&p, 0, "pair"), "a\xf0\x9f\x98\x80"
+                                                "b");
+    assert_string_equal(text_at(&p, 0, "half"), "\xef\xbf\xbd!");
+    assert_string_equal(text_at(&p, 0, "low"), "\xef\xbf\xbd");
+    assert_string_equal(text_at(&p, 0, "other"), "\xc3\xa9\\ud83d\"");
+    _cleanup_parsed_ struct parsed yaml;
+    assert_int_equal(parse(&yaml, "a: \"\\ud83d\\ude00\"\n"), -EINVAL);
+}
+
 static void keys_are_named_as_the_kubelet_names_them(void **state)
 {
     _cleanup_parsed_ struct parsed p;
@@ -344,6 +360,7 @@ int main(void)
         cmocka_unit_test(documents_may_be_empty),
         cmocka_unit_test(marks_and_breaks_of_other_systems_are_fine),
         cmocka_unit_test(json_is_yaml),
+        cmocka_unit_test(json_has_pairs_of_escapes),
         cmocka_unit_test(keys_are_named_as_the_kubelet_names_them),
         cmocka_unit_test(aliases_share_nodes),
         cmocka_unit_test(merge_keys_work_as_in_yaml_v2),
