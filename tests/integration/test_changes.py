@@ -43,7 +43,7 @@ class Changes(harness.AgentTest):
             with open(path) as f:
                 f.readline()
                 return {file for volume in json.load(f)["volumes"] for file, _ in volume["files"]}
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             return None
 
     def await_known(self, name):
@@ -308,6 +308,7 @@ class Changes(harness.AgentTest):
         command = ["/bin/sh", "-c", f"grep -q good /run/certs/tls.crt && exec {COMPONENT} say up; exit 5"]
         for name in "ab":
             self.run_pod(name, command=command)
+            self.a.cli("logs", "-f", name, "--limit-bytes", "3", check=True)  # it has read the file
         self.put("tls.crt", "bad")
         event = self.a.wait_event("RollStopped", "a")
         self.assertIn("Not restarted until it is, though their files changed, too: b-node1",
