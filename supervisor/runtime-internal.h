@@ -94,4 +94,3 @@ extern const struct shim_link_ops run_link_ops;
 int runtime_hook(void *runtime, struct container_worker *c, const struct lifecycle_handler *hook,
                  int64_t timeout_usec, struct error *err);
 void runtime_cancel_hook(void *runtime, struct container_worker *c);
-

@@ -100,7 +100,10 @@ void network_watch_free(struct network_watch *watch);
 // The configuration in force (borrowed), or NULL with *ret_problem.
 const json_t *network_watch_config(struct network_watch *watch, const char **ret_problem);
 
-// ---- sandbox-capabilities.c ----
+// ---- sandbox-wishes.c ----
+
+// s->words: the namespaces, host name and kernel parameters of the pod.
+void sandbox_set_words(struct sandbox *s, const struct pod *pod, const char *hostname);
 
 // What the pod asks of plugins that can give it: portMappings, bandwidth. A new reference.
 json_t *sandbox_capabilities(const struct pod *pod);

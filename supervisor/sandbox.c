@@ -18,7 +18,6 @@
 #include "base/monotime.h"
 #include "base/process.h"
 #include "base/work.h"
-#include "supervisor/pod-sysctls.h"
 #include "supervisor/sandbox-internal.h"
 
 enum {
@@ -406,56 +405,7 @@ void sandboxes_try_again(struct sandboxes *all)
             arm(all->list.items[i], 1, on_rested);
 }
 
-// ---- what the pod asks for ----
-
-static bool shares_processes(const struct pod *pod)
-{
-    return pod->spec.shareProcessNamespace && *pod->spec.shareProcessNamespace &&
-           !pod->spec.hostPID;
-}
-
-bool sandbox_is_wanted(const struct sandboxes *all, const struct pod *pod)
-{
-    const struct pod_spec *spec = &pod->spec;
-    size_t containers = spec->containers.n + spec->initContainers.n;
-    if (!spec->hostNetwork)
-        return true;
-    return !all->options.unprivileged &&
-           (shares_processes(pod) || (containers > 1 && !spec->hostIPC) ||
-            (spec->securityContext && spec->securityContext->sysctls.n > 0));
-}
-
-// The first process of a PID namespace is to outlive the agent's service, as shims do. Where it
-// gets no cgroup of its own it stays in the agent's.
-static void add_cgroup(const struct sandbox *s, struct string_list *words)
-{
-    _cleanup_string_list_ struct string_list dirs = {0};
-    _cleanup_error_ struct error err = ERROR_NONE;
-    struct cgroup_tree *tree = s->all->options.cgroups;
-    if (tree && cgroup_make_beside(tree, "pauses", &dirs, &err) < 0)
-        log_warning("%s", error_message(&err));
-    LIST_EACH (dir, &dirs)
-        string_list_add_owned(words, xasprintf("cgroup=%s", *dir));
-}
-
-static void set_words(struct sandbox *s, const struct pod *pod, const char *hostname)
-{
-    struct string_list *words = &s->words;
-    string_list_free(words);
-    if (s->own_network) {
-        string_list_add(words, "net");
-        string_list_add(words, "uts");
-        string_list_add_owned(words, xasprintf("hostname=%s", hostname));
-    }
-    if (!pod->spec.hostIPC)
-        string_list_add(words, "ipc");
-    pod_sysctls_words(pod, words);
-    if (shares_processes(pod)) {
-        add_cgroup(s, words);
-        string_list_add(words, "pid");
-        string_list_add_owned(words, xasprintf("title=%s/%s", s->namespace_, s->pod));
-    }
-}
+// ---- what the pod workers ask for ----
 
 static void replace(char **member, const char *text)
 {
@@ -477,7 +427,7 @@ int sandbox_raise(struct sandboxes *all, const struct pod *pod, const char *host
     replace(&s->namespace_, pod->metadata.namespace);
     replace(&s->pod, pod->metadata.name);
     s->own_network = !pod->spec.hostNetwork;
-    set_words(s, pod, hostname);
+    sandbox_set_words(s, pod, hostname);
     if (!leftover) {
         json_decref(s->capabilities);
         s->capabilities = sandbox_capabilities(pod);

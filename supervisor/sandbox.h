@@ -6,6 +6,7 @@
 //   sandbox.c          the life of one: made, up, taken apart; tried again
 //   sandbox-pins.c     files, mounts and the program that makes them
 //   sandbox-record.c   what a new agent has to know
+//   sandbox-wishes.c   what a pod asks for
 //   sandbox-network.c  the directory of the CNI configuration
 #pragma once
 

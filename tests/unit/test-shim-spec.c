@@ -29,6 +29,11 @@ static struct shim_spec full_spec(void)
         .root_read_only = true,
         .new_pid_namespace = true,
         .hostname = xstrdup("h"),
+        .net_namespace = xstrdup("/run/ns/u/net"),
+        .ipc_namespace = xstrdup("/run/ns/u/ipc"),
+        .uts_namespace = xstrdup("/run/ns/u/uts"),
+        .pid_namespace = xstrdup("/run/ns/u/pid"),
+        .shm_dir = xstrdup("/run/ns/u/shm"),
         .run_as_user = 1000,
         .run_as_group = -1,
         .no_new_privileges = true,
@@ -43,6 +48,7 @@ static struct shim_spec full_spec(void)
     };
     string_list_add(&spec.argv, "etcd");
     string_list_add(&spec.argv, "");
+    string_list_add(&spec.hidden_mounts, "/run/ns");
     string_list_add(&spec.environment, "A=b=c");
     string_list_add(&spec.capabilities_add, "NET_ADMIN");
     string_list_add(&spec.cgroup_dirs, "/sys/fs/cgroup/x");
