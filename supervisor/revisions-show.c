@@ -47,6 +47,8 @@ json_t *revisions_trial_json(const struct revisions *r, const struct pod_worker 
         r ? tracked_find(r, w->pod->metadata.namespace, w->pod->metadata.name) : NULL;
     if (!t || (!t->on_trial && !t->failed_message))
         return NULL;
+    if (t->on_trial && strcmp(t->hash, w->hash) != 0)
+        return NULL; // the instance before it
     json_t *o = json_object();
     uint64_t number = t->failed ? t->failed : t->trial.number;
     json_set_text(o, "state", t->on_trial ? "OnTrial" : "Failed");
