@@ -127,7 +127,7 @@ int certificate_check(X509 *certificate, const struct certificate_expectation *e
     const struct certificate_spec *spec = expectation->spec;
     _cleanup_buffer_ struct buffer wrong = BUFFER_EMPTY;
     check_time(certificate, expectation->now, &wrong);
-    if (expectation->issuer || !spec->is_ca)
+    if ((expectation->issuer || !spec->is_ca) && !expectation->any_issuer)
         check_issuer(certificate, expectation->issuer ? expectation->issuer : certificate, &wrong);
     if (expectation->key && X509_check_private_key(certificate, expectation->key) != 1) {
         ERR_clear_error();

@@ -82,17 +82,21 @@ static int add_extensions(const struct certificate_spec *spec, X509 *certificate
     return add_alt_names(certificate, spec->alt_names, err);
 }
 
-static bool set_subject(X509 *certificate, const struct certificate_spec *spec)
+bool certificate_fill_subject(const struct certificate_spec *spec, X509_NAME *name)
 {
-    X509_NAME *name = X509_get_subject_name(certificate);
-    if (spec->subject)
-        return X509_set_subject_name(certificate, spec->subject) == 1;
     if (spec->organization &&
         X509_NAME_add_entry_by_NID(name, NID_organizationName, MBSTRING_UTF8,
                                    (const unsigned char *)spec->organization, -1, -1, 0) != 1)
         return false;
     return X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
                                       (const unsigned char *)spec->common_name, -1, -1, 0) == 1;
+}
+
+static bool set_subject(X509 *certificate, const struct certificate_spec *spec)
+{
+    if (spec->subject)
+        return X509_set_subject_name(certificate, spec->subject) == 1;
+    return certificate_fill_subject(spec, X509_get_subject_name(certificate));
 }
 
 static bool set_random_serial(X509 *certificate)

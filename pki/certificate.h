@@ -41,6 +41,10 @@ struct certificate_spec {
 int certificate_make(const struct certificate_spec *spec, EVP_PKEY *key, X509 *issuer,
                      EVP_PKEY *issuer_key, X509 **ret, struct error *err);
 
+// Appends the spec's organization and common name to an empty name. False with OpenSSL's queue
+// filled.
+bool certificate_fill_subject(const struct certificate_spec *spec, X509_NAME *name);
+
 // The digest to sign with by this key; NULL where it has its own.
 const EVP_MD *certificate_digest_for(EVP_PKEY *key);
 
@@ -49,6 +53,7 @@ struct certificate_expectation {
     const struct certificate_spec *spec; // is_ca, usages, alt_names; of the subject: see `subject`
     bool subject;                        // common name and organization must be those of the spec
     X509 *issuer;                        // NULL: self-signed
+    bool any_issuer;                     // whoever signed it is not looked at
     EVP_PKEY *key;                       // the private key beside it, NULL where there is none
     walltime now;
 };

@@ -14,6 +14,11 @@
 #include "base/string-list.h"
 #include "pki/key.h"
 
+// The files of an etcd that somebody else runs. NULL: none (etcd without TLS).
+struct pki_external_etcd {
+    const char *ca_file, *certificate_file, *key_file;
+};
+
 // All borrowed.
 struct pki_layout {
     const char *pki_dir;                // "/etc/kubernetes/pki"
@@ -26,7 +31,10 @@ struct pki_layout {
     const char *cluster_name;           // "kubernetes"
     const struct string_list *api_sans; // further names of the API server, or NULL
     const struct string_list *etcd_server_sans, *etcd_peer_sans;
-    int api_port; // 6443
+    const struct pki_external_etcd *external_etcd; // NULL: etcd's keys and certificates are made
+    const char *csr_dir;                           // of pki_layout_request(); NULL: beside the keys
+    int api_port;                                  // 6443
+    bool kubelet;                                  // kubelet.conf too
     enum key_algorithm algorithm;
 };
 
@@ -51,6 +59,13 @@ struct pki_report {
 // Completes the set. 0; or a negative errno: -EINVAL where pieces are wrong (all of them are in the
 // report, and nothing that depends on them was made). `report` is filled in both cases.
 int pki_layout_make(const struct pki_layout *layout, struct pki_report *report, struct error *err);
+
+// External CA mode: the keys of what the CAs would sign, and a signing request for each (NAME.csr;
+// for kubeconfigs FILE.key and FILE.csr beside each other). What is there is kept and checked. Once
+// the certificates lie beside their keys (FILE.crt for a kubeconfig), pki_layout_make() checks them
+// and makes the kubeconfigs; it needs no CA's key for that.
+int pki_layout_request(const struct pki_layout *layout, struct pki_report *report,
+                       struct error *err);
 
 // "https://HOST:PORT" with brackets around an IPv6 address. The caller frees.
 char *pki_url(const char *host, int port);

@@ -334,9 +334,23 @@ static void open_keys_are_warned_about(void **state)
     struct fixture *f = *state;
     assert_make(f, PIECES, 0, 0);
     _cleanup_free_ char *path = path_join(f->pki, "ca.key");
-    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(chmod(path, 0640), 0);
     _cleanup_free_ char *note = note_of(f, "pki/ca.crt");
-    assert_string_equal(note, "the private key can be read by others (mode 0644)");
+    assert_string_equal(note, "the private key can be read by others (mode 0640)");
+}
+
+static void a_ca_whose_key_everybody_may_read_signs_nothing(void **state)
+{
+    struct fixture *f = *state;
+    assert_make(f, PIECES, 0, 0);
+    _cleanup_free_ char *path = path_join(f->pki, "ca.key");
+    assert_int_equal(chmod(path, 0644), 0);
+    move_away(f, "apiserver.crt");
+    // What it signs is left alone: two leaves and three kubeconfigs.
+    assert_make(f, 0, PIECES - 6, 1);
+    _cleanup_free_ char *note = note_of(f, "pki/ca.crt");
+    assert_non_null(strstr(note, "everybody on this machine may read its key (mode 0644)"));
+    assert_non_null(strstr(note, "chmod 600"));
 }
 
 static void layouts_that_make_no_sense_change_nothing(void **state)
@@ -457,6 +471,7 @@ int main(void)
         WITH_DIRECTORY(a_missing_key_is_not_replaced),
         WITH_DIRECTORY(damaged_files_are_named_and_left_alone),
         WITH_DIRECTORY(open_keys_are_warned_about),
+        WITH_DIRECTORY(a_ca_whose_key_everybody_may_read_signs_nothing),
         WITH_DIRECTORY(layouts_that_make_no_sense_change_nothing),
         WITH_DIRECTORY(p384_works_too),
         WITH_DIRECTORY(rsa_works_too),
