@@ -287,20 +287,33 @@ class Agent:
 
     def close(self):
         """Stops pods and agent, and leaves nothing behind."""
+        orderly = False
         try:
             if self.process and self.process.poll() is None:
                 self.post("/mainstay/v1/stop-all?exit=true")
                 status = self.process.wait(WAIT_SECONDS)
                 if status != 0:  # a sanitizer's finding, for one
                     raise AssertionError(f"the agent exited with {status}:\n" + self.agent_log())
+                orderly = True  # what it left behind is its own mistake
         finally:
             if self.process and self.process.poll() is None:
                 self.process.kill()
                 self.process.wait()
             kill_leftovers(self.dir)
             kill_shims(self.dir)
+            if not orderly:
+                unmount_below(self.dir)
             self.notify.close()
             shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def unmount_below(directory):
+    """What an agent that was killed keeps for the next one."""
+    with open("/proc/self/mountinfo") as f:
+        points = [line.split()[4] for line in f]
+    for point in reversed(points):
+        if point.startswith(directory + "/"):
+            subprocess.run(["umount", "-l", point], check=False, stderr=subprocess.DEVNULL)
 
 
 def free_ports(n):
