@@ -4,12 +4,10 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
-#include "base/lock.h"
 #include "cli/pki.h"
 #include "pki/cfssl.h"
 #include "pki/csr.h"
@@ -101,19 +99,6 @@ static int print_json(const struct piece *pieces, struct error *err)
     return failed ? error_errno(err, EIO, "standard output") : 0;
 }
 
-// The old one stays beside the new one, under its name and the date.
-static int keep_old(const char *path, struct error *err)
-{
-    char date[32];
-    time_t now = time(NULL);
-    struct tm tm;
-    strftime(date, sizeof(date), "%Y%m%d-%H%M%S", gmtime_r(&now, &tm));
-    _cleanup_free_ char *backup = xasprintf("%s.%s", path, date);
-    if (link(path, backup) < 0 && errno != ENOENT)
-        return error_errno(err, errno, "%s cannot be kept as %s", path, backup);
-    return 0;
-}
-
 static int check_free(const struct piece *pieces, struct error *err)
 {
     for (size_t i = 0; i < PIECES; i++)
@@ -136,7 +121,7 @@ static int write_pieces(const struct piece *pieces, bool force, struct error *er
         if (piece->text.len == 0)
             continue;
         if (force)
-            code = keep_old(piece->path, err);
+            code = pki_keep_old(piece->path, err);
         if (code < 0)
             return code;
         code = fs_write_atomic(AT_FDCWD, piece->path, piece->text.data, piece->text.len,
@@ -147,24 +132,10 @@ static int write_pieces(const struct piece *pieces, bool force, struct error *er
     return code;
 }
 
-// Two at once in one directory would mix their pieces.
-static int lock_directory(const char *bare, int *ret, struct error *err)
-{
-    const char *base = path_base(bare);
-    _cleanup_free_ char *dir = base == bare ? xstrdup(".") : xstrndup(bare, (size_t)(base - bare));
-    *ret = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*ret < 0)
-        return error_errno(err, errno, "%s", dir);
-    int code = lock_take(*ret);
-    if (code == -EWOULDBLOCK)
-        return error_set(err, EBUSY, "another `mainstay pki` writes into %s; try again", dir);
-    return code < 0 ? error_errno(err, code, "%s", dir) : 0;
-}
-
 static int write_bare(const struct pki_options *options, struct piece *pieces, struct error *err)
 {
     _cleanup_close_ int lock = -1;
-    int code = lock_directory(options->bare, &lock, err);
+    int code = pki_lock_directory_of(options->bare, &lock, err);
     for (size_t i = 0; i < PIECES; i++)
         pieces[i].path = xasprintf("%s%s", options->bare, pieces[i].suffix);
     if (code == 0)

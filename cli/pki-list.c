@@ -1,26 +1,20 @@
 // `mainstay pki list`: every certificate of this node, how much of its life is left, and who uses
 // it.
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/time-format.h"
 #include "cli/certificate-files.h"
-#include "cli/check.h"
 #include "cli/commands.h"
-#include "cli/node-manifests.h"
 #include "cli/pki.h"
 #include "cli/table.h"
 #include "pki/cfssl.h"
 #include "podspec/podspec.h"
 
-enum { BAR_WIDTH = 10, DEPTH_MAX = 4, FILE_MAX_BYTES = 1 << 20 };
-
-#define PKI_DIR "/etc/kubernetes/pki"
+enum { BAR_WIDTH = 10, FILE_MAX_BYTES = 1 << 20 };
 
 struct listed { // one certificate of a file
     const struct certificate_file *file;
@@ -38,68 +32,12 @@ struct listing {
     walltime now;
 };
 
-// ---- which files ----
-
-static bool is_certificate_name(const char *name)
-{
-    return str_ends_with(name, ".crt") || str_ends_with(name, ".cert") ||
-           (str_ends_with(name, ".pem") && !str_ends_with(name, "-key.pem") &&
-            !str_equal(name, "key.pem"));
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static void add_directory(struct listing *l, const char *dir, unsigned depth)
-{
-    struct dirent **entries;
-    int n = depth < DEPTH_MAX ? scandir(dir, &entries, NULL, by_name) : -1;
-    for (int i = 0; i < n; i++) {
-        _cleanup_free_ char *path = path_join(dir, entries[i]->d_name);
-        struct stat st;
-        bool there = path_is_name(entries[i]->d_name) && stat(path, &st) == 0;
-        if (there && S_ISDIR(st.st_mode))
-            add_directory(l, path, depth + 1);
-        else if (there && S_ISREG(st.st_mode) && is_certificate_name(entries[i]->d_name))
-            certificate_files_get(&l->files, path);
-        free(entries[i]);
-    }
-    if (n >= 0)
-        free(entries);
-}
-
-// The kubeconfigs of people and of the kubelet, which no manifest names.
-static void add_kubeconfigs(struct listing *l)
-{
-    static const char *const names[] = {"admin.conf", "super-admin.conf", "controller-manager.conf",
-                                        "scheduler.conf", "kubelet.conf"};
-    const char *base = path_base(l->dir);
-    if (base == l->dir)
-        return;
-    _cleanup_free_ char *above = xstrndup(l->dir, (size_t)(base - l->dir));
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        _cleanup_free_ char *path = path_join(above, names[i]);
-        if (access(path, F_OK) == 0)
-            certificate_files_get(&l->files, path);
-    }
-}
-
 static void find_files(struct listing *l, const char *const *words, size_t n)
 {
-    _cleanup_node_manifests_ struct node_manifests manifests = {0};
-    struct check_options options = {.common = l->options->common,
-                                    .manifests = l->options->manifests};
-    _cleanup_free_ char *path = check_manifest_path(&options);
     for (size_t i = 0; i < n; i++)
         certificate_files_get(&l->files, words[i]);
-    if (n > 0)
-        return;
-    if (node_manifests_load(path, NULL, &manifests, NULL) == 0)
-        certificate_files_find(&manifests, &l->files);
-    add_directory(l, l->dir, 0);
-    add_kubeconfigs(l);
+    if (n == 0)
+        pki_find_files(l->options, l->dir, &l->files);
 }
 
 // ---- what is in them ----

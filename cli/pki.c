@@ -8,6 +8,8 @@
 #include "base/alloc.h"
 #include "cli/commands.h"
 
+enum { DAYS_DEFAULT = 30 };
+
 static const char *const list_formats[] = {"wide", "json", "yaml", NULL};
 
 static const struct option pki_option_rows[] = {
@@ -15,9 +17,9 @@ static const struct option pki_option_rows[] = {
     OPT_BOOL(pki_options, renewca, .name = "renewca",
              .help = "gencert: make the CA's certificate anew, with its key"),
     OPT_STRING(pki_options, ca, .name = "ca", .argument = "FILE",
-               .help = "gencert, sign: the CA's certificate"),
+               .help = "gencert, sign, renew: the CA's certificate"),
     OPT_STRING(pki_options, ca_key, .name = "ca-key", .argument = "FILE",
-               .help = "gencert, sign: the CA's private key"),
+               .help = "gencert, sign, renew: the CA's private key"),
     OPT_STRING(pki_options, config, .name = "config", .argument = "FILE",
                .help = "gencert, sign: the signing policy (ca-config.json)"),
     OPT_STRING(pki_options, profile, .name = "profile", .argument = "NAME",
@@ -36,9 +38,15 @@ static const struct option pki_option_rows[] = {
     OPT_STRING(pki_options, dir, .name = "dir", .argument = "DIR",
                .help = "list: where certificates lie besides (default /etc/kubernetes/pki)"),
     OPT_INT(pki_options, days, .name = "days", .argument = "N",
-            .help = "list, check: warn of what ends within N days (default 30)"),
+            .help = "list, check: warn of what ends within N days (default 30); renew: only that"),
     OPT_STRING(pki_options, output, .letter = 'o', .name = "output", .argument = "FORMAT",
                .help = "list: wide, json or yaml (default: a table)", .values = list_formats),
+    OPT_STRING(pki_options, if_older_than, .name = "if-older-than", .argument = "PART",
+               .help = "renew: only what has lived this part of its life (2/3 or 66%)"),
+    OPT_BOOL(pki_options, new_key, .name = "new-key",
+             .help = "renew, rescue: a new private key, too"),
+    OPT_BOOL(pki_options, dry_run, .name = "dry-run",
+             .help = "renew, rescue: only say what would be done"),
     OPT_STRING(pki_options, log_level, .name = "loglevel", .argument = "N",
                .help = "Taken as cfssl takes it, and without effect"),
     COMMON_OPTIONS(pki_options),
@@ -49,13 +57,15 @@ static const struct {
     pki_fn run;
 } rows[] = {
     {"list", pki_list},         {"check", pki_check},
+    {"renew", pki_renew},       {"rescue", pki_rescue},
     {"gencert", pki_gencert},   {"genkey", pki_genkey},
     {"sign", pki_sign},         {"selfsign", pki_selfsign},
     {"certinfo", pki_certinfo}, {"print-defaults", pki_print_defaults},
 };
 
-static const char *const pki_words[] = {"list",     "check",    "gencert",        "genkey", "sign",
-                                        "selfsign", "certinfo", "print-defaults", NULL};
+static const char *const pki_words[] = {"list",     "check",          "renew", "rescue",
+                                        "gencert",  "genkey",         "sign",  "selfsign",
+                                        "certinfo", "print-defaults", NULL};
 
 int pki_failed(const struct error *err)
 {
@@ -94,8 +104,8 @@ static int run(const struct pki_options *options, const struct options_rest *res
 {
     if (rest->n == 0)
         return pki_usage(
-            "say what to do: list, check, gencert, genkey, sign, selfsign, certinfo or "
-            "print-defaults");
+            "say what to do: list, check, renew, rescue, gencert, genkey, sign, selfsign, "
+            "certinfo or print-defaults");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (str_equal(rest->arguments[0], rows[i].name))
             return rows[i].run(options, rest->arguments + 1, rest->n - 1);
@@ -107,13 +117,16 @@ static int run(const struct pki_options *options, const struct options_rest *res
 
 static int cmd_pki(int argc, char **argv)
 {
-    struct pki_options options = {.days = 30};
+    struct pki_options options = {.days = -1};
     _cleanup_options_rest_ struct options_rest rest = {0};
     _cleanup_string_list_ struct string_list owned = {0};
     _cleanup_free_ char **words = with_two_dashes(argc, argv, &owned);
     int status;
     if (!command_parse(&command_pki, argc, words, &options, &rest, &status))
         return status;
+    options.days_given = options.days >= 0;
+    if (!options.days_given)
+        options.days = DAYS_DEFAULT;
     return run(&options, &rest);
 }
 
@@ -121,7 +134,7 @@ const struct command command_pki = {
     .name = "pki",
     .group = "The control plane",
     .summary = "Make, sign and show keys and certificates, as cfssl does",
-    .usage = "list|check|gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
+    .usage = "list|check|renew|rescue|gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
     .description =
         "list            every certificate of this node: whose, by whom, for how long, and which "
         "flag of\n"
@@ -129,6 +142,15 @@ const struct command command_pki = {
         "check           whether those that the manifests name do what they are there for: chain, "
         "key,\n"
         "                names against the flags, usages, modes, age\n"
+        "renew           NAME…, FILE… or all: anew by the CA that signed it, with the same key\n"
+        "                (--new-key: another), subject, names and usages; the old files are kept "
+        "under\n"
+        "                their names and the date; -days N or -if-older-than=2/3: only what needs "
+        "it\n"
+        "rescue          everything has expired: CAs that have are renewed with their own keys, "
+        "then\n"
+        "                every certificate and kubeconfig of this node; nothing but the files is "
+        "needed\n"
         "gencert         a key and a certificate for a request in cfssl's JSON, signed by the CA "
         "of "
         "-ca\n"
@@ -142,6 +164,7 @@ const struct command command_pki = {
         "flags\n"
         "may have one dash, as cfssl's have.",
     .examples = "  mainstay pki list\n"
+                "  mainstay pki renew all -if-older-than=2/3\n"
                 "  mainstay pki gencert -initca ca-csr.json -bare ca\n"
                 "  mainstay pki gencert -ca=ca.pem -ca-key=ca-key.pem -config=ca-config.json \\\n"
                 "      -profile=peer server.json | cfssljson -bare server",

@@ -3,11 +3,15 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "cli/certificate-files.h"
 #include "cli/options.h"
 #include "pki/pki.h"
 
+#define PKI_DIR "/etc/kubernetes/pki"
+
 struct pki_options {
-    bool initca, renewca, force;
+    bool initca, renewca, force, new_key, dry_run, status, days_given;
+    const char *if_older_than, *user, *org, *server, *cluster_name, *for_node, *key;
     const char *manifests, *dir, *output;
     int64_t days;
     const char *ca, *ca_key, *config, *profile, *hostname, *bare, *cert, *csr, *log_level;
@@ -24,6 +28,8 @@ int pki_selfsign(const struct pki_options *options, const char *const *words, si
 int pki_certinfo(const struct pki_options *options, const char *const *words, size_t n);
 int pki_check(const struct pki_options *options, const char *const *words, size_t n);
 int pki_list(const struct pki_options *options, const char *const *words, size_t n);
+int pki_renew(const struct pki_options *options, const char *const *words, size_t n);
+int pki_rescue(const struct pki_options *options, const char *const *words, size_t n);
 int pki_print_defaults(const struct pki_options *options, const char *const *words, size_t n);
 
 // "error: …" on stderr; returns the exit status.
@@ -40,6 +46,42 @@ int pki_read(const char *path, struct buffer *ret, struct error *err);
 // somebody else's, or may be read by everybody.
 int pki_load_ca(const char *certificate_path, const char *key_path, X509 **ret_certificate,
                 EVP_PKEY **ret_key, struct error *err);
+
+// ---- pki-find.c ----
+
+// What the manifests name, what lies in `dir`, and the kubeconfigs above it.
+void pki_find_files(const struct pki_options *options, const char *dir,
+                    struct certificate_files *ret);
+// What lies in `dir` and below it.
+void pki_find_in(const char *dir, struct certificate_files *ret);
+
+// ---- pki-replace.c ----
+
+// Takes the lock of the directory in which `path` lies: *ret is to be closed. -EBUSY where another
+// `mainstay pki` has it.
+int pki_lock_directory_of(const char *path, int *ret, struct error *err);
+
+// Keeps what is at `path` beside it, under its name and the date; 0 also where there is nothing.
+int pki_keep_old(const char *path, struct error *err);
+
+// Replaces a file that is there, in one step and synced; the old one is kept (pki_keep_old()), and
+// its owner remains. A secret gets mode 0600, anything else 0644.
+int pki_replace(const char *path, const struct buffer *text, bool is_secret, struct error *err);
+
+// The same for a key and its certificate: both are written beside the old ones as FILE.new first,
+// so that pki_pair_finish() completes what a crash has interrupted between the two renames.
+int pki_replace_pair(const char *certificate_path, const struct buffer *certificate,
+                     const char *key_path, const struct buffer *key, struct error *err);
+// Completes or takes back an interrupted pki_replace_pair(). True in *ret_finished where the new
+// pair is in place now.
+int pki_pair_finish(const char *certificate_path, const char *key_path, bool *ret_finished,
+                    struct error *err);
+
+// ---- pki-reload.c ----
+
+// Whether a component notices a new certificate under this flag ("kube-apiserver --tls-cert-file")
+// by itself, or reads the file only at its start.
+bool pki_is_read_anew(const char *user);
 
 // What was made. Any may be NULL.
 struct pki_made {

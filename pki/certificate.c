@@ -211,6 +211,71 @@ int certificate_make(const struct certificate_spec *spec, EVP_PKEY *key, X509 *i
     return 0;
 }
 
+// Whatever the old one says, other than of keys: those are made again. The new serial would not fit
+// to an authority key identifier that names the issuer's.
+static int copy_extensions(X509 *from, X509 *to, X509 *issuer, struct error *err)
+{
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, issuer ? issuer : to, to, NULL, NULL, 0);
+    bool ok = true;
+    for (int i = 0; ok && i < X509_get_ext_count(from); i++) {
+        X509_EXTENSION *extension = X509_get_ext(from, i);
+        int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+        if (nid != NID_subject_key_identifier && nid != NID_authority_key_identifier)
+            ok = X509_add_ext(to, extension, -1) == 1;
+    }
+    ok = ok && add_extension(&context, to, NID_subject_key_identifier, "hash");
+    if (ok && issuer && X509_get0_subject_key_id(issuer))
+        ok = add_extension(&context, to, NID_authority_key_identifier, "keyid:always");
+    return ok ? 0 : openssl_error(err, EIO, "cannot take over the certificate's extensions");
+}
+
+// kubeadm dates what it signs back to its CA's first moment (pkiutil.NewSignedCert), which is no
+// part of a certificate's life: there it is the year that kubeadm gives.
+static int64_t lifetime_of(X509 *certificate, X509 *issuer)
+{
+    if (issuer &&
+        ASN1_TIME_compare(X509_get0_notBefore(certificate), X509_get0_notBefore(issuer)) == 0)
+        return CERTIFICATE_LEAF_LIFETIME_SEC;
+    return (int64_t)seconds_of(X509_get0_notAfter(certificate)) -
+           (int64_t)seconds_of(X509_get0_notBefore(certificate));
+}
+
+static int copy_and_sign(X509 *to, X509 *old, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
+                         struct error *err)
+{
+    const struct certificate_spec life = {.lifetime_sec = lifetime_of(old, issuer),
+                                          .lives_from_start = true};
+    X509_NAME *subject = X509_get_subject_name(old);
+    if (X509_set_version(to, X509_VERSION_3) != 1 || !set_random_serial(to) ||
+        X509_set_pubkey(to, key) != 1 || X509_set_subject_name(to, subject) != 1 ||
+        X509_set_issuer_name(to, issuer ? X509_get_subject_name(issuer) : subject) != 1)
+        return openssl_error(err, EIO, "cannot make a certificate");
+    int code = set_validity(to, issuer, &life, err);
+    if (code == 0)
+        code = copy_extensions(old, to, issuer, err);
+    if (code == 0 && issuer)
+        code = check_name_constraints(to, issuer, err);
+    if (code == 0 && X509_sign(to, issuer_key, certificate_digest_for(issuer_key)) <= 0)
+        code = openssl_error(err, EIO, "cannot sign the certificate");
+    return code;
+}
+
+int certificate_renew(X509 *old, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, X509 **ret,
+                      struct error *err)
+{
+    const struct certificate_spec spec = {.is_ca = X509_check_ca(old) == 1};
+    _cleanup_x509_ X509 *certificate = X509_new();
+    if (!certificate)
+        return openssl_error(err, ENOMEM, "cannot make a certificate");
+    int code = issuer ? check_issuer(&spec, issuer, issuer_key, err) : 0;
+    if (code == 0)
+        code = copy_and_sign(certificate, old, key, issuer, issuer ? issuer_key : key, err);
+    if (code == 0)
+        *ret = TAKE_PTR(certificate);
+    return code;
+}
+
 int certificate_to_pem(X509 *certificate, struct buffer *out, struct error *err)
 {
     BIO *bio = BIO_new(BIO_s_mem());

@@ -45,6 +45,13 @@ int certificate_make(const struct certificate_spec *spec, EVP_PKEY *key, X509 *i
 // filled.
 bool certificate_fill_subject(const struct certificate_spec *spec, X509_NAME *name);
 
+// The same certificate anew, from now on and for as long as the old one was to live: subject,
+// names, usages and every other extension stay (identifiers of keys are made again); the serial is
+// new. `key` may be another than the old one's. With issuer NULL it is self-signed. Errors as
+// above.
+int certificate_renew(X509 *old, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, X509 **ret,
+                      struct error *err);
+
 // The digest to sign with by this key; NULL where it has its own.
 const EVP_MD *certificate_digest_for(EVP_PKEY *key);
 

@@ -145,6 +145,27 @@ static int no_passphrase(char *buf, int size, int writing, void *userdata)
     return -1;
 }
 
+int key_from_pem(const char *text, size_t len, EVP_PKEY **ret, struct error *err)
+{
+    if (len > KEY_FILE_MAX)
+        return error_set(err, EFBIG, "larger than any key");
+    BIO *bio = BIO_new_mem_buf(text ? text : "", (int)len);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(bio);
+    if (!key)
+        return openssl_error(err, EINVAL, "holds no unencrypted private key in PEM form");
+    *ret = key;
+    return 0;
+}
+
+int key_generate_like(EVP_PKEY *old, EVP_PKEY **ret, struct error *err)
+{
+    const char *family = EVP_PKEY_is_a(old, "RSA")  ? "rsa"
+                         : EVP_PKEY_is_a(old, "EC") ? "ecdsa"
+                                                    : "ed25519";
+    return key_generate_sized(family, (unsigned)EVP_PKEY_get_bits(old), ret, err);
+}
+
 int key_load(const char *path, EVP_PKEY **ret, mode_t *ret_mode, struct error *err)
 {
     _cleanup_secret_ struct buffer text = BUFFER_EMPTY;

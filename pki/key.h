@@ -31,6 +31,12 @@ int key_to_pem(EVP_PKEY *key, struct buffer *out, struct error *err);
 // Appends "BEGIN PUBLIC KEY" (sa.pub).
 int key_public_to_pem(EVP_PKEY *key, struct buffer *out, struct error *err);
 
+// An unencrypted private key out of a text. -EINVAL where it holds none.
+int key_from_pem(const char *text, size_t len, EVP_PKEY **ret, struct error *err);
+
+// A new key of the same kind and size as this one.
+int key_generate_like(EVP_PKEY *old, EVP_PKEY **ret, struct error *err);
+
 // Reads an unencrypted private key: PKCS#8, "EC PRIVATE KEY" or "RSA PRIVATE KEY". -ENOENT where
 // there is no file, -EINVAL where it holds no such key. *ret_mode (may be NULL) is the file's mode.
 int key_load(const char *path, EVP_PKEY **ret, mode_t *ret_mode, struct error *err);

@@ -96,20 +96,43 @@ static const char *find_value(const char *text, const char *key, size_t *ret_len
     return NULL;
 }
 
-static X509 *find_certificate(const char *text, const char *key)
+// What a value stands for, decoded; empty where there is none. A key may be in it.
+static void find_decoded(const char *text, const char *key, struct buffer *ret)
 {
     size_t len = 0;
     const char *value = find_value(text, key, &len);
+    buffer_reserve(ret, KUBECONFIG_USUAL); // so that growing leaves no copies of a key behind
+    if (value)
+        base64_decode(value, len, ret);
+}
+
+static void find_certificates(const char *text, const char *key, struct certificate_bundle *ret)
+{
     _cleanup_buffer_ struct buffer pem = BUFFER_EMPTY;
-    X509 *certificate = NULL;
-    if (value && base64_decode(value, len, &pem) == 0)
-        certificate_from_pem(buffer_str(&pem), pem.len, &certificate, NULL);
-    return certificate;
+    find_decoded(text, key, &pem);
+    certificate_bundle_from_pem(buffer_str(&pem), pem.len, ret, NULL);
+}
+
+static X509 *first_of(const struct certificate_bundle *bundle)
+{
+    if (bundle->n > 0)
+        X509_up_ref(bundle->items[0]);
+    return bundle->n > 0 ? bundle->items[0] : NULL;
+}
+
+static EVP_PKEY *find_key(const char *text)
+{
+    _cleanup_secret_ struct buffer pem = BUFFER_EMPTY;
+    EVP_PKEY *key = NULL;
+    find_decoded(text, "client-key-data", &pem);
+    key_from_pem(pem.data, pem.len, &key, NULL);
+    return key;
 }
 
 int kubeconfig_load(const char *path, struct kubeconfig_content *ret, struct error *err)
 {
     _cleanup_secret_ struct buffer text = BUFFER_EMPTY;
+    _cleanup_certificate_bundle_ struct certificate_bundle clients = {0};
     struct stat st;
     if (stat(path, &st) < 0)
         return error_errno(err, errno, "%s", path);
@@ -121,11 +144,70 @@ int kubeconfig_load(const char *path, struct kubeconfig_content *ret, struct err
     const char *server = find_value(buffer_str(&text), "server", &len);
     *ret = (struct kubeconfig_content){
         .server = server ? xstrndup(server, len) : NULL,
-        .ca = find_certificate(buffer_str(&text), "certificate-authority-data"),
-        .certificate = find_certificate(buffer_str(&text), "client-certificate-data"),
+        .key = find_key(buffer_str(&text)),
         .mode = st.st_mode & 07777,
     };
+    find_certificates(buffer_str(&text), "certificate-authority-data", &ret->cas);
+    find_certificates(buffer_str(&text), "client-certificate-data", &clients);
+    ret->ca = first_of(&ret->cas);
+    ret->certificate = first_of(&clients);
     return 0;
+}
+
+// Puts `value` in the place of the one that `key` has in `text`.
+static int replace_value(const struct buffer *text, const char *key, const struct buffer *value,
+                         struct buffer *out, struct error *err)
+{
+    size_t len = 0;
+    const char *old = find_value(buffer_str(text), key, &len);
+    if (!old)
+        return error_set(err, EINVAL, "has no %s: it names files, which are renewed themselves",
+                         key);
+    buffer_reserve(out, text->len + value->len + KUBECONFIG_USUAL);
+    buffer_add(out, text->data, (size_t)(old - text->data));
+    buffer_add(out, value->data, value->len);
+    buffer_add_str(out, old + len);
+    return 0;
+}
+
+static int bundle_base64(const struct certificate_bundle *bundle, struct buffer *out,
+                         struct error *err)
+{
+    _cleanup_buffer_ struct buffer pem = BUFFER_EMPTY;
+    int code = certificate_bundle_to_pem(bundle, &pem, err);
+    if (code == 0)
+        base64_encode(pem.data, pem.len, out);
+    return code;
+}
+
+int kubeconfig_replace(const char *text, const struct kubeconfig_change *change, struct buffer *out,
+                       struct error *err)
+{
+    static const char *const keys[] = {"certificate-authority-data", "client-certificate-data",
+                                       "client-key-data"};
+    const bool wanted[] = {change->cas, change->certificate, change->key};
+    struct buffer now = BUFFER_EMPTY;
+    int code = 0;
+    buffer_reserve(&now, strlen(text) + KUBECONFIG_USUAL);
+    buffer_add_str(&now, text);
+    for (size_t i = 0; i < ARRAY_SIZE(keys) && code == 0; i++) {
+        _cleanup_secret_ struct buffer value = BUFFER_EMPTY;
+        struct buffer next = BUFFER_EMPTY;
+        if (!wanted[i])
+            continue;
+        buffer_reserve(&value, KUBECONFIG_USUAL);
+        code = i == 0   ? bundle_base64(change->cas, &value, err)
+               : i == 1 ? certificate_base64(change->certificate, &value, err)
+                        : key_base64(change->key, &value, err);
+        if (code == 0)
+            code = replace_value(&now, keys[i], &value, &next, err);
+        secret_free(&now);
+        now = next;
+    }
+    if (code == 0)
+        buffer_add(out, now.data, now.len);
+    secret_free(&now);
+    return code;
 }
 
 void kubeconfig_content_free(struct kubeconfig_content *content)
@@ -133,5 +215,7 @@ void kubeconfig_content_free(struct kubeconfig_content *content)
     free(content->server);
     X509_free(content->ca);
     X509_free(content->certificate);
+    certificate_bundle_free(&content->cas);
+    EVP_PKEY_free(content->key);
     *content = (struct kubeconfig_content){0};
 }

@@ -35,3 +35,12 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
         ret->tv_sec += jumps[1];
     return code;
 }
+
+time_t time(time_t *ret)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (ret)
+        *ret = now.tv_sec;
+    return now.tv_sec;
+}

@@ -1,0 +1,241 @@
+"""`mainstay pki` over a control plane's life: renewing what has aged, and coming back from where everything has
+expired. Offline, with openssl as the judge."""
+
+import glob
+import os
+import random
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import unittest
+
+import harness
+
+DAY = 86400
+JUMP = os.path.join(harness.BUILD, "tests", "libclock-jump.so")
+
+
+class LifeTest(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="mainstay-pki-life-")
+        self.addCleanup(shutil.rmtree, self.root)
+        self.kubernetes = os.path.join(self.root, "etc/kubernetes")
+        self.pki = os.path.join(self.kubernetes, "pki")
+        self.places = ["--dir", self.pki, "--manifests", os.path.join(self.kubernetes, "manifests")]
+        self.environment = {**os.environ, "MAINSTAY_SOCKET": self.root + "/none"}
+        self.run_mainstay("init", f"--root={self.root}", "--node-name=m0", "--advertise-address=10.0.0.1")
+
+    def run_mainstay(self, *arguments, status=0):
+        done = subprocess.run([harness.MAINSTAY, *arguments], capture_output=True, text=True, env=self.environment)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done
+
+    def do(self, word, *arguments, status=0):
+        return self.run_mainstay("pki", word, *self.places, *arguments, status=status)
+
+    def check(self, status=0):
+        return self.run_mainstay("pki", "check", *self.places[2:], status=status).stdout
+
+    def path(self, name):
+        return os.path.join(self.kubernetes if name.endswith(".conf") else self.pki, name)
+
+    def read(self, name):
+        with open(self.path(name), "rb") as f:
+            return f.read()
+
+    def openssl(self, name, *arguments):
+        done = subprocess.run(["openssl", "x509", "-in", self.path(name), "-noout", *arguments],
+                              capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def backups(self, name):
+        return [p for p in sorted(glob.glob(self.path(name) + ".*")) if re.search(r"\.\d{8}-\d{6}(\.\d+)?$", p)]
+
+    def travel(self, days):
+        """Every further command believes that it is so many days later."""
+        if not os.path.exists(JUMP):
+            self.skipTest("the build has no tests/libclock-jump.so")
+        with open(self.root + "/jump", "wb") as f:
+            f.write(struct.pack("qq", days * DAY, 0))
+        self.environment.update(LD_PRELOAD=JUMP, CLOCK_JUMP_FILE=self.root + "/jump")
+
+
+class RenewTest(LifeTest):
+    SAME = ("-subject", "-issuer", "-pubkey", "-ext", "subjectAltName,keyUsage,extendedKeyUsage,basicConstraints")
+
+    def test_all_with_the_same_keys(self):
+        names = ["apiserver.crt", "etcd/server.crt", "front-proxy-client.crt"]
+        before = {name: (self.openssl(name, *self.SAME), self.openssl(name, "-serial")) for name in names}
+        keys = {p: open(p).read() for p in glob.glob(self.pki + "/**/*.key", recursive=True)}
+        out = self.do("renew", "all").stdout
+        self.assertEqual(len(re.findall("^renewed ", out, re.M)), 10, out)
+        for name in names:
+            self.assertEqual(self.openssl(name, *self.SAME), before[name][0])
+            self.assertNotEqual(self.openssl(name, "-serial"), before[name][1])
+            self.assertEqual(len(self.backups(name)), 1)
+            self.assertEqual(os.stat(self.path(name)).st_mode & 0o777, 0o644)
+        self.assertEqual({p: open(p).read() for p in keys}, keys)
+        self.assertEqual(os.stat(self.path("admin.conf")).st_mode & 0o777, 0o600)
+        self.assertEqual(os.stat(self.backups("admin.conf")[0]).st_mode & 0o777, 0o600)
+        self.check()
+
+    def test_who_must_restart(self):
+        out = self.do("renew", "all").stdout
+        self.assertRegex(out, "(?m)^restart  kube-scheduler: ")
+        self.assertRegex(out, "(?m)^restart  kube-controller-manager: ")
+        self.assertRegex(out, "(?m)^nothing to do for etcd: ")
+        self.assertRegex(out, "(?m)^nothing to do for kube-apiserver: ")
+
+    def test_a_kubeconfig_keeps_everything_else(self):
+        path = self.path("admin.conf")
+        with open(path, "a") as f:
+            f.write("# a remark of mine\n")
+        before = self.read("admin.conf").decode().splitlines()
+        self.do("renew", "admin.conf", "--new-key")
+        after = self.read("admin.conf").decode().splitlines()
+        changed = [old.split(":")[0].strip() for old, new in zip(before, after) if old != new]
+        self.assertEqual(len(before), len(after))
+        self.assertEqual(changed, ["client-certificate-data", "client-key-data"])
+
+    def test_a_new_key(self):
+        key, public = self.read("apiserver.key"), self.openssl("apiserver.crt", "-pubkey")
+        self.do("renew", "apiserver", "--new-key")
+        self.assertNotEqual(self.read("apiserver.key"), key)
+        self.assertNotEqual(self.openssl("apiserver.crt", "-pubkey"), public)
+        with open(self.backups("apiserver.key")[0], "rb") as f:
+            self.assertEqual(f.read(), key)
+        for path in (self.path("apiserver.key"), self.backups("apiserver.key")[0]):
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.check()
+
+    def test_only_what_has_aged(self):
+        self.assertIn("Nothing needs to be renewed", self.do("renew", "-if-older-than=2/3").stdout)
+        self.travel(250)
+        out = self.do("renew", "-if-older-than=2/3", "--dry-run").stdout
+        self.assertEqual(len(re.findall("^would renew ", out, re.M)), 10, out)
+        self.assertEqual(self.backups("apiserver.crt"), [])
+        self.do("renew", "apiserver")
+        out = self.do("renew", "--days", "200").stdout
+        self.assertEqual(len(re.findall("^renewed ", out, re.M)), 9, out)
+        self.assertNotIn("apiserver.crt", out)
+
+    def test_what_cannot_be_renewed_says_what_to_do(self):
+        self.assertIn("rotate-ca", self.do("renew", "ca", status=1).stderr)
+        self.assertIn("is no certificate", self.do("renew", "nothing", status=1).stderr)
+        self.assertIn("-if-older-than takes", self.do("renew", "-if-older-than=5/3", status=1).stderr)
+        self.assertIn("say what to renew", self.do("renew", status=2).stderr)
+        elsewhere = os.path.join(self.root, "ca.key")
+        os.rename(self.path("ca.key"), elsewhere)
+        before = self.read("apiserver.crt")
+        self.assertIn("name both with -ca and -ca-key", self.do("renew", "apiserver", status=1).stderr)
+        self.assertEqual(self.read("apiserver.crt"), before)
+        self.do("renew", "apiserver", "-ca", self.path("ca.crt"), "-ca-key", elsewhere)
+        self.check_pair("apiserver")
+
+    def check_pair(self, base):
+        """The certificate belongs to the key."""
+        key = subprocess.run(["openssl", "pkey", "-in", self.path(base + ".key"), "-pubout"], capture_output=True,
+                             text=True, check=True).stdout
+        self.assertEqual(self.openssl(base + ".crt", "-pubkey"), key, base)
+
+    def test_one_at_a_time(self):
+        import fcntl
+        fd = os.open(self.pki, os.O_RDONLY)
+        self.addCleanup(os.close, fd)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        self.assertIn("another `mainstay pki` writes into", self.do("renew", "all", status=1).stderr)
+        self.assertEqual(self.backups("apiserver.crt"), [])
+
+    def test_killed_between_the_two_renames_of_a_pair(self):
+        self.do("renew", "apiserver", "--new-key")
+        os.rename(self.path("apiserver.crt"), self.path("apiserver.crt.new"))
+        os.link(self.backups("apiserver.crt")[0], self.path("apiserver.crt"))
+        out = self.do("renew", "etcd/peer").stdout
+        self.assertRegex(out, "(?m)^finished  .*/apiserver.crt")
+        self.check_pair("apiserver")
+        self.assertEqual(glob.glob(self.pki + "/*.new"), [])
+
+    def test_a_full_disk_loses_nothing(self):
+        small = os.path.join(self.root, "small")
+        os.mkdir(small)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", small], capture_output=True).returncode:
+            self.skipTest("no tmpfs can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", small], check=True)
+        shutil.copytree(self.pki, small + "/pki")
+        with open(small + "/fill", "wb", buffering=0) as f:
+            with self.assertRaises(OSError):
+                while True:
+                    f.write(b"x" * 4096)
+        files = lambda: {p: open(p).read() for p in glob.glob(small + "/pki/**/*.*", recursive=True)}
+        before = files()
+        done = self.run_mainstay("pki", "renew", "--dir", small + "/pki", "--manifests", "/nowhere", "--new-key", "all",
+                                 status=1)
+        self.assertIn("No space left on device", done.stderr)
+        self.assertEqual(files(), before)
+
+    def test_kill_at_every_moment(self):
+        rounds = int(os.environ.get("MAINSTAY_TEST_KILLS", "25"))
+        pairs = [p[len(self.pki) + 1:-4] for p in glob.glob(self.pki + "/**/*.key", recursive=True) if "sa.key" not in p]
+        chance = random.Random(5)
+        for _ in range(rounds):
+            child = subprocess.Popen([harness.MAINSTAY, "pki", "renew", *self.places, "--new-key", "all"],
+                                     env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                child.wait(chance.uniform(0.002, 0.05))
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+                child.wait()
+            broken = []
+            for base in pairs:
+                try:
+                    self.check_pair(base)
+                except AssertionError:
+                    broken.append(base)
+            for base in broken:  # at most the one that was being renamed, and its other half is there
+                self.assertTrue(os.path.exists(self.path(base + ".crt.new")), base)
+            self.assertLessEqual(len(broken), 1)
+        self.do("renew", "etcd/peer")
+        for base in pairs:
+            self.check_pair(base)
+        self.check()
+
+
+class RescueTest(LifeTest):
+    def test_a_year_later(self):
+        self.travel(400)
+        self.assertIn("expired on", self.check(status=1))
+        ca = self.read("ca.crt")
+        out = self.do("rescue").stdout
+        self.assertEqual(len(re.findall("^renewed ", out, re.M)), 10, out)
+        self.check()
+        self.assertEqual(self.read("ca.crt"), ca)
+
+    def test_the_ca_has_expired_too(self):
+        key = self.read("ca.key")
+        self.travel(3700)
+        self.assertIn("mainstay pki rescue", self.do("renew", "all", status=1).stderr)
+        out = self.do("rescue").stdout
+        self.assertEqual(len(re.findall("^renewed ", out, re.M)), 13, out)
+        self.assertRegex(out, "(?m)^restart  kube-apiserver: ")
+        self.check()
+        self.assertEqual(self.read("ca.key"), key)
+        self.assertIn("not well", self.old_check())
+
+    def old_check(self):
+        """What is new is not valid in the past: the clock is told."""
+        self.environment.pop("LD_PRELOAD")
+        return self.run_mainstay("pki", "check", *self.places[2:], status=1).stderr
+
+    def test_without_the_ca_key(self):
+        os.unlink(self.path("front-proxy-ca.key"))
+        self.travel(3700)
+        done = self.do("rescue", status=1)
+        self.assertIn("this CA has expired, and its key is not here", done.stderr)
+        self.assertRegex(done.stdout, "(?m)^renewed  .*/apiserver.crt")
+
+
+if __name__ == "__main__":
+    harness.main()
