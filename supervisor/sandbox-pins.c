@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -14,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "supervisor/sandbox-internal.h"
 
 enum { MAKE_TIMEOUT_USEC = 30000000 };
@@ -96,8 +99,27 @@ void sandbox_look(struct sandbox *s)
         free(TAKE_PTR(s->view.shm));
 }
 
+// The first process of a PID namespace of which no record tells, since the agent that had it made
+// died meanwhile.
+static void kill_first(const char *dir)
+{
+    _cleanup_free_ char *path = path_join(dir, "pause");
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    int pid = 0;
+    unsigned long long ticks = 0;
+    if (fs_read_file(AT_FDCWD, path, 64, &text) < 0)
+        return;
+    if (sscanf(buffer_str(&text), "%d %llu", &pid, &ticks) == 2 && pid > 0) {
+        _cleanup_close_ int pidfd = process_pidfd_if_same(pid, ticks);
+        if (pidfd >= 0)
+            process_signal(pidfd, SIGKILL);
+    }
+    unlink(path);
+}
+
 int sandbox_unpin(struct sandboxes *all, const char *dir, struct error *err)
 {
+    kill_first(dir);
     static const char *const names[] = {"net", "ipc", "uts", "pid", "shm"};
     int code = 0;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

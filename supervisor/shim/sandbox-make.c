@@ -234,6 +234,20 @@ static int wait_for_first(int report, struct error *err)
     return code < 0 ? error_errno(err, code, "the first process of the pod's PID namespace") : 0;
 }
 
+// For an agent that was not there to read it.
+static int note_first(const struct wanted *wanted, pid_t pid, uint64_t *ret_ticks,
+                      struct error *err)
+{
+    char text[48];
+    _cleanup_free_ char *path = path_join(wanted->dir, "pause");
+    int code = process_start_ticks(pid, ret_ticks);
+    if (code < 0)
+        return error_errno(err, code, "/proc/%d/stat", (int)pid);
+    int length = snprintf(text, sizeof(text), "%d %" PRIu64 "\n", (int)pid, *ret_ticks);
+    code = fs_write_atomic(AT_FDCWD, path, text, (size_t)length, 0400, 0);
+    return code < 0 ? error_errno(err, code, "%s", path) : 0;
+}
+
 static int start_first(const struct wanted *wanted, struct error *err)
 {
     int report[2];
@@ -256,9 +270,9 @@ static int start_first(const struct wanted *wanted, struct error *err)
         return code;
     snprintf(from, sizeof(from), "/proc/%ld/ns/pid", pid);
     if (code == 0)
+        code = note_first(wanted, (pid_t)pid, &ticks, err);
+    if (code == 0)
         code = pin(wanted, from, "pid", err);
-    if (code == 0 && (code = process_start_ticks((pid_t)pid, &ticks)) < 0)
-        error_errno(err, code, "/proc/%ld/stat", pid);
     if (code == 0)
         printf("%ld %" PRIu64 "\n", pid, ticks);
     else

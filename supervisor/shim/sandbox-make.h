@@ -13,8 +13,8 @@
 //   title=NAMESPACE/POD  that process is called so
 //
 // With pid a process stays behind that reaps in the PID namespace as its first process; "PID TICKS"
-// on standard output says which, and when it started. On failure standard output says why, and the
-// exit status is 1.
+// on standard output, and in the file DIR/pause, says which, and when it started. On failure
+// standard output says why, and the exit status is 1.
 int sandbox_make_main(int argc, char **argv);
 
 // Brings up `lo` of the network namespace that the caller is in: 0, or -errno.

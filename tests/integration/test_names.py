@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 
 import harness
 from harness import container, pid_of
@@ -247,6 +248,23 @@ class Processes(NamesTest):
         agent.remove("pids.yaml")
         agent.wait_gone("pids")
         self.assertEqual(harness.processes_with("mainstay-pause default/pids-node1"), [])
+
+    def test_an_agent_that_dies_while_it_is_made(self):
+        agent = self.agent()
+        agent.drop("pids.yaml", host_pod("pids", self.TWO, self.SHARE))
+        agent.wait_ready_pod("pids")
+        agent.remove("pids.yaml")
+        agent.wait_gone("pids")
+        agent.kill()
+        # What the program leaves whose agent is not there to hear of it.
+        left = agent.path("run", "ns", "0123456789abcdef0123456789abcdef")
+        os.makedirs(left)
+        subprocess.run([harness.SHIM, "--sandbox", left, "ipc", "pid", "title=default/left"], check=True,
+                       capture_output=True)
+        pause, = harness.processes_with("mainstay-pause default/left")
+        agent.start()
+        harness.wait_process_gone(pause)
+        agent.wait_mounts_gone()
 
     def read_of(self, path):
         with open(path) as f:
