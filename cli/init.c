@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "cli/commands.h"
 #include "cli/control-plane-options.h"
+#include "cli/pki-report.h"
 #include "cli/term.h"
 #include "pki/pki.h"
 
@@ -191,26 +192,6 @@ static bool manifests_conflict(const struct init *init)
     return conflict;
 }
 
-static void say(const char *what, enum term_style style, const char *path, const char *note)
-{
-    bool color = term_has_color(stdout);
-    printf("  %s%-8s%s %s\n", term_begin(style, color), what, term_end(style, color), path);
-    if (note)
-        printf("           %s\n", note);
-}
-
-static void say_item(struct init *init, const struct pki_report_item *item)
-{
-    init->made += item->outcome == PKI_MADE;
-    init->kept += item->outcome == PKI_KEPT;
-    if (item->outcome == PKI_MADE)
-        say("made", TERM_GREEN, item->path, item->note);
-    else if (item->outcome == PKI_KEPT)
-        say("kept", item->note ? TERM_YELLOW : TERM_DIM, item->path, item->note);
-    else
-        say("wrong", TERM_RED, item->path, item->note);
-}
-
 static int make_certificates(struct init *init, struct error *err)
 {
     _cleanup_pki_report_ struct pki_report report = {0};
@@ -230,8 +211,9 @@ static int make_certificates(struct init *init, struct error *err)
         .algorithm = init->algorithm,
     };
     int code = pki_layout_make(&layout, &report, err);
-    for (size_t i = 0; i < report.n; i++)
-        say_item(init, &report.items[i]);
+    pki_say_report(&report);
+    init->made += report.made;
+    init->kept += report.kept;
     return code < 0 ? error_prefix(err, code, "no manifest was written") : 0;
 }
 
@@ -239,7 +221,7 @@ static int write_manifest(struct init *init, const struct manifest *file, struct
 {
     if (file->same) {
         init->kept++;
-        say("kept", TERM_DIM, file->path, NULL);
+        pki_say("kept", TERM_DIM, file->path, NULL);
         return 0;
     }
     unsigned flags = FS_WRITE_SYNC | (init->options->force ? 0 : FS_WRITE_EXCLUSIVE);
@@ -247,7 +229,7 @@ static int write_manifest(struct init *init, const struct manifest *file, struct
     if (code < 0)
         return error_errno(err, code, "cannot write %s", file->path);
     init->made++;
-    say(file->exists ? "replaced" : "made", TERM_GREEN, file->path, NULL);
+    pki_say(file->exists ? "replaced" : "made", TERM_GREEN, file->path, NULL);
     return 0;
 }
 

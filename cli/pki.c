@@ -21,7 +21,7 @@ static const struct option pki_option_rows[] = {
     OPT_STRING(pki_options, ca_key, .name = "ca-key", .argument = "FILE",
                .help = "gencert, sign, renew: the CA's private key"),
     OPT_STRING(pki_options, config, .name = "config", .argument = "FILE",
-               .help = "gencert, sign: the signing policy (ca-config.json)"),
+               .help = "gencert, sign: the signing policy (ca-config.json); init: kubeadm's file"),
     OPT_STRING(pki_options, profile, .name = "profile", .argument = "NAME",
                .help = "gencert, sign: which profile of it (default: signing.default)"),
     OPT_STRING(pki_options, hostname, .name = "hostname", .argument = "NAMES",
@@ -49,6 +49,7 @@ static const struct option pki_option_rows[] = {
              .help = "renew, rescue: only say what would be done"),
     OPT_STRING(pki_options, log_level, .name = "loglevel", .argument = "N",
                .help = "Taken as cfssl takes it, and without effect"),
+    PKI_INIT_OPTIONS(pki_options),
     COMMON_OPTIONS(pki_options),
 };
 
@@ -56,16 +57,22 @@ static const struct {
     const char *name;
     pki_fn run;
 } rows[] = {
-    {"list", pki_list},         {"check", pki_check},
-    {"renew", pki_renew},       {"rescue", pki_rescue},
-    {"gencert", pki_gencert},   {"genkey", pki_genkey},
-    {"sign", pki_sign},         {"selfsign", pki_selfsign},
-    {"certinfo", pki_certinfo}, {"print-defaults", pki_print_defaults},
+    {"init", pki_init},
+    {"list", pki_list},
+    {"check", pki_check},
+    {"renew", pki_renew},
+    {"rescue", pki_rescue},
+    {"gencert", pki_gencert},
+    {"genkey", pki_genkey},
+    {"sign", pki_sign},
+    {"selfsign", pki_selfsign},
+    {"certinfo", pki_certinfo},
+    {"print-defaults", pki_print_defaults},
 };
 
-static const char *const pki_words[] = {"list",     "check",          "renew", "rescue",
-                                        "gencert",  "genkey",         "sign",  "selfsign",
-                                        "certinfo", "print-defaults", NULL};
+static const char *const pki_words[] = {"init",     "list",     "check",          "renew",
+                                        "rescue",   "gencert",  "genkey",         "sign",
+                                        "selfsign", "certinfo", "print-defaults", NULL};
 
 int pki_failed(const struct error *err)
 {
@@ -104,7 +111,7 @@ static int run(const struct pki_options *options, const struct options_rest *res
 {
     if (rest->n == 0)
         return pki_usage(
-            "say what to do: list, check, renew, rescue, gencert, genkey, sign, selfsign, "
+            "say what to do: init, list, check, renew, rescue, gencert, genkey, sign, selfsign, "
             "certinfo or print-defaults");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (str_equal(rest->arguments[0], rows[i].name))
@@ -123,19 +130,26 @@ static int cmd_pki(int argc, char **argv)
     _cleanup_free_ char **words = with_two_dashes(argc, argv, &owned);
     int status;
     if (!command_parse(&command_pki, argc, words, &options, &rest, &status))
-        return status;
+        goto out;
     options.days_given = options.days >= 0;
     if (!options.days_given)
         options.days = DAYS_DEFAULT;
-    return run(&options, &rest);
+    status = run(&options, &rest);
+out:
+    options_free(pki_option_rows, ARRAY_SIZE(pki_option_rows), &options);
+    return status;
 }
 
 const struct command command_pki = {
     .name = "pki",
     .group = "The control plane",
-    .summary = "Make, sign and show keys and certificates, as cfssl does",
-    .usage = "list|check|renew|rescue|gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
+    .summary = "Make, sign and show keys and certificates, as cfssl and kubeadm do",
+    .usage =
+        "init|list|check|renew|rescue|gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
     .description =
+        "init            all keys, certificates and kubeconfigs of a control plane, as kubeadm "
+        "makes them\n"
+        "                (--config: its ClusterConfiguration); what is there is kept and checked\n"
         "list            every certificate of this node: whose, by whom, for how long, and which "
         "flag of\n"
         "                which component uses it; FILE…: these files\n"
@@ -163,7 +177,8 @@ const struct command command_pki = {
         "The answer is cfssl's JSON, which cfssljson reads; with -bare NAME it is files. Long "
         "flags\n"
         "may have one dash, as cfssl's have.",
-    .examples = "  mainstay pki list\n"
+    .examples = "  mainstay pki init --config kubeadm.yaml\n"
+                "  mainstay pki list\n"
                 "  mainstay pki renew all -if-older-than=2/3\n"
                 "  mainstay pki gencert -initca ca-csr.json -bare ca\n"
                 "  mainstay pki gencert -ca=ca.pem -ca-key=ca-key.pem -config=ca-config.json \\\n"

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/certificate-files.h"
 #include "cli/options.h"
+#include "cli/pki-init.h"
 #include "pki/pki.h"
 
 #define PKI_DIR "/etc/kubernetes/pki"
@@ -15,6 +16,7 @@ struct pki_options {
     const char *manifests, *dir, *output;
     int64_t days;
     const char *ca, *ca_key, *config, *profile, *hostname, *bare, *cert, *csr, *log_level;
+    struct pki_init_options init;
     struct common_options common;
 };
 
@@ -30,6 +32,7 @@ int pki_check(const struct pki_options *options, const char *const *words, size_
 int pki_list(const struct pki_options *options, const char *const *words, size_t n);
 int pki_renew(const struct pki_options *options, const char *const *words, size_t n);
 int pki_rescue(const struct pki_options *options, const char *const *words, size_t n);
+int pki_init(const struct pki_options *options, const char *const *words, size_t n);
 int pki_print_defaults(const struct pki_options *options, const char *const *words, size_t n);
 
 // "error: …" on stderr; returns the exit status.

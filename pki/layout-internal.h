@@ -70,6 +70,10 @@ void pki_make_service_account_key(struct pki_maker *maker);
 // The files of an etcd that somebody else runs: whether they are there and good.
 void pki_check_external_etcd(struct pki_maker *maker);
 
+// ---- layout-srv.c ----
+
+void pki_make_srv(struct pki_maker *maker, const struct string_list *api_names);
+
 // ---- layout-lock.c ----
 
 // Takes the set for this process alone, and clears away what a killed one left half-written. The

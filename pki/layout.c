@@ -175,8 +175,20 @@ static void request_all(struct run *run)
     pki_make_clients(&run->maker, NULL, true);
 }
 
+static void make_srv(struct run *run)
+{
+    pki_make_srv(&run->maker, &run->api);
+}
+
+static size_t count_missing_srv_keys(const struct run *run)
+{
+    return (size_t)is_missing(run, "ca") + (size_t)is_missing(run, "server") +
+           (size_t)is_missing(run, "kubecfg");
+}
+
 static int run_layout(const struct pki_layout *layout, struct pki_report *report,
-                      void (*pieces)(struct run *run), struct error *err)
+                      void (*pieces)(struct run *run), size_t (*count)(const struct run *run),
+                      struct error *err)
 {
     _cleanup_run_ struct run run = {
         .maker = {.layout = layout, .report = report, .now = walltime_now()}, .lock = -1};
@@ -186,7 +198,7 @@ static int run_layout(const struct pki_layout *layout, struct pki_report *report
         code = pki_layout_lock(layout, &run.lock, err);
     if (code < 0)
         return code;
-    run.maker.pool = key_pool_new(layout->algorithm, count_missing_keys(&run));
+    run.maker.pool = key_pool_new(layout->algorithm, count(&run));
     pieces(&run);
     if (report->wrong > 0)
         return error_set(err, EINVAL, "%zu of the pieces could not be made or used", report->wrong);
@@ -195,11 +207,17 @@ static int run_layout(const struct pki_layout *layout, struct pki_report *report
 
 int pki_layout_make(const struct pki_layout *layout, struct pki_report *report, struct error *err)
 {
-    return run_layout(layout, report, make_all, err);
+    return run_layout(layout, report, make_all, count_missing_keys, err);
 }
 
 int pki_layout_request(const struct pki_layout *layout, struct pki_report *report,
                        struct error *err)
 {
-    return run_layout(layout, report, request_all, err);
+    return run_layout(layout, report, request_all, count_missing_keys, err);
+}
+
+int pki_layout_make_srv(const struct pki_layout *layout, struct pki_report *report,
+                        struct error *err)
+{
+    return run_layout(layout, report, make_srv, count_missing_srv_keys, err);
 }

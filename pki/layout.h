@@ -67,6 +67,12 @@ int pki_layout_make(const struct pki_layout *layout, struct pki_report *report, 
 int pki_layout_request(const struct pki_layout *layout, struct pki_report *report,
                        struct error *err);
 
+// The older layout of the guides, in pki_dir (/srv/kubernetes): ca.crt, server.cert and .key,
+// kubecfg.crt and .key, basic_auth.csv and known_tokens.csv with random secrets, and the CA's key,
+// ca.key. The rules are those of pki_layout_make(); kubeconfigs are not part of it.
+int pki_layout_make_srv(const struct pki_layout *layout, struct pki_report *report,
+                        struct error *err);
+
 // "https://HOST:PORT" with brackets around an IPv6 address. The caller frees.
 char *pki_url(const char *host, int port);
 // What admin.conf and kubelet.conf point at: the control plane's endpoint, else this node.
