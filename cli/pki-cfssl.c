@@ -141,7 +141,7 @@ static int sign_for(struct work *w, EVP_PKEY *key, const struct string_list *hos
     int code = pki_load_ca(options->ca, options->ca_key, &w->ca, &w->ca_key, &w->err);
     if (code == 0)
         code = read_config(w, &profile);
-    if (code < 0)
+    if (code < 0 || !profile)
         return code;
     struct certificate_spec spec = {
         .subject = w->subject,

@@ -7,7 +7,6 @@ import math
 import os
 import re
 import sys
-import unittest
 
 import harness
 from harness import AgentTest, container, pid_of, pod_yaml, status_of
@@ -272,7 +271,7 @@ SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)(?: (-?\d+))
 def parse_metrics(text):
     """Prometheus' text format, strictly: {name: (type, {labels: value})}. Every family has one HELP and one
     TYPE before its samples, which stand together and are there once each."""
-    families, current, closed = {}, None, set()
+    families, current = {}, None
     if not text.endswith("\n"):
         raise AssertionError("the last line does not end")
     for line in text[:-1].split("\n"):
