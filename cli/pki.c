@@ -29,7 +29,8 @@ static const struct option pki_option_rows[] = {
     OPT_STRING(pki_options, bare, .name = "bare", .argument = "NAME",
                .help = "Write NAME.pem, NAME-key.pem and NAME.csr instead of JSON"),
     OPT_BOOL(pki_options, force, .name = "force",
-             .help = "-bare: replace what is there, and keep it under its name and the date"),
+             .help =
+                 "-bare, import: replace what is there, and keep it under its name and the date"),
     OPT_STRING(pki_options, cert, .name = "cert", .argument = "FILE",
                .help = "certinfo: the certificate"),
     OPT_STRING(pki_options, csr, .name = "csr", .argument = "FILE", .help = "sign: the request"),
@@ -47,6 +48,18 @@ static const struct option pki_option_rows[] = {
              .help = "renew, rescue: a new private key, too"),
     OPT_BOOL(pki_options, dry_run, .name = "dry-run",
              .help = "renew, rescue: only say what would be done"),
+    OPT_STRING(pki_options, user, .name = "user", .argument = "NAME",
+               .help = "kubeconfig, token: whose (the certificate's common name)"),
+    OPT_STRING(pki_options, org, .name = "org", .argument = "NAME",
+               .help = "kubeconfig, token: the user's group (system:masters may do everything)"),
+    OPT_STRING(pki_options, server, .name = "server", .argument = "URL",
+               .help = "kubeconfig: where the API server is"),
+    OPT_STRING(pki_options, cluster_name, .name = "cluster-name", .argument = "NAME",
+               .help = "kubeconfig: what the cluster is called in it (default kubernetes)"),
+    OPT_STRING(pki_options, for_node, .name = "for", .argument = "NODE",
+               .help = "export: for which node"),
+    OPT_STRING(pki_options, key, .name = "key", .argument = "KEY",
+               .help = "import: the key that export has printed; - reads it from standard input"),
     OPT_STRING(pki_options, log_level, .name = "loglevel", .argument = "N",
                .help = "Taken as cfssl takes it, and without effect"),
     PKI_INIT_OPTIONS(pki_options),
@@ -57,22 +70,16 @@ static const struct {
     const char *name;
     pki_fn run;
 } rows[] = {
-    {"init", pki_init},
-    {"list", pki_list},
-    {"check", pki_check},
-    {"renew", pki_renew},
-    {"rescue", pki_rescue},
-    {"gencert", pki_gencert},
-    {"genkey", pki_genkey},
-    {"sign", pki_sign},
-    {"selfsign", pki_selfsign},
-    {"certinfo", pki_certinfo},
-    {"print-defaults", pki_print_defaults},
+    {"init", pki_init},         {"list", pki_list},         {"check", pki_check},
+    {"renew", pki_renew},       {"rescue", pki_rescue},     {"kubeconfig", pki_kubeconfig},
+    {"token", pki_token},       {"export", pki_export},     {"import", pki_import},
+    {"gencert", pki_gencert},   {"genkey", pki_genkey},     {"sign", pki_sign},
+    {"selfsign", pki_selfsign}, {"certinfo", pki_certinfo}, {"print-defaults", pki_print_defaults},
 };
 
-static const char *const pki_words[] = {"init",     "list",     "check",          "renew",
-                                        "rescue",   "gencert",  "genkey",         "sign",
-                                        "selfsign", "certinfo", "print-defaults", NULL};
+static const char *const pki_words[] = {
+    "init",   "list",    "check",  "renew", "rescue",   "kubeconfig", "token",          "export",
+    "import", "gencert", "genkey", "sign",  "selfsign", "certinfo",   "print-defaults", NULL};
 
 int pki_failed(const struct error *err)
 {
@@ -110,9 +117,9 @@ static char **with_two_dashes(int argc, char **argv, struct string_list *owned)
 static int run(const struct pki_options *options, const struct options_rest *rest)
 {
     if (rest->n == 0)
-        return pki_usage(
-            "say what to do: init, list, check, renew, rescue, gencert, genkey, sign, selfsign, "
-            "certinfo or print-defaults");
+        return pki_usage("say what to do: init, list, check, renew, rescue, kubeconfig, token, "
+                         "export, import, gencert, genkey, sign, selfsign, certinfo or "
+                         "print-defaults");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (str_equal(rest->arguments[0], rows[i].name))
             return rows[i].run(options, rest->arguments + 1, rest->n - 1);
@@ -144,8 +151,8 @@ const struct command command_pki = {
     .name = "pki",
     .group = "The control plane",
     .summary = "Make, sign and show keys and certificates, as cfssl and kubeadm do",
-    .usage =
-        "init|list|check|renew|rescue|gencert|genkey|sign|selfsign|certinfo|print-defaults [FILE]",
+    .usage = "init|list|check|renew|rescue|kubeconfig|token|export|import|gencert|genkey|sign|"
+             "selfsign|certinfo|print-defaults [FILE]",
     .description =
         "init            all keys, certificates and kubeconfigs of a control plane, as kubeadm "
         "makes them\n"
@@ -165,6 +172,14 @@ const struct command command_pki = {
         "then\n"
         "                every certificate and kubeconfig of this node; nothing but the files is "
         "needed\n"
+        "kubeconfig      a new client certificate in a kubeconfig, on standard output: --user, "
+        "--org,\n"
+        "                --server; -days N\n"
+        "token           a random bootstrap token; with --user a line of known_tokens.csv\n"
+        "export          FILE --for NODE: the CAs and the service accounts' key, sealed for a "
+        "further\n"
+        "                node of the control plane under a key that is printed\n"
+        "import          FILE --key KEY: puts them there\n"
         "gencert         a key and a certificate for a request in cfssl's JSON, signed by the CA "
         "of "
         "-ca\n"
@@ -179,6 +194,10 @@ const struct command command_pki = {
         "may have one dash, as cfssl's have.",
     .examples = "  mainstay pki init --config kubeadm.yaml\n"
                 "  mainstay pki list\n"
+                "  mainstay pki kubeconfig --user=jane --org=dev --server=https://10.0.0.1:6443 "
+                "> jane.conf\n"
+                "  mainstay pki export --for m1 m1.keys\n"
+                "  mainstay pki import m1.keys --key - < m1.key\n"
                 "  mainstay pki renew all -if-older-than=2/3\n"
                 "  mainstay pki gencert -initca ca-csr.json -bare ca\n"
                 "  mainstay pki gencert -ca=ca.pem -ca-key=ca-key.pem -config=ca-config.json \\\n"

@@ -31,6 +31,10 @@ int pki_certinfo(const struct pki_options *options, const char *const *words, si
 int pki_check(const struct pki_options *options, const char *const *words, size_t n);
 int pki_list(const struct pki_options *options, const char *const *words, size_t n);
 int pki_renew(const struct pki_options *options, const char *const *words, size_t n);
+int pki_export(const struct pki_options *options, const char *const *words, size_t n);
+int pki_import(const struct pki_options *options, const char *const *words, size_t n);
+int pki_kubeconfig(const struct pki_options *options, const char *const *words, size_t n);
+int pki_token(const struct pki_options *options, const char *const *words, size_t n);
 int pki_rescue(const struct pki_options *options, const char *const *words, size_t n);
 int pki_init(const struct pki_options *options, const char *const *words, size_t n);
 int pki_print_defaults(const struct pki_options *options, const char *const *words, size_t n);

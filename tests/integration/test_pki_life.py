@@ -1,6 +1,7 @@
 """`mainstay pki` over a control plane's life: renewing what has aged, and coming back from where everything has
 expired. Offline, with openssl as the judge."""
 
+import base64
 import glob
 import os
 import random
@@ -235,6 +236,101 @@ class RescueTest(LifeTest):
         done = self.do("rescue", status=1)
         self.assertIn("this CA has expired, and its key is not here", done.stderr)
         self.assertRegex(done.stdout, "(?m)^renewed  .*/apiserver.crt")
+
+
+class UsersTest(LifeTest):
+    def test_a_kubeconfig(self):
+        conf = os.path.join(self.root, "jane.conf")
+        out = self.do("kubeconfig", "--user=jane", "--org=dev", "--server=https://10.0.0.1:6443", "--days=7").stdout
+        with open(conf, "w") as f:
+            f.write(out)
+        self.assertIn("server: https://10.0.0.1:6443\n", out)
+        self.assertIn("current-context: jane@kubernetes\n", out)
+        fields = dict(re.findall("(?m)^ *([a-z-]+-data): (.*)$", out))
+        with open(conf + ".crt", "wb") as f:
+            f.write(base64.b64decode(fields["client-certificate-data"]))
+        self.assertEqual(base64.b64decode(fields["certificate-authority-data"]), self.read("ca.crt"))
+        subprocess.run(["openssl", "verify", "-purpose", "sslclient", "-CAfile", self.path("ca.crt"), conf + ".crt"],
+                       check=True, capture_output=True)
+        text = subprocess.run(["openssl", "x509", "-in", conf + ".crt", "-noout", "-subject"], capture_output=True,
+                              text=True, check=True).stdout
+        self.assertEqual(text.split("subject=")[1].strip(), "O = dev, CN = jane")
+        self.assertIn("kubeconfig takes", self.do("kubeconfig", "--user=jane", status=2).stderr)
+
+    def test_tokens(self):
+        tokens = {self.do("token").stdout for _ in range(20)}
+        self.assertEqual(len(tokens), 20)
+        for token in tokens:
+            self.assertRegex(token, r"\A[a-z0-9]{6}\.[a-z0-9]{16}\n\Z")
+        self.assertRegex(self.do("token", "--user=jane", "--org=dev,ops").stdout,
+                         r'\A[0-9a-f]{32},jane,jane,"dev,ops"\n\Z')
+        self.assertIn("cannot be in the name", self.do("token", "--user=a,b", status=1).stderr)
+
+
+class TransferTest(LifeTest):
+    SHARED = {"ca.crt": 0o644, "ca.key": 0o600, "front-proxy-ca.crt": 0o644, "front-proxy-ca.key": 0o600,
+              "etcd/ca.crt": 0o644, "etcd/ca.key": 0o600, "sa.key": 0o600, "sa.pub": 0o644}
+
+    def setUp(self):
+        super().setUp()
+        self.file = os.path.join(self.root, "m1.keys")
+        self.to = os.path.join(self.root, "other/pki")
+        self.key = self.do("export", "--for", "m1", self.file).stdout.strip()
+
+    def put(self, *arguments, status=0, key=None):
+        return self.run_mainstay("pki", "import", self.file, "--key", key or self.key, "--dir", self.to, *arguments,
+                                 status=status)
+
+    def there(self):
+        return sorted(os.path.relpath(p, self.to) for p in glob.glob(self.to + "/**/*.*", recursive=True))
+
+    def test_what_arrives(self):
+        self.assertEqual(os.stat(self.file).st_mode & 0o777, 0o600)
+        with open(self.file, "rb") as f:
+            self.assertNotIn(b"BEGIN", f.read())
+        self.put()
+        self.assertEqual(self.there(), sorted(self.SHARED))
+        for name, mode in self.SHARED.items():
+            with open(os.path.join(self.to, name), "rb") as f:
+                self.assertEqual(f.read(), self.read(name))
+            self.assertEqual(os.stat(os.path.join(self.to, name)).st_mode & 0o777, mode, name)
+        self.assertEqual(len(re.findall("(?m)^kept ", self.put().stdout)), 8)
+
+    def test_the_key_from_standard_input(self):
+        done = subprocess.run([harness.MAINSTAY, "pki", "import", self.file, "--key", "-", "--dir", self.to],
+                              input=self.key + "\n", capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.there(), sorted(self.SHARED))
+
+    def test_nothing_is_overwritten(self):
+        os.makedirs(self.to)
+        with open(self.to + "/sa.key", "w") as f:
+            f.write("mine")
+        self.assertIn("is there already, and is another: nothing was written", self.put(status=1).stderr)
+        self.assertEqual(self.there(), ["sa.key"])
+        self.put("--force")
+        with open(glob.glob(self.to + "/sa.key.*")[0]) as f:
+            self.assertEqual(f.read(), "mine")
+        self.assertIn("File exists", self.do("export", "--for", "m1", self.file, status=1).stderr)
+
+    def test_every_changed_byte_is_noticed(self):
+        with open(self.file, "rb") as f:
+            good = f.read()
+        for at in [0, 12, 14, 15, 20, 30, 40, len(good) // 2, len(good) - 1]:
+            with open(self.file, "wb") as f:
+                f.write(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])
+            self.put(status=1)
+        for cut in (0, 5, 20, len(good) - 1):
+            with open(self.file, "wb") as f:
+                f.write(good[:cut])
+            self.put(status=1)
+        self.assertEqual(self.there(), [])
+
+    def test_another_key(self):
+        other = base64.b64encode(bytes(32)).decode()
+        self.assertIn("this is not its key", self.put(status=1, key=other).stderr)
+        self.assertIn("is none that", self.put(status=1, key="abc").stderr)
+        self.assertEqual(self.there(), [])
 
 
 if __name__ == "__main__":

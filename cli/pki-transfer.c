@@ -1,0 +1,264 @@
+// `mainstay pki export` and `import`: the keys that every node of a control plane shares, from the
+// first one to a further one.
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/base64.h"
+#include "base/fs.h"
+#include "cli/commands.h"
+#include "cli/pki.h"
+#include "pki/transfer.h"
+
+// What kubeadm's upload-certs carries, too (phases/copycerts); nothing else is taken in.
+static const struct shared {
+    const char *name;
+    const char *key_of; // of a CA's key: its certificate
+    bool is_secret, is_needed;
+} shared[] = {
+    {"ca.key", "ca.crt", true, false},
+    {"ca.crt", NULL, false, true},
+    {"front-proxy-ca.key", "front-proxy-ca.crt", true, false},
+    {"front-proxy-ca.crt", NULL, false, false},
+    {"etcd/ca.key", "etcd/ca.crt", true, false},
+    {"etcd/ca.crt", NULL, false, false},
+    {"sa.key", NULL, true, true},
+    {"sa.pub", NULL, false, true},
+};
+
+enum { KEY_TEXT_MAX = 128 };
+
+static const char *directory(const struct pki_options *options)
+{
+    return options->dir ? options->dir : PKI_DIR;
+}
+
+// ---- export ----
+
+static int add_file(struct transfer *transfer, const char *dir, const struct shared *what,
+                    struct error *err)
+{
+    _cleanup_free_ char *path = path_join(dir, what->name);
+    struct transfer_file file = {.name = xstrdup(what->name)};
+    buffer_reserve(&file.data, TRANSFER_FILE_MAX + 8192);
+    int code = fs_read_file(AT_FDCWD, path, TRANSFER_FILE_MAX, &file.data);
+    if (code == 0) {
+        *LIST_APPEND(&transfer->files) = file;
+        return 0;
+    }
+    free(file.name);
+    secret_free(&file.data);
+    if (code == -ENOENT && !what->is_needed) {
+        fprintf(stderr, "warning: %s is not here and does not travel\n", path);
+        return 0;
+    }
+    return error_errno(err, code, "%s", path);
+}
+
+static int write_sealed(const struct transfer *transfer, const char *file, struct error *err)
+{
+    unsigned char key[TRANSFER_KEY_SIZE];
+    _cleanup_buffer_ struct buffer sealed = BUFFER_EMPTY;
+    _cleanup_secret_ struct buffer text = BUFFER_EMPTY;
+    if (RAND_bytes(key, sizeof(key)) != 1)
+        return openssl_error(err, EIO, "no random numbers");
+    int code = transfer_seal(transfer, key, &sealed, err);
+    if (code == 0) {
+        code = fs_write_atomic(AT_FDCWD, file, sealed.data, sealed.len, 0600,
+                               FS_WRITE_SYNC | FS_WRITE_EXCLUSIVE);
+        code = code < 0 ? error_errno(err, code, "cannot write %s", file) : 0;
+    }
+    buffer_reserve(&text, KEY_TEXT_MAX);
+    base64_encode(key, sizeof(key), &text);
+    OPENSSL_cleanse(key, sizeof(key));
+    if (code < 0)
+        return code;
+    fprintf(stderr,
+            "%zu files for %s are sealed in %s. This is the key, which is nowhere else; let "
+            "it travel another way:\n",
+            transfer->files.n, transfer->node, file);
+    printf("%s\n", buffer_str(&text));
+    return 0;
+}
+
+int pki_export(const struct pki_options *options, const char *const *words, size_t n)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    _cleanup_transfer_ struct transfer transfer = {0};
+    int code = 0;
+    if (!options->for_node || n != 1)
+        return pki_usage("export takes the node and the file to write: export --for NODE FILE");
+    if (!certificate_name_is_valid(options->for_node))
+        return pki_usage("--for: \"%s\" cannot be the name of a node", options->for_node);
+    transfer.node = xstrdup(options->for_node);
+    for (size_t i = 0; i < ARRAY_SIZE(shared) && code == 0; i++)
+        code = add_file(&transfer, directory(options), &shared[i], &err);
+    if (code == 0)
+        code = write_sealed(&transfer, words[0], &err);
+    return code < 0 ? pki_failed(&err) : CLI_DONE;
+}
+
+// ---- import ----
+
+static int read_key(const char *word, unsigned char *key, struct error *err)
+{
+    _cleanup_secret_ struct buffer text = BUFFER_EMPTY, bytes = BUFFER_EMPTY;
+    int code = 0;
+    buffer_reserve(&text, KEY_TEXT_MAX);
+    if (str_equal(word, "-"))
+        code = pki_read("-", &text, err);
+    else
+        buffer_add_str(&text, word);
+    if (code < 0)
+        return code;
+    size_t n = strcspn(buffer_str(&text), " \r\n");
+    if (base64_decode(buffer_str(&text), n, &bytes) < 0 || bytes.len != TRANSFER_KEY_SIZE)
+        return error_set(err, EINVAL, "--key is none that `mainstay pki export` has printed");
+    memcpy(key, bytes.data, TRANSFER_KEY_SIZE);
+    return 0;
+}
+
+static const struct transfer_file *find_file(const struct transfer *transfer, const char *name)
+{
+    LIST_EACH (file, &transfer->files)
+        if (str_equal(file->name, name))
+            return file;
+    return NULL;
+}
+
+static const struct shared *find_shared(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
+        if (str_equal(name, shared[i].name))
+            return &shared[i];
+    return NULL;
+}
+
+static int check_pair(const struct transfer *transfer, const struct shared *what,
+                      const struct transfer_file *file, struct error *err)
+{
+    const struct transfer_file *other = find_file(transfer, what->key_of);
+    _cleanup_certificate_bundle_ struct certificate_bundle bundle = {0};
+    _cleanup_key_ EVP_PKEY *key = NULL;
+    int code =
+        other ? certificate_bundle_from_pem(buffer_str(&other->data), other->data.len, &bundle, err)
+              : error_set(err, EINVAL, "%s is not in it", what->key_of);
+    if (code == 0)
+        code = key_from_pem(file->data.data, file->data.len, &key, err);
+    if (code == 0 && !certificate_bundle_of_key(&bundle, key))
+        code = error_set(err, EINVAL, "is not the key of %s", what->key_of);
+    return code < 0 ? error_prefix(err, code, "%s", file->name) : 0;
+}
+
+static int check_contents(const struct transfer *transfer, struct error *err)
+{
+    int code = 0;
+    LIST_EACH (file, &transfer->files) {
+        const struct shared *what = find_shared(file->name);
+        if (!what)
+            return error_set(err, EINVAL, "%s in it is none of the shared files", file->name);
+        if (find_file(transfer, file->name) != file)
+            return error_set(err, EINVAL, "%s is in it twice", file->name);
+        if (code == 0 && what->key_of)
+            code = check_pair(transfer, what, file, err);
+    }
+    return code;
+}
+
+// 1: it is there already, and the same; -EEXIST: and another.
+static int look_at(const char *path, const struct transfer_file *file, struct error *err)
+{
+    _cleanup_secret_ struct buffer old = BUFFER_EMPTY;
+    buffer_reserve(&old, TRANSFER_FILE_MAX + 8192);
+    int code = fs_read_file(AT_FDCWD, path, TRANSFER_FILE_MAX, &old);
+    if (code == -ENOENT)
+        return 0;
+    if (code < 0)
+        return error_errno(err, code, "%s", path);
+    if (old.len == file->data.len && memcmp(old.data, file->data.data, old.len) == 0)
+        return 1;
+    return error_set(err, EEXIST,
+                     "%s is there already, and is another: nothing was written. With --force it is "
+                     "kept under its name and the date",
+                     path);
+}
+
+static int put_file(const char *path, const struct transfer_file *file, struct error *err)
+{
+    bool is_secret = find_shared(file->name)->is_secret;
+    _cleanup_error_ struct error other = ERROR_NONE;
+    int there = look_at(path, file, &other);
+    if (there == 1) {
+        printf("kept     %s\n", path);
+        return 0;
+    }
+    int code = there < 0
+                   ? pki_replace(path, &file->data, is_secret, err)
+                   : fs_write_atomic(AT_FDCWD, path, file->data.data, file->data.len,
+                                     is_secret ? 0600 : 0644, FS_WRITE_SYNC | FS_WRITE_EXCLUSIVE);
+    if (code < 0)
+        return there < 0 ? code : error_errno(err, code, "cannot write %s", path);
+    printf("written  %s\n", path);
+    return 0;
+}
+
+static int put_files(const struct pki_options *options, const struct transfer *transfer,
+                     struct error *err)
+{
+    const char *dir = directory(options);
+    _cleanup_free_ char *inside = xasprintf("%s/x", dir);
+    _cleanup_close_ int lock = -1;
+    int code = fs_mkdir_parents_of(AT_FDCWD, inside);
+    if (code < 0)
+        return error_errno(err, code, "%s", dir);
+    code = pki_lock_directory_of(inside, &lock, err);
+    LIST_EACH (file, &transfer->files) {
+        _cleanup_free_ char *path = path_join(dir, file->name);
+        if (code >= 0 && !options->force)
+            code = look_at(path, file, err);
+    }
+    LIST_EACH (file, &transfer->files) {
+        _cleanup_free_ char *path = path_join(dir, file->name);
+        if (code >= 0)
+            code = fs_mkdir_parents_of(AT_FDCWD, path);
+        if (code >= 0)
+            code = put_file(path, file, err);
+    }
+    return code < 0 ? code : 0;
+}
+
+static int import(const struct pki_options *options, const char *file, struct error *err)
+{
+    unsigned char key[TRANSFER_KEY_SIZE];
+    _cleanup_buffer_ struct buffer sealed = BUFFER_EMPTY;
+    _cleanup_transfer_ struct transfer transfer = {0};
+    int code = fs_read_file(AT_FDCWD, file, TRANSFER_MAX + 4096, &sealed);
+    if (code < 0)
+        return error_errno(err, code, "%s", file);
+    code = read_key(options->key, key, err);
+    if (code < 0)
+        return code;
+    code = transfer_open(sealed.data, sealed.len, key, &transfer, err);
+    OPENSSL_cleanse(key, sizeof(key));
+    if (code == 0)
+        code = check_contents(&transfer, err);
+    if (code < 0)
+        return error_prefix(err, code, "%s", file);
+    code = put_files(options, &transfer, err);
+    if (code == 0)
+        printf("Sealed for %s; `mainstay init` makes what is this node's own.\n", transfer.node);
+    return code;
+}
+
+int pki_import(const struct pki_options *options, const char *const *words, size_t n)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (!options->key || n != 1)
+        return pki_usage("import takes the file and its key: import FILE --key KEY (-: from "
+                         "standard input)");
+    return import(options, words[0], &err) < 0 ? pki_failed(&err) : CLI_DONE;
+}
