@@ -157,13 +157,22 @@ static void check_age(const struct checking *c, X509 *certificate, struct buffer
         check_add(out, "ends in %s", duration_format_human(sec, left));
 }
 
+// While a CA is rotated its file holds two. Where none of them has signed, the first is the one
+// that should have. NULL where there is none.
+static X509 *issuer_among(const struct certificate_bundle *cas, X509 *certificate)
+{
+    X509 *issuer = certificate_bundle_issuer(cas, certificate);
+    return issuer || cas->n == 0 ? issuer : cas->items[0];
+}
+
 // What is wrong, joined by "; ".
 static void examine(const struct checking *c, const struct role *role, const char *file,
                     const char *key_file, const char *ca_file, const struct string_list *names,
                     struct buffer *out)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_x509_ X509 *certificate = NULL, *ca = NULL;
+    _cleanup_x509_ X509 *certificate = NULL;
+    _cleanup_certificate_bundle_ struct certificate_bundle cas = {0};
     _cleanup_key_ EVP_PKEY *key = NULL;
     if (certificate_load(file, &certificate, &err) < 0) {
         check_add(out, "%s", error_message(&err));
@@ -172,8 +181,9 @@ static void examine(const struct checking *c, const struct role *role, const cha
     if (key_file && key_load(key_file, &key, NULL, &err) < 0)
         check_add(out, "%s", error_message(&err));
     error_clear(&err);
-    if (ca_file && certificate_load(ca_file, &ca, &err) < 0)
+    if (ca_file && certificate_bundle_load(ca_file, &cas, &err) < 0)
         check_add(out, "%s", error_message(&err));
+    X509 *ca = issuer_among(&cas, certificate);
     error_clear(&err);
     struct certificate_spec spec = {
         .is_ca = !role->ca_flag, .usages = role->usages, .alt_names = names};
@@ -231,7 +241,7 @@ static void examine_kubeconfig(const struct checking *c, const char *file, struc
         return;
     struct certificate_spec spec = {.usages = CERTIFICATE_CLIENT};
     struct certificate_expectation expectation = {
-        .spec = &spec, .issuer = content.ca, .now = c->now};
+        .spec = &spec, .issuer = issuer_among(&content.cas, content.certificate), .now = c->now};
     if (certificate_check(content.certificate, &expectation, &err) < 0)
         check_add(out, "%s", error_message(&err));
     check_age(c, content.certificate, out);

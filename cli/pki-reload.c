@@ -1,9 +1,11 @@
 // Which component notices a new certificate by itself. Read in the sources of Kubernetes 1.20 and
 // etcd 3.4; what is not in the table is read at the start only (kubeconfigs with everything inlined
 // above all).
-#include "base/macro.h"
-#include "base/string-list.h"
-#include "cli/pki.h"
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cli/pki-store.h"
 
 static const char *const read_anew[] = {
     // apiserver/pkg/server/options/serving.go, authentication.go: dynamiccertificates
@@ -28,10 +30,39 @@ static const char *const read_anew[] = {
     "kube-controller-manager --cluster-signing-cert-file",
 };
 
-bool pki_is_read_anew(const char *user)
+static bool is_read_anew(const char *user)
 {
     for (size_t i = 0; i < ARRAY_SIZE(read_anew); i++)
         if (str_equal(user, read_anew[i]))
             return true;
     return false;
+}
+
+void pki_followers_add(struct pki_followers *followers, const struct pki_item *item)
+{
+    LIST_EACH (user, item->users) {
+        bool anew = is_read_anew(*user);
+        _cleanup_free_ char *name = xstrndup(*user, strcspn(*user, " "));
+        struct string_list *to = anew ? &followers->anew : &followers->restart;
+        if (!string_list_contains(to, name))
+            string_list_add(to, name);
+    }
+}
+
+void pki_followers_say(const struct pki_followers *followers)
+{
+    LIST_EACH (name, &followers->restart)
+        printf("restart  %s: it reads what was renewed at its start only (`mainstay restart %s`, "
+               "or the annotation mainstay.dev/restart-on-change)\n",
+               *name, *name);
+    LIST_EACH (name, &followers->anew)
+        if (!string_list_contains(&followers->restart, *name))
+            printf("nothing to do for %s: it reads what was renewed by itself\n", *name);
+}
+
+void pki_followers_free(struct pki_followers *followers)
+{
+    string_list_free(&followers->restart);
+    string_list_free(&followers->anew);
+    *followers = (struct pki_followers){0};
 }

@@ -15,7 +15,7 @@ struct renewal {
     int64_t part, whole; // -if-older-than=part/whole
     walltime now;
     size_t n_renewed, n_failed;
-    struct string_list restart, anew; // "kube-scheduler": users of what was renewed
+    struct pki_followers followers;
 };
 
 // ---- which ----
@@ -62,17 +62,6 @@ static bool is_meant(const struct renewal *r, const struct pki_item *item, const
 
 // ---- saying it ----
 
-static void note_users(struct renewal *r, const struct pki_item *item)
-{
-    LIST_EACH (user, item->users) {
-        bool anew = pki_is_read_anew(*user);
-        _cleanup_free_ char *name = xstrndup(*user, strcspn(*user, " "));
-        struct string_list *to = anew ? &r->anew : &r->restart;
-        if (!string_list_contains(to, name))
-            string_list_add(to, name);
-    }
-}
-
 static void say_renewed(const struct renewal *r, const struct pki_item *item)
 {
     char until[RFC3339_NANO_SIZE];
@@ -86,17 +75,6 @@ static void say_failed(struct renewal *r, const struct pki_item *item, const str
     bool named = str_starts_with(message, item->path);
     fprintf(stderr, "error: %s%s%s\n", named ? "" : item->path, named ? "" : ": ", message);
     r->n_failed++;
-}
-
-static void say_what_follows(const struct renewal *r)
-{
-    LIST_EACH (name, &r->restart)
-        printf("restart  %s: it reads what was renewed at its start only (`mainstay restart %s`, "
-               "or the annotation mainstay.dev/restart-on-change)\n",
-               *name, *name);
-    LIST_EACH (name, &r->anew)
-        if (!string_list_contains(&r->restart, *name))
-            printf("nothing to do for %s: it reads what was renewed by itself\n", *name);
 }
 
 // ---- doing it ----
@@ -165,7 +143,7 @@ static void renew(struct renewal *r, struct pki_item *item)
     }
     r->n_renewed++;
     say_renewed(r, item);
-    note_users(r, item);
+    pki_followers_add(&r->followers, item);
 }
 
 static void renew_all(struct renewal *r, const char *const *words, size_t n)
@@ -238,7 +216,7 @@ static void rescue_ca(struct renewal *r, struct pki_item *item)
     }
     r->n_renewed++;
     say_renewed(r, item);
-    note_users(r, item);
+    pki_followers_add(&r->followers, item);
 }
 
 static void rescue_cas(struct renewal *r)
@@ -277,12 +255,11 @@ static int check_words(const struct renewal *r, const char *const *words, size_t
 static int finish(struct renewal *r)
 {
     if (r->n_renewed > 0)
-        say_what_follows(r);
+        pki_followers_say(&r->followers);
     else if (r->n_failed == 0)
         printf("Nothing needs to be renewed.\n");
     int status = r->n_failed > 0 ? CLI_NO : CLI_DONE;
-    string_list_free(&r->restart);
-    string_list_free(&r->anew);
+    pki_followers_free(&r->followers);
     pki_store_free(&r->store);
     return status;
 }

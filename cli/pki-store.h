@@ -46,3 +46,13 @@ int pki_store_signer(const struct pki_store *store, const struct pki_item *item,
 // Writes the item's first certificate (and its key where `new_key`), with the old ones kept; of a
 // kubeconfig also whom it trusts.
 int pki_item_write(const struct pki_item *item, bool new_key, struct error *err);
+
+// ---- pki-reload.c ----
+
+// The components that use what was written: by name, each once.
+struct pki_followers {
+    struct string_list restart, anew; // those that must restart; those that notice by themselves
+};
+void pki_followers_add(struct pki_followers *followers, const struct pki_item *item);
+void pki_followers_say(const struct pki_followers *followers);
+void pki_followers_free(struct pki_followers *followers);

@@ -48,6 +48,7 @@ static const struct option pki_option_rows[] = {
              .help = "renew, rescue: a new private key, too"),
     OPT_BOOL(pki_options, dry_run, .name = "dry-run",
              .help = "renew, rescue: only say what would be done"),
+    OPT_BOOL(pki_options, status, .name = "status", .help = "rotate-ca: only say where it stands"),
     OPT_STRING(pki_options, user, .name = "user", .argument = "NAME",
                .help = "kubeconfig, token: whose (the certificate's common name)"),
     OPT_STRING(pki_options, org, .name = "org", .argument = "NAME",
@@ -71,15 +72,17 @@ static const struct {
     pki_fn run;
 } rows[] = {
     {"init", pki_init},         {"list", pki_list},         {"check", pki_check},
-    {"renew", pki_renew},       {"rescue", pki_rescue},     {"kubeconfig", pki_kubeconfig},
+    {"renew", pki_renew},       {"rescue", pki_rescue},
+    {"rotate-ca", pki_rotate_ca},     {"kubeconfig", pki_kubeconfig},
     {"token", pki_token},       {"export", pki_export},     {"import", pki_import},
     {"gencert", pki_gencert},   {"genkey", pki_genkey},     {"sign", pki_sign},
     {"selfsign", pki_selfsign}, {"certinfo", pki_certinfo}, {"print-defaults", pki_print_defaults},
 };
 
 static const char *const pki_words[] = {
-    "init",   "list",    "check",  "renew", "rescue",   "kubeconfig", "token",          "export",
-    "import", "gencert", "genkey", "sign",  "selfsign", "certinfo",   "print-defaults", NULL};
+    "init",       "list",     "check",    "renew",          "rescue",  "rotate-ca",
+    "kubeconfig", "token",    "export",   "import",         "gencert", "genkey",
+    "sign",       "selfsign", "certinfo", "print-defaults", NULL};
 
 int pki_failed(const struct error *err)
 {
@@ -117,9 +120,10 @@ static char **with_two_dashes(int argc, char **argv, struct string_list *owned)
 static int run(const struct pki_options *options, const struct options_rest *rest)
 {
     if (rest->n == 0)
-        return pki_usage("say what to do: init, list, check, renew, rescue, kubeconfig, token, "
-                         "export, import, gencert, genkey, sign, selfsign, certinfo or "
-                         "print-defaults");
+        return pki_usage(
+            "say what to do: init, list, check, renew, rescue, rotate-ca, kubeconfig, token, "
+            "export, import, gencert, genkey, sign, selfsign, certinfo or "
+            "print-defaults");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (str_equal(rest->arguments[0], rows[i].name))
             return rows[i].run(options, rest->arguments + 1, rest->n - 1);
@@ -151,8 +155,9 @@ const struct command command_pki = {
     .name = "pki",
     .group = "The control plane",
     .summary = "Make, sign and show keys and certificates, as cfssl and kubeadm do",
-    .usage = "init|list|check|renew|rescue|kubeconfig|token|export|import|gencert|genkey|sign|"
-             "selfsign|certinfo|print-defaults [FILE]",
+    .usage =
+        "init|list|check|renew|rescue|rotate-ca|kubeconfig|token|export|import|gencert|genkey|sign|"
+        "selfsign|certinfo|print-defaults [FILE]",
     .description =
         "init            all keys, certificates and kubeconfigs of a control plane, as kubeadm "
         "makes them\n"
@@ -172,6 +177,11 @@ const struct command command_pki = {
         "then\n"
         "                every certificate and kubeconfig of this node; nothing but the files is "
         "needed\n"
+        "rotate-ca       NAME: another CA in its place, in three steps, one for each call: both "
+        "are\n"
+        "                trusted; the new one signs; the old one leaves. It says what must restart "
+        "before\n"
+        "                the next\n"
         "kubeconfig      a new client certificate in a kubeconfig, on standard output: --user, "
         "--org,\n"
         "                --server; -days N\n"

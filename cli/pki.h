@@ -35,6 +35,7 @@ int pki_export(const struct pki_options *options, const char *const *words, size
 int pki_import(const struct pki_options *options, const char *const *words, size_t n);
 int pki_kubeconfig(const struct pki_options *options, const char *const *words, size_t n);
 int pki_token(const struct pki_options *options, const char *const *words, size_t n);
+int pki_rotate_ca(const struct pki_options *options, const char *const *words, size_t n);
 int pki_rescue(const struct pki_options *options, const char *const *words, size_t n);
 int pki_init(const struct pki_options *options, const char *const *words, size_t n);
 int pki_print_defaults(const struct pki_options *options, const char *const *words, size_t n);
@@ -83,12 +84,6 @@ int pki_replace_pair(const char *certificate_path, const struct buffer *certific
 // pair is in place now.
 int pki_pair_finish(const char *certificate_path, const char *key_path, bool *ret_finished,
                     struct error *err);
-
-// ---- pki-reload.c ----
-
-// Whether a component notices a new certificate under this flag ("kube-apiserver --tls-cert-file")
-// by itself, or reads the file only at its start.
-bool pki_is_read_anew(const char *user);
 
 // What was made. Any may be NULL.
 struct pki_made {

@@ -238,6 +238,129 @@ class RescueTest(LifeTest):
         self.assertRegex(done.stdout, "(?m)^renewed  .*/apiserver.crt")
 
 
+class RotateTest(LifeTest):
+    LEAVES = ("apiserver.crt", "apiserver-kubelet-client.crt")
+
+    def snapshot(self, name):
+        """What a component that has just started holds in its memory: its trust and its certificates."""
+        place = os.path.join(self.root, name)
+        os.mkdir(place)
+        for file in ("ca.crt",) + self.LEAVES:
+            shutil.copy(self.path(file), place)
+        for conf in ("admin.conf", "scheduler.conf"):
+            fields = dict(re.findall("(?m)^ *([a-z-]+-data): (.*)$", self.read(conf).decode()))
+            for file, field in ((conf + ".ca", "certificate-authority-data"), (conf, "client-certificate-data")):
+                with open(os.path.join(place, file), "wb") as f:
+                    f.write(base64.b64decode(fields[field]))
+        return place
+
+    def assert_trusts(self, one, other, answer=True):
+        """Whether everything of the one is trusted by the other."""
+        for leaf in self.LEAVES + ("admin.conf", "scheduler.conf"):
+            for trust in ("ca.crt", "admin.conf.ca", "scheduler.conf.ca"):
+                done = subprocess.run(["openssl", "verify", "-CAfile", os.path.join(other, trust),
+                                       os.path.join(one, leaf)], capture_output=True, text=True)
+                self.assertEqual(done.returncode == 0, answer, (one, other, leaf, trust, done.stderr))
+
+    def name_the_signer(self):
+        done = self.do("rotate-ca", "ca", "--force", status=1)
+        self.assertIn("takes a file with one certificate only", done.stderr)
+        path = os.path.join(self.kubernetes, "manifests/kube-controller-manager.yaml")
+        with open(path) as f:
+            text = f.read()
+        changed = re.sub(r"(--cluster-signing-cert-file=\S*)/ca\.crt", r"\1/ca-signer.crt", text)
+        self.assertNotEqual(changed, text)
+        with open(path, "w") as f:
+            f.write(changed)
+
+    def certificates_in(self, name):
+        return self.read(name).count(b"BEGIN CERTIFICATE")
+
+    def test_three_steps_and_each_beside_the_next(self):
+        self.assertIn("no rotation is under way", self.do("rotate-ca", "ca", "--status").stdout)
+        self.name_the_signer()
+        before, old_key = self.snapshot("before"), self.read("ca.key")
+        out = self.do("rotate-ca", "ca", "--force").stdout
+        self.assertIn("Step 1 of 3", out)
+        self.assertRegex(out, "(?m)^restart  kube-scheduler: ")
+        self.assertIn("step 1 of 3 is done", self.do("rotate-ca", "ca", "--status").stdout)
+        self.assertEqual((self.certificates_in("ca.crt"), self.certificates_in("ca-signer.crt")), (2, 1))
+        self.assertEqual(self.read("ca.key"), old_key)
+        self.check()
+        one = self.snapshot("one")
+        self.assertIn("Step 2 of 3", self.do("rotate-ca", "ca").stdout)
+        self.assertIn("step 2 of 3 is done", self.do("rotate-ca", "ca", "--status").stdout)
+        self.assertNotEqual(self.read("ca.key"), old_key)
+        self.assertEqual(os.stat(self.path("ca.key")).st_mode & 0o777, 0o600)
+        self.check()
+        two = self.snapshot("two")
+        self.assertIn("Step 3 of 3", self.do("rotate-ca", "ca").stdout)
+        self.assertEqual(self.certificates_in("ca.crt"), 1)
+        self.assertEqual(self.read("ca.crt"), self.read("ca-signer.crt"))
+        self.check()
+        three = self.snapshot("three")
+        for a, b in ((before, one), (one, two), (two, three)):
+            self.assert_trusts(a, b, answer=True)
+            self.assert_trusts(b, a, answer=True)
+        self.assert_trusts(before, three, answer=False)
+        self.assert_trusts(three, before, answer=False)
+        self.assertIn("no rotation is under way", self.do("rotate-ca", "ca", "--status").stdout)
+        self.assertIn("within the last day", self.do("rotate-ca", "ca", status=1).stderr)
+
+    def test_renewed_between_the_steps(self):
+        """A certificate that is renewed on the way is signed by whoever signs then."""
+        self.do("rotate-ca", "etcd/ca", "--force")
+        self.do("renew", "etcd/server", "--new-key")
+        self.check()
+        self.do("rotate-ca", "etcd/ca")
+        self.do("renew", "etcd/server")
+        self.do("rotate-ca", "etcd/ca")
+        self.check()
+        self.assertEqual(self.certificates_in("etcd/ca.crt"), 1)
+
+    def test_an_interrupted_step_is_completed(self):
+        ca, conf = self.read("front-proxy-ca.crt"), self.path("front-proxy-client.crt")
+        self.do("rotate-ca", "front-proxy-ca", "--force")
+        with open(self.path("front-proxy-ca.crt"), "wb") as f:
+            f.write(ca)  # as after a crash behind the key
+        self.assertIn("was interrupted", self.do("rotate-ca", "front-proxy-ca", "--status").stdout)
+        self.assertIn("Step 1 of 3", self.do("rotate-ca", "front-proxy-ca").stdout)
+        leaf = self.read("front-proxy-client.crt")
+        self.assertIn("Step 2 of 3", self.do("rotate-ca", "front-proxy-ca").stdout)
+        with open(conf, "wb") as f:
+            f.write(leaf)  # as after a crash before it
+        self.assertIn("1 certificates are still", self.do("rotate-ca", "front-proxy-ca", "--status").stdout)
+        self.assertIn("Step 2 of 3", self.do("rotate-ca", "front-proxy-ca").stdout)
+        self.assertIn("Step 3 of 3", self.do("rotate-ca", "front-proxy-ca").stdout)
+        self.check()
+
+    def test_killed_at_any_moment(self):
+        self.name_the_signer()
+        chance, done = random.Random(7), 0
+        for _ in range(200):
+            child = subprocess.Popen([harness.MAINSTAY, "pki", "rotate-ca", *self.places, "ca", "--force"],
+                                     env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            try:
+                out = child.communicate(timeout=chance.uniform(0.003, 0.06))[0]
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+                out = child.communicate()[0]
+            self.check()  # after every one of them, everything fits
+            done = 3 if b"Step 3 of 3" in out else done
+            if done:
+                break
+        while not done:
+            done = b"Step 3 of 3" in self.do("rotate-ca", "ca", "--force").stdout.encode()
+        self.check()
+        self.assertEqual(self.certificates_in("ca.crt"), 1)
+
+    def test_bad_names(self):
+        self.assertIn("is no CA of this node", self.do("rotate-ca", "apiserver", status=1).stderr)
+        self.assertIn("takes one CA", self.do("rotate-ca", status=2).stderr)
+        os.unlink(self.path("front-proxy-ca.key"))
+        self.assertIn("its key is not here", self.do("rotate-ca", "front-proxy-ca", status=1).stderr)
+
+
 class UsersTest(LifeTest):
     def test_a_kubeconfig(self):
         conf = os.path.join(self.root, "jane.conf")

@@ -1,0 +1,405 @@
+// `mainstay pki rotate-ca`: another CA in the place of one, while everything goes on. Three steps,
+// one for each call, and between them whoever reads its files at the start only must restart:
+//
+//   1. a new key and CA; every trust file and kubeconfig holds both CAs
+//   2. the new key signs: what the old one has signed is made anew
+//   3. the old CA leaves
+//
+// The files themselves say where it stands: KEY.next is there from the first step's beginning to
+// the second's, and the bundle holds two CAs until the third's end. So a step that was interrupted
+// is completed by the next call.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/time-format.h"
+#include "cli/commands.h"
+#include "cli/pki-store.h"
+
+enum stage {
+    STAGE_NONE,    // one CA, one key
+    STAGE_TRUST,   // KEY.next is there, its CA is not
+    STAGE_TRUSTED, // both are trusted, the old one signs
+    STAGE_SIGNED,  // both are trusted, the new one signs
+};
+
+struct rotation {
+    const struct pki_options *options;
+    struct pki_store store;
+    struct pki_item *ca;
+    X509 *signer; // of ca->chain; borrowed
+    char *next_path, *signer_path;
+    EVP_PKEY *next;
+    struct pki_followers followers;
+};
+
+// ---- where it stands ----
+
+static bool has_its_name(const struct rotation *r, X509 *certificate)
+{
+    return X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_subject_name(r->signer)) == 0;
+}
+
+static size_t count_of_its_name(const struct rotation *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->ca->chain.n; i++)
+        n += has_its_name(r, r->ca->chain.items[i]);
+    return n;
+}
+
+static enum stage stage_of(const struct rotation *r)
+{
+    if (r->next)
+        return certificate_bundle_of_key(&r->ca->chain, r->next) ? STAGE_TRUSTED : STAGE_TRUST;
+    return count_of_its_name(r) > 1 ? STAGE_SIGNED : STAGE_NONE;
+}
+
+// Signed by another of the CAs in the bundle than by the one that signs now.
+static bool is_outdated(const struct rotation *r, const struct pki_item *item)
+{
+    X509 *certificate = item->chain.items[0];
+    const X509 *issuer = certificate_bundle_issuer(&r->ca->chain, certificate);
+    return !item->is_ca && issuer && X509_verify(certificate, X509_get0_pubkey(r->signer)) != 1;
+}
+
+static size_t count_outdated(const struct rotation *r)
+{
+    size_t n = 0;
+    LIST_EACH (item, &r->store.items)
+        n += is_outdated(r, item);
+    return n;
+}
+
+// ---- whom everybody trusts ----
+
+static struct certificate_bundle *trust_of(const struct rotation *r, struct pki_item *item)
+{
+    struct certificate_bundle *trust = item->is_kubeconfig ? &item->cas : &item->chain;
+    if (item == r->ca || str_equal(item->path, r->signer_path) ||
+        (!item->is_kubeconfig && (!item->is_ca || item->key)))
+        return NULL;
+    for (size_t i = 0; i < trust->n; i++)
+        if (certificate_bundle_has(&r->ca->chain, trust->items[i]))
+            return trust;
+    return NULL;
+}
+
+static bool is_same(const struct certificate_bundle *a, const struct certificate_bundle *b)
+{
+    bool same = a->n == b->n;
+    for (size_t i = 0; i < a->n && same; i++)
+        same = X509_cmp(a->items[i], b->items[i]) == 0;
+    return same;
+}
+
+static void add_reference(struct certificate_bundle *to, X509 *certificate)
+{
+    X509_up_ref(certificate);
+    certificate_bundle_add(to, certificate);
+}
+
+// Other CAs that somebody has put beside this one stay.
+static struct certificate_bundle wanted_trust(const struct rotation *r,
+                                              const struct certificate_bundle *now)
+{
+    struct certificate_bundle wanted = {0};
+    for (size_t i = 0; i < r->ca->chain.n; i++)
+        add_reference(&wanted, r->ca->chain.items[i]);
+    for (size_t i = 0; i < now->n; i++)
+        if (!has_its_name(r, now->items[i]) && !certificate_bundle_has(&wanted, now->items[i]))
+            add_reference(&wanted, now->items[i]);
+    return wanted;
+}
+
+static int write_item(struct rotation *r, const struct pki_item *item, struct error *err)
+{
+    int code = pki_item_write(item, false, err);
+    if (code < 0)
+        return code;
+    printf("written  %s\n", item->path);
+    pki_followers_add(&r->followers, item);
+    return 0;
+}
+
+// Kubeconfigs and copies of the CA trust what the CA's own file holds. *ret: how many did not.
+static int spread_trust(struct rotation *r, size_t *ret, struct error *err)
+{
+    int code = 0;
+    *ret = 0;
+    LIST_EACH (item, &r->store.items) {
+        struct certificate_bundle *trust = code == 0 ? trust_of(r, item) : NULL;
+        struct certificate_bundle wanted =
+            trust ? wanted_trust(r, trust) : (struct certificate_bundle){0};
+        if (!trust || is_same(trust, &wanted)) {
+            certificate_bundle_free(&wanted);
+            continue;
+        }
+        certificate_bundle_free(trust);
+        *trust = wanted;
+        (*ret)++;
+        code = write_item(r, item, err);
+    }
+    return code;
+}
+
+// ---- the first step ----
+
+// pkg/controller/certificates/signer/ca_provider.go: "expected 1 certificate".
+static int check_single_users(const struct rotation *r, struct error *err)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    const char *flag = NULL;
+    LIST_EACH (user, r->ca->users)
+        if (str_starts_with(*user, "kube-controller-manager --cluster-signing-"))
+            flag = *user;
+    if (!flag)
+        return 0;
+    int code = certificate_to_pem(r->signer, &text, err);
+    if (code == 0)
+        code = pki_replace(r->signer_path, &text, false, err);
+    if (code < 0)
+        return code;
+    return error_set(err, EBUSY,
+                     "%s takes a file with one certificate only, and %s is going to hold two. Let "
+                     "that flag name %s (which is written now and will always hold the one that "
+                     "signs), and call this again",
+                     flag, r->ca->path, r->signer_path);
+}
+
+static int check_age(const struct rotation *r, struct error *err)
+{
+    int64_t from = certificate_time(X509_get0_notBefore(r->signer)).nsec;
+    if (r->options->force || walltime_now().nsec - from > CERTIFICATE_DAY_SEC * NSEC_PER_SEC)
+        return 0;
+    return error_set(err, EBUSY,
+                     "%s was made within the last day, and no rotation of it is under way; --force "
+                     "begins one",
+                     r->ca->path);
+}
+
+static int make_next_key(struct rotation *r, struct error *err)
+{
+    int code = check_age(r, err);
+    if (code == 0)
+        code = check_single_users(r, err);
+    if (code == 0)
+        code = key_generate_like(r->ca->key, &r->next, err);
+    return code < 0 ? code : key_write(r->next_path, r->next, err);
+}
+
+static int trust_both(struct rotation *r, struct error *err)
+{
+    X509 *made = NULL;
+    size_t n;
+    int code = certificate_renew(r->signer, r->next, NULL, NULL, &made, err);
+    if (code < 0)
+        return code;
+    certificate_bundle_add(&r->ca->chain, made);
+    code = write_item(r, r->ca, err);
+    return code < 0 ? code : spread_trust(r, &n, err);
+}
+
+// ---- the second ----
+
+static int take_next_key(struct rotation *r, struct error *err)
+{
+    X509 *new = certificate_bundle_of_key(&r->ca->chain, r->next);
+    int code = pki_keep_old(r->ca->key_path, err);
+    if (code < 0)
+        return code;
+    if (rename(r->next_path, r->ca->key_path) < 0)
+        return error_errno(err, errno, "%s cannot become %s", r->next_path, r->ca->key_path);
+    EVP_PKEY_free(r->ca->key);
+    r->ca->key = TAKE_PTR(r->next);
+    r->signer = new;
+    return 0;
+}
+
+// The one that signs is the first, for whoever reads no more than one.
+static int put_signer_first(struct rotation *r, struct error *err)
+{
+    struct certificate_bundle *chain = &r->ca->chain;
+    if (chain->items[0] == r->signer)
+        return 0;
+    for (size_t i = 1; i < chain->n; i++)
+        if (chain->items[i] == r->signer) {
+            chain->items[i] = chain->items[0];
+            chain->items[0] = r->signer;
+        }
+    return write_item(r, r->ca, err);
+}
+
+static int write_signer_file(const struct rotation *r, struct error *err)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    _cleanup_x509_ X509 *there = NULL;
+    if (certificate_load(r->signer_path, &there, NULL) < 0 || X509_cmp(there, r->signer) == 0)
+        return 0;
+    int code = certificate_to_pem(r->signer, &text, err);
+    return code < 0 ? code : pki_replace(r->signer_path, &text, false, err);
+}
+
+static int renew_outdated(struct rotation *r, struct error *err)
+{
+    int code = 0;
+    LIST_EACH (item, &r->store.items) {
+        X509 *made = NULL;
+        if (code < 0 || !is_outdated(r, item))
+            continue;
+        code = item->key ? certificate_renew(item->chain.items[0], item->key, r->signer, r->ca->key,
+                                             &made, err)
+                         : error_set(err, ENOKEY, "%s: its key is not here", item->path);
+        if (code < 0)
+            return error_prefix(err, code, "%s", item->path);
+        X509_free(item->chain.items[0]);
+        item->chain.items[0] = made;
+        code = write_item(r, item, err);
+    }
+    return code;
+}
+
+static int sign_anew(struct rotation *r, struct error *err)
+{
+    size_t n;
+    int code = r->next ? take_next_key(r, err) : 0;
+    if (code == 0)
+        code = put_signer_first(r, err);
+    if (code == 0)
+        code = write_signer_file(r, err);
+    if (code == 0)
+        code = renew_outdated(r, err);
+    return code < 0 ? code : spread_trust(r, &n, err);
+}
+
+// ---- the third ----
+
+// The CA's own file is the last, so that an interrupted step is one that is not done.
+static int drop_old(struct rotation *r, struct error *err)
+{
+    struct certificate_bundle *chain = &r->ca->chain, kept = {0};
+    size_t n;
+    for (size_t i = 0; i < chain->n; i++)
+        if (chain->items[i] == r->signer || !has_its_name(r, chain->items[i]))
+            add_reference(&kept, chain->items[i]);
+    certificate_bundle_free(chain);
+    *chain = kept;
+    int code = spread_trust(r, &n, err);
+    return code < 0 ? code : write_item(r, r->ca, err);
+}
+
+// ---- saying it ----
+
+static const char *const steps[] = {
+    [STAGE_NONE] = "no rotation is under way; the first step makes a new CA that is trusted beside "
+                   "the old one",
+    [STAGE_TRUST] = "step 1 of 3 was interrupted; the next call completes it",
+    [STAGE_TRUSTED] = "step 1 of 3 is done: the old CA and the new one are trusted, the old one "
+                      "signs",
+    [STAGE_SIGNED] = "step 2 of 3 is done: the new CA signs, and both are trusted",
+};
+
+static void say_status(const struct rotation *r)
+{
+    enum stage stage = stage_of(r);
+    size_t n = stage == STAGE_SIGNED ? count_outdated(r) : 0;
+    if (n > 0)
+        printf("%s: step 2 of 3 was interrupted: %zu certificates are still the old CA's; the next "
+               "call completes it\n",
+               r->ca->path, n);
+    else
+        printf("%s: %s\n", r->ca->path, steps[stage]);
+}
+
+static void say_next(const struct rotation *r, int step)
+{
+    static const char *const what[] = {
+        [1] = "Step 1 of 3 is done: two CAs are trusted. When all of the above has restarted (and "
+              "other nodes hold this file, too), call this again: the new CA will sign then.",
+        [2] = "Step 2 of 3 is done: the new CA has signed everything that is known here. When all "
+              "of the above has restarted (and other nodes have renewed theirs), call this again: "
+              "the old CA will leave then.",
+        [3] = "Step 3 of 3 is done: the old CA is trusted no more, once all of the above has "
+              "restarted.",
+    };
+    pki_followers_say(&r->followers);
+    printf("%s\n", what[step]);
+}
+
+// One step: its number, or a negative errno.
+static int advance(struct rotation *r, struct error *err)
+{
+    enum stage stage = stage_of(r);
+    size_t n = 0;
+    int code = 0, step = 1;
+    if (stage == STAGE_TRUSTED)
+        code = spread_trust(r, &n, err); // what an interrupted first step has left
+    if (stage == STAGE_NONE)
+        code = make_next_key(r, err);
+    if (code == 0 && stage <= STAGE_TRUST) {
+        code = trust_both(r, err);
+    } else if (code == 0 && n == 0) {
+        step = stage == STAGE_TRUSTED || count_outdated(r) > 0 ? 2 : 3;
+        code = step == 2 ? sign_anew(r, err) : drop_old(r, err);
+    }
+    return code < 0 ? code : step;
+}
+
+// ---- the command ----
+
+static int find_ca(struct rotation *r, const char *word, struct error *err)
+{
+    r->ca = pki_store_find(&r->store, word);
+    if (!r->ca || !r->ca->is_ca)
+        return error_set(err, ENOENT, "%s: is no CA of this node (`mainstay pki list` shows them)",
+                         word);
+    r->signer = certificate_bundle_of_key(&r->ca->chain, r->ca->key);
+    if (!r->signer)
+        return error_set(err, ENOKEY,
+                         "%s: its key is not here (%s): rotate it where that key is, and bring the "
+                         "files here after each step",
+                         r->ca->path, r->ca->key_path);
+    size_t stem = strlen(r->ca->path) -
+                  (strrchr(path_base(r->ca->path), '.') ? strlen(strrchr(r->ca->path, '.')) : 0);
+    r->next_path = xasprintf("%s.next", r->ca->key_path);
+    r->signer_path = xasprintf("%.*s-signer%s", (int)stem, r->ca->path, r->ca->path + stem);
+    int code = key_load(r->next_path, &r->next, NULL, err);
+    if (code == -ENOENT)
+        error_clear(err);
+    return code == -ENOENT ? 0 : code;
+}
+
+static int run(struct rotation *r, const char *word, struct error *err)
+{
+    int code = pki_store_open(r->options, &word, 1, &r->store, err);
+    if (code == 0)
+        code = find_ca(r, word, err);
+    if (code < 0)
+        return code;
+    if (r->options->status || r->options->dry_run) {
+        say_status(r);
+        return 0;
+    }
+    code = advance(r, err);
+    if (code > 0)
+        say_next(r, code);
+    return code;
+}
+
+int pki_rotate_ca(const struct pki_options *options, const char *const *words, size_t n)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    struct rotation r = {.options = options};
+    if (n != 1 || str_equal(words[0], "all"))
+        return pki_usage("rotate-ca takes one CA: ca, etcd/ca, front-proxy-ca, or a file");
+    int code = run(&r, words[0], &err);
+    free(r.next_path);
+    free(r.signer_path);
+    EVP_PKEY_free(r.next);
+    pki_followers_free(&r.followers);
+    pki_store_free(&r.store);
+    return code < 0 ? pki_failed(&err) : CLI_DONE;
+}
