@@ -6,13 +6,14 @@
 #include "base/fs.h"
 #include "pki/layout-internal.h"
 
+// 0600, as kubeadm leaves it, though it is no secret.
 static int write_public_key(const char *path, EVP_PKEY *key, struct error *err)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     int code = key_public_to_pem(key, &text, err);
     if (code < 0)
         return code;
-    code = fs_write_atomic(AT_FDCWD, path, text.data, text.len, 0644,
+    code = fs_write_atomic(AT_FDCWD, path, text.data, text.len, 0600,
                            FS_WRITE_SYNC | FS_WRITE_EXCLUSIVE);
     return code < 0 ? error_errno(err, code, "cannot write %s", path) : 0;
 }

@@ -113,7 +113,7 @@ static void keys_are_private_and_certificates_public(void **state)
         const char *name;
         unsigned mode;
     } rows[] = {{"pki/ca.key", 0600}, {"pki/ca.crt", 0644}, {"pki/etcd/peer.key", 0600},
-                {"pki/sa.key", 0600}, {"pki/sa.pub", 0644}, {"admin.conf", 0600}};
+                {"pki/sa.key", 0600}, {"pki/sa.pub", 0600}, {"admin.conf", 0600}};
     mode_t old = umask(0);
     assert_make(f, PIECES, 0, 0);
     umask(old);
