@@ -219,7 +219,7 @@ static void op_signal(void *runtime, struct container_worker *c)
         return;
     int number = run->spec.stop_signal ? (int)run->spec.stop_signal : SIGTERM;
     int r = shim_link_signal(run->link, number);
-    if (r < 0)
+    if (r < 0 && r != -ESRCH) // it has just ended by itself: its exit is on the way
         pod_worker_event(c->pod, c, EVENT_WARNING, "SignalFailed",
                          "the shim of container %s does not take signals (%s): it is killed when "
                          "its grace period ends",
