@@ -73,7 +73,7 @@ static void say_failed(struct renewal *r, const struct pki_item *item, const str
 {
     const char *message = error_message(err);
     bool named = str_starts_with(message, item->path);
-    fprintf(stderr, "error: %s%s%s\n", named ? "" : item->path, named ? "" : ": ", message);
+    printf("failed   %s%s%s\n", named ? "" : item->path, named ? "" : ": ", message);
     r->n_failed++;
 }
 
@@ -258,6 +258,8 @@ static int finish(struct renewal *r)
         pki_followers_say(&r->followers);
     else if (r->n_failed == 0)
         printf("Nothing needs to be renewed.\n");
+    if (r->n_failed > 0)
+        fprintf(stderr, "error: %zu could not be renewed\n", r->n_failed);
     int status = r->n_failed > 0 ? CLI_NO : CLI_DONE;
     pki_followers_free(&r->followers);
     pki_store_free(&r->store);

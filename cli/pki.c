@@ -71,12 +71,22 @@ static const struct {
     const char *name;
     pki_fn run;
 } rows[] = {
-    {"init", pki_init},         {"list", pki_list},         {"check", pki_check},
-    {"renew", pki_renew},       {"rescue", pki_rescue},
-    {"rotate-ca", pki_rotate_ca},     {"kubeconfig", pki_kubeconfig},
-    {"token", pki_token},       {"export", pki_export},     {"import", pki_import},
-    {"gencert", pki_gencert},   {"genkey", pki_genkey},     {"sign", pki_sign},
-    {"selfsign", pki_selfsign}, {"certinfo", pki_certinfo}, {"print-defaults", pki_print_defaults},
+    {"init", pki_init},
+    {"list", pki_list},
+    {"check", pki_check},
+    {"renew", pki_renew},
+    {"rescue", pki_rescue},
+    {"rotate-ca", pki_rotate_ca},
+    {"kubeconfig", pki_kubeconfig},
+    {"token", pki_token},
+    {"export", pki_export},
+    {"import", pki_import},
+    {"gencert", pki_gencert},
+    {"genkey", pki_genkey},
+    {"sign", pki_sign},
+    {"selfsign", pki_selfsign},
+    {"certinfo", pki_certinfo},
+    {"print-defaults", pki_print_defaults},
 };
 
 static const char *const pki_words[] = {

@@ -17,6 +17,7 @@
 #include "supervisor/api.h"
 #include "supervisor/device-filter.h"
 #include "supervisor/pressure.h"
+#include "supervisor/renewals.h"
 #include "supervisor/shutdown.h"
 
 enum { SETTLE_USEC = 100000, MAP_SIZE_MAX = 4096 };
@@ -178,6 +179,19 @@ static void make_pressure(struct agent *agent)
         .limits = disk_limits_of(agent->config->disk_limits),
     };
     agent->pressure = pressure_new(&options);
+}
+
+static void make_renewals(struct agent *agent)
+{
+    struct renewals_options options = {
+        .event = agent->loop,
+        .events = agent->events,
+        .program = agent->config->command_path,
+        .dir = agent->config->renew_certificates,
+        .manifests = agent->config->manifest_path,
+    };
+    if (!str_empty(options.dir))
+        agent->renewals = renewals_new(&options);
 }
 
 // As under the kubelet, only where a time is configured for it.
@@ -431,6 +445,7 @@ static int agent_make(struct agent *agent, struct error *err)
         r = make_source(agent, err);
     if (r >= 0) {
         make_pressure(agent);
+        make_renewals(agent);
         make_shutdown(agent);
     }
     return r;
@@ -444,6 +459,8 @@ static void agent_clear(struct agent *agent)
     agent->api = NULL;
     manifest_source_free(agent->source);
     shutdown_free(agent->shutdown);
+    renewals_free(agent->renewals);
+    agent->renewals = NULL;
     pressure_free(agent->pressure);
     agent->pressure = NULL;
     revisions_free(agent->revisions);

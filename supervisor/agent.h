@@ -21,6 +21,7 @@
 
 struct api;
 struct pressure;
+struct renewals;
 struct shutdown;
 
 struct agent {
@@ -39,6 +40,7 @@ struct agent {
     struct revisions *revisions;
     struct changes *changes;
     struct api *api;
+    struct renewals *renewals; // NULL: not switched on
     struct pressure *pressure;
     struct shutdown *shutdown; // NULL: the machine's end is not held up
     struct notify *notify;

@@ -86,6 +86,9 @@ const struct setting config_settings[] = {
     HONOUR("pid-file", NULL, STRING, "PATH", setting_set_path_or_none, pid_file,
            "where monit and init scripts find this agent's PID, \"\" for no such file"),
     HONOUR("shim", NULL, STRING, "PATH", setting_set_path, shim_path, "the mainstay-shim program"),
+    HONOUR("renew-certificates", NULL, STRING, "DIR", setting_set_path_or_none, renew_certificates,
+           "directory of certificates that are renewed at 2/3 of their life, with those that the "
+           "manifests name, by the CAs there; \"\" for none (the default)"),
     HONOUR("healthz-bind-address", "healthzBindAddress", STRING, "IP", setting_set_ip,
            healthz_bind_address, "address of the healthz endpoint"),
     HONOUR("healthz-port", "healthzPort", INT, "PORT", setting_set_port, healthz_port,

@@ -53,6 +53,18 @@ static char *default_shim(const struct config_host *host)
     return xstrdup(MAINSTAY_SHIM_PATH);
 }
 
+static char *default_command(const struct config_host *host)
+{
+    static const char *const places[] = {"mainstay", "../bin/mainstay"};
+    for (size_t i = 0; host->exe_dir && i < ARRAY_SIZE(places); i++) {
+        char *path = path_join(host->exe_dir, places[i]);
+        if (access(path, X_OK) == 0)
+            return path;
+        free(path);
+    }
+    return xstrdup("/usr/bin/mainstay");
+}
+
 void config_set_defaults(const struct config_host *host, struct config *config)
 {
     *config = (struct config){
@@ -82,6 +94,8 @@ void config_set_defaults(const struct config_host *host, struct config *config)
         .init_as = xstrdup(init_kind_name(INIT_AUTO)),
         .init_watchdog_usec = INIT_WATCHDOG_SEC * USEC_PER_SEC,
         .shim_path = default_shim(host),
+        .renew_certificates = xstrdup(""),
+        .command_path = default_command(host),
     };
     set_places(host, config);
 }
@@ -236,6 +250,8 @@ void config_free(struct config *config)
     free(config->pid_file);
     free(config->seccomp_root);
     free(config->shim_path);
+    free(config->renew_certificates);
+    free(config->command_path);
     free(config->healthz_bind_address);
     free(config->cgroup_name);
     free(config->disk_limits);

@@ -12,6 +12,8 @@
 // Sorted by reason (bsearch).
 static const struct event_id ids[] = {
     {"BackOff", "18df2b962426467db2af00367869c938"},
+    {"CertificateNotRenewed", "499f96a3becc435b89ca873b03483d61"},
+    {"CertificateRenewed", "b58d6b95415a458a86534009c1d45d90"},
     {"CgroupNotWatched", "416a52497cdc4d68b3a93c6987f02dcf"},
     {"Completed", "e189213933f146a096d51e4ea41c0bd0"},
     {"ConfigurationNote", "a8de4aaa4411497c81f30ddfe5622714"},

@@ -131,7 +131,7 @@ class RenewTest(LifeTest):
         elsewhere = os.path.join(self.root, "ca.key")
         os.rename(self.path("ca.key"), elsewhere)
         before = self.read("apiserver.crt")
-        self.assertIn("name both with -ca and -ca-key", self.do("renew", "apiserver", status=1).stderr)
+        self.assertIn("name both with -ca and -ca-key", self.do("renew", "apiserver", status=1).stdout)
         self.assertEqual(self.read("apiserver.crt"), before)
         self.do("renew", "apiserver", "-ca", self.path("ca.crt"), "-ca-key", elsewhere)
         self.check_pair("apiserver")
@@ -174,7 +174,7 @@ class RenewTest(LifeTest):
         before = files()
         done = self.run_mainstay("pki", "renew", "--dir", small + "/pki", "--manifests", "/nowhere", "--new-key", "all",
                                  status=1)
-        self.assertIn("No space left on device", done.stderr)
+        self.assertIn("No space left on device", done.stdout)
         self.assertEqual(files(), before)
 
     def test_kill_at_every_moment(self):
@@ -217,7 +217,7 @@ class RescueTest(LifeTest):
     def test_the_ca_has_expired_too(self):
         key = self.read("ca.key")
         self.travel(3700)
-        self.assertIn("mainstay pki rescue", self.do("renew", "all", status=1).stderr)
+        self.assertIn("mainstay pki rescue", self.do("renew", "all", status=1).stdout)
         out = self.do("rescue").stdout
         self.assertEqual(len(re.findall("^renewed ", out, re.M)), 13, out)
         self.assertRegex(out, "(?m)^restart  kube-apiserver: ")
@@ -234,7 +234,7 @@ class RescueTest(LifeTest):
         os.unlink(self.path("front-proxy-ca.key"))
         self.travel(3700)
         done = self.do("rescue", status=1)
-        self.assertIn("this CA has expired, and its key is not here", done.stderr)
+        self.assertIn("this CA has expired, and its key is not here", done.stdout)
         self.assertRegex(done.stdout, "(?m)^renewed  .*/apiserver.crt")
 
 
@@ -359,6 +359,75 @@ class RotateTest(LifeTest):
         self.assertIn("takes one CA", self.do("rotate-ca", status=2).stderr)
         os.unlink(self.path("front-proxy-ca.key"))
         self.assertIn("its key is not here", self.do("rotate-ca", "front-proxy-ca", status=1).stderr)
+
+
+class AgentTest(harness.AgentTest):
+    """The agent renews by itself what has aged, and a pod takes it by restart-on-change."""
+
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="mainstay-pki-agent-")
+        self.addCleanup(shutil.rmtree, self.root)
+        self.pki = os.path.join(self.root, "etc/kubernetes/pki")
+        if not os.path.exists(JUMP):
+            self.skipTest("the build has no tests/libclock-jump.so")
+        with open(self.root + "/jump", "wb") as f:
+            f.write(struct.pack("qq", -300 * DAY, 0))
+        subprocess.run([harness.MAINSTAY, "init", f"--root={self.root}", "--node-name=m0",
+                        "--advertise-address=10.0.0.1"], check=True, capture_output=True,
+                       env={**os.environ, "LD_PRELOAD": JUMP, "CLOCK_JUMP_FILE": self.root + "/jump"})
+
+    def read(self, name):
+        with open(os.path.join(self.pki, name)) as f:
+            return f.read()
+
+    def events(self, a, reason, n):
+        """The first n of them."""
+        found = []
+        for event in a.watch("/mainstay/v1/events?watch=true&after=0"):
+            if event["reason"] == reason:
+                found.append(event["message"])
+            if len(found) == n:
+                return found
+        return found
+
+    def test_what_has_aged_is_renewed_once(self):
+        before = self.read("apiserver.crt")
+        a = self.agent(f"--renew-certificates={self.pki}")
+        messages = self.events(a, "CertificateRenewed", 10)
+        self.assertTrue(any("/etcd/peer.crt  until " in m for m in messages), messages)
+        self.assertTrue(any("/admin.conf  until " in m for m in messages), messages)
+        after = self.read("apiserver.crt")
+        self.assertNotEqual(after, before)
+        done = subprocess.run([harness.MAINSTAY, "pki", "renew", "--if-older-than=2/3", "--dir", self.pki, "--manifests",
+                               a.manifests], capture_output=True, text=True)
+        self.assertIn("Nothing needs to be renewed", done.stdout)
+
+    def test_a_pod_that_mounts_them_restarts(self):
+        text = harness.pod_yaml("user", [harness.COMPONENT, "say", "up"],
+                                extra=f"  volumes:\n  - {{name: certs, hostPath: {{path: {self.pki}}}}}\n",
+                                container_extra="    volumeMounts:\n    - {name: certs, mountPath: /run/certs}\n")
+        a = self.agent()
+        a.drop("user.yaml", text.replace("  namespace: default\n", "  namespace: default\n  annotations: "
+                                         "{mainstay.dev/restart-on-change: certs}\n"))
+        a.wait_ready_pod("user")
+        a.wait(lambda pods: os.path.exists(a.path("root", "state", "changes", "default_user-node1.files")) or
+               a.drop("poke.yaml", harness.pod_yaml("poke", [harness.COMPONENT, "say", "up"])), "what it knows of them")
+        a.flags = [*a.flags, f"--renew-certificates={self.pki}"]
+        a.restart()
+        self.assertIn("restarting container main", a.wait_event("FilesChanged", "user")["message"])
+
+    def test_a_failure_is_told(self):
+        os.unlink(os.path.join(self.pki, "etcd/ca.key"))
+        a = self.agent(f"--renew-certificates={self.pki}")
+        messages = self.events(a, "CertificateNotRenewed", 4)
+        self.assertTrue(all("name both with -ca and -ca-key" in m for m in messages), messages)
+
+    def test_not_switched_on(self):
+        before = self.read("apiserver.crt")
+        a = self.agent()
+        a.drop("one.yaml", harness.pod_yaml("one", [harness.COMPONENT, "say", "up"]))
+        a.wait_ready_pod("one")
+        self.assertEqual(self.read("apiserver.crt"), before)
 
 
 class UsersTest(LifeTest):
