@@ -14,7 +14,8 @@
 struct pki_signer {
     X509 *certificate;
     EVP_PKEY *key;
-    const char *base; // "etcd/ca"
+    const char *base;    // "etcd/ca"
+    const char *witness; // a certificate that shows that this CA was there once
 };
 
 struct pki_maker {

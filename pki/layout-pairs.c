@@ -1,6 +1,7 @@
 // A key and its certificate, of a CA or of what it signs: kept, made or refused.
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
@@ -105,6 +106,22 @@ static bool keep_authority(struct pki_maker *maker, const struct pair *pair,
     return true;
 }
 
+// A CA that has signed something is missed, not new: another one in its place would be of no use to
+// what is there.
+static bool was_there(struct pki_maker *maker, const struct pki_signer *signer,
+                      const struct pair *pair)
+{
+    struct stat st;
+    _cleanup_free_ char *witness = path_join(maker->layout->pki_dir, signer->witness);
+    if (pair->certificate || pair->key || lstat(witness, &st) < 0)
+        return false;
+    pki_maker_report(maker, PKI_WRONG, pair->certificate_path,
+                     xasprintf("is missing, but %s, which it signed, is here: bring it back, or "
+                               "move all that it signed away to begin anew",
+                               signer->witness));
+    return true;
+}
+
 void pki_make_authority(struct pki_maker *maker, struct pki_signer *signer, const char *common_name)
 {
     _cleanup_pair_ struct pair pair = {0};
@@ -113,7 +130,7 @@ void pki_make_authority(struct pki_maker *maker, struct pki_signer *signer, cons
         .is_ca = true,
         .lifetime_sec = CERTIFICATE_CA_LIFETIME_SEC,
     };
-    if (pair_load(&pair, maker, signer->base, ".crt") < 0)
+    if (pair_load(&pair, maker, signer->base, ".crt") < 0 || was_there(maker, signer, &pair))
         return;
     if (pair.certificate ? keep_authority(maker, &pair, &spec)
                          : pair_make(&pair, maker, &spec, NULL)) {

@@ -112,7 +112,7 @@ static void make_accounts(struct pki_maker *maker, const char *name, const struc
 
 void pki_make_srv(struct pki_maker *maker, const struct string_list *api_names)
 {
-    struct pki_signer signer = {.base = "ca"};
+    struct pki_signer signer = {.base = "ca", .witness = "server.cert"};
     const struct pki_leaf leaves[] = {
         {.base = "server",
          .suffix = ".cert",

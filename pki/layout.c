@@ -14,11 +14,11 @@
 enum authority { AUTHORITY_CLUSTER, AUTHORITY_FRONT_PROXY, AUTHORITY_ETCD, AUTHORITIES };
 
 static const struct {
-    const char *base, *common_name;
+    const char *base, *common_name, *witness;
 } authorities[AUTHORITIES] = {
-    [AUTHORITY_CLUSTER] = {"ca", "kubernetes"},
-    [AUTHORITY_FRONT_PROXY] = {"front-proxy-ca", "front-proxy-ca"},
-    [AUTHORITY_ETCD] = {"etcd/ca", "etcd-ca"},
+    [AUTHORITY_CLUSTER] = {"ca", "kubernetes", "apiserver.crt"},
+    [AUTHORITY_FRONT_PROXY] = {"front-proxy-ca", "front-proxy-ca", "front-proxy-client.crt"},
+    [AUTHORITY_ETCD] = {"etcd/ca", "etcd-ca", "etcd/server.crt"},
 };
 
 enum names { NAMES_NONE, NAMES_API, NAMES_ETCD_SERVER, NAMES_ETCD_PEER };
@@ -151,6 +151,7 @@ static void make_all(struct run *run)
 {
     for (int i = 0; i < AUTHORITIES; i++) {
         run->signers[i].base = authorities[i].base;
+        run->signers[i].witness = authorities[i].witness;
         if (is_needed(run, (enum authority)i))
             pki_make_authority(&run->maker, &run->signers[i], authorities[i].common_name);
     }
@@ -172,7 +173,7 @@ static void request_all(struct run *run)
         if (is_needed(run, leaves[i].authority))
             pki_request_leaf(&run->maker, &leaf);
     }
-    pki_make_clients(&run->maker, NULL, true);
+    pki_make_clients(&run->maker, &run->signers[AUTHORITY_CLUSTER], true);
 }
 
 static void make_srv(struct run *run)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Measures Mainstay beside runit, s6 and supervisord (for logs: svlogd, s6-log, conmon) on this
-machine in one run, and prints a table: the first rows of the budgets, and the row of log lines.
+machine in one run, and prints a table: the first rows of the budgets, and the row of log lines; and
+`mainstay pki init` beside kubeadm and cfssl.
 
 A benchmark measures; it has no opinion. Run as root: tests/run bench, or tests/bench/run.py
 """
@@ -19,6 +20,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import keys
 import peers
 from peers import COMPONENT, Mainstay, PEERS, harness
 
@@ -387,6 +389,7 @@ def main():
     here = machine()
     with memory_directory() as directory:
         supervise = supervise_rows(directory)
+        key_sets = keys.key_rows(directory)
     with tempfile.TemporaryDirectory(prefix="mainstay-bench-") as directory:
         os.chmod(directory, 0o755)
         logs = log_rows(directory)
@@ -397,6 +400,9 @@ def main():
     print()
     print_table(["log throughput", "mainstay-shim", "svlogd (runit)", "s6-log",
                  "conmon " + peers.debian_version("conmon")], logs)
+    print()
+    print_table(["keys and certificates", "mainstay pki init", "kubeadm 1.20.2",
+                 "cfssl " + peers.debian_version("golang-cfssl")], key_sets)
 
 
 if __name__ == "__main__":

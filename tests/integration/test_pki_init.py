@@ -253,6 +253,13 @@ class FaultTest(PkiInitTest):
         self.assert_refused_and_unchanged("does not belong to the key beside it")
         self.assertFalse(os.path.exists(self.in_pki("apiserver.crt")))
 
+    def test_a_ca_that_has_gone_is_not_replaced(self):
+        self.init()
+        for name in ("etcd/ca.key", "etcd/ca.crt"):
+            os.unlink(self.in_pki(name))
+        self.assert_refused_and_unchanged("is missing, but etcd/server.crt, which it signed, is here")
+        self.assertFalse(os.path.exists(self.in_pki("etcd/ca.crt")))
+
     def test_an_expired_ca(self):
         os.makedirs(self.pki)
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",

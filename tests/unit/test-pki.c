@@ -285,12 +285,29 @@ static void another_ca_makes_old_certificates_wrong(void **state)
 {
     struct fixture *f = *state;
     assert_make(f, PIECES, 0, 0);
+    _cleanup_x509_ X509 *old = load(f, "front-proxy-client.crt");
+    _cleanup_free_ char *path = path_join(f->pki, "front-proxy-client.crt");
     move_away(f, "front-proxy-ca.crt");
     move_away(f, "front-proxy-ca.key");
-    assert_make(f, 1, PIECES - 2, 1);
+    move_away(f, "front-proxy-client.crt");
+    assert_make(f, 2, PIECES - 2, 0);
+    move_away(f, "front-proxy-client.crt");
+    assert_int_equal(certificate_write(path, old, NULL), 0);
+    assert_make(f, 0, PIECES - 1, 1);
     _cleanup_free_ char *note = note_of(f, "front-proxy-client.crt");
     assert_non_null(strstr(note, "this CA"));
     assert_non_null(strstr(note, "move it away"));
+}
+
+static void a_ca_that_has_gone_is_missed(void **state)
+{
+    struct fixture *f = *state;
+    assert_make(f, PIECES, 0, 0);
+    move_away(f, "front-proxy-ca.crt");
+    move_away(f, "front-proxy-ca.key");
+    assert_make(f, 0, PIECES - 2, 1);
+    _cleanup_free_ char *note = note_of(f, "front-proxy-ca.crt");
+    assert_non_null(strstr(note, "is missing, but front-proxy-client.crt, which it signed"));
 }
 
 static void certificates_for_another_address_are_wrong(void **state)
@@ -467,6 +484,7 @@ int main(void)
         WITH_DIRECTORY(a_ca_that_lost_its_certificate_keeps_its_key),
         WITH_DIRECTORY(a_ca_without_key_signs_nothing_new),
         WITH_DIRECTORY(another_ca_makes_old_certificates_wrong),
+        WITH_DIRECTORY(a_ca_that_has_gone_is_missed),
         WITH_DIRECTORY(certificates_for_another_address_are_wrong),
         WITH_DIRECTORY(a_missing_key_is_not_replaced),
         WITH_DIRECTORY(damaged_files_are_named_and_left_alone),
