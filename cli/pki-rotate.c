@@ -267,9 +267,9 @@ static int sign_anew(struct rotation *r, struct error *err)
     size_t n;
     int code = r->next ? take_next_key(r, err) : 0;
     if (code == 0)
-        code = put_signer_first(r, err);
-    if (code == 0)
         code = write_signer_file(r, err);
+    if (code == 0)
+        code = put_signer_first(r, err);
     if (code == 0)
         code = renew_outdated(r, err);
     return code < 0 ? code : spread_trust(r, &n, err);
