@@ -61,7 +61,8 @@ class LifeTest(unittest.TestCase):
             self.skipTest("the build has no tests/libclock-jump.so")
         with open(self.root + "/jump", "wb") as f:
             f.write(struct.pack("qq", days * DAY, 0))
-        self.environment.update(LD_PRELOAD=JUMP, CLOCK_JUMP_FILE=self.root + "/jump")
+        self.environment.update(LD_PRELOAD=JUMP, CLOCK_JUMP_FILE=self.root + "/jump",
+                                ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0")
 
 
 class RenewTest(LifeTest):
@@ -386,7 +387,8 @@ class AgentTest(harness.AgentTest):
             f.write(struct.pack("qq", -300 * DAY, 0))
         subprocess.run([harness.MAINSTAY, "init", f"--root={self.root}", "--node-name=m0",
                         "--advertise-address=10.0.0.1"], check=True, capture_output=True,
-                       env={**os.environ, "LD_PRELOAD": JUMP, "CLOCK_JUMP_FILE": self.root + "/jump"})
+                       env={**os.environ, "LD_PRELOAD": JUMP, "CLOCK_JUMP_FILE": self.root + "/jump",
+                            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
 
     def read(self, name):
         with open(os.path.join(self.pki, name)) as f:
