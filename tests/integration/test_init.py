@@ -108,7 +108,7 @@ class Init(unittest.TestCase):
         with open(self.path("file"), "w"):
             pass
         done = self.init("--pki-dir", self.path("file/pki"), status=1)
-        self.assertIn("Not a directory", done.stdout)
+        self.assertIn("Not a directory", done.stderr)
 
     def test_directories_of_ones_choice(self):
         self.init("--pki-dir", self.path("p"), "--kubeconfig-dir", self.path("k"),
