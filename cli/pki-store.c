@@ -104,7 +104,7 @@ static int read_certificate(struct pki_item *item, const char *text, size_t len,
     if (code == 0)
         code = finished ? certificate_bundle_load(item->path, &item->chain, err)
                         : certificate_bundle_from_pem(text, len, &item->chain, err);
-    if (code == 0 && item->chain.n == 0)
+    if (code == 0 && !item->chain.items)
         code = error_set(err, EINVAL, "%s: holds no certificate", item->path);
     if (code < 0)
         return code;
