@@ -167,6 +167,8 @@ void roff_usage(struct buffer *out, const char *usage)
         } else {
             n = str_starts_with(p, "…") ? strlen("…") : 1;
             roff_text(out, p, n);
+            if (*p == '|') // a line may end here
+                buffer_add_str(out, "\\:");
             p += n;
         }
     }
