@@ -104,10 +104,10 @@ static int read_certificate(struct pki_item *item, const char *text, size_t len,
     if (code == 0)
         code = finished ? certificate_bundle_load(item->path, &item->chain, err)
                         : certificate_bundle_from_pem(text, len, &item->chain, err);
-    if (code == 0 && !item->chain.items)
-        code = error_set(err, EINVAL, "%s: holds no certificate", item->path);
     if (code < 0)
         return code;
+    if (!item->chain.items)
+        return error_set(err, EINVAL, "%s: holds no certificate", item->path);
     if (finished)
         printf("finished  %s: its new key and certificate are in place\n", item->path);
     item->is_ca = X509_check_ca(item->chain.items[0]) == 1;

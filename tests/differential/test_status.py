@@ -11,7 +11,8 @@ import subprocess
 import sys
 import unittest
 
-import test_kubelet
+import compare
+import programs
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 import harness  # noqa: E402
@@ -72,25 +73,25 @@ PODS = {
 
 
 def client_program():
-    state = hashlib.sha256(os.path.realpath(test_kubelet.TREE).encode())
+    state = hashlib.sha256(os.path.realpath(programs.TREE).encode())
     for name in ("build-oracle", "client/main.go", "oracle/export.go"):
-        with open(os.path.join(test_kubelet.HERE, name), "rb") as f:
+        with open(os.path.join(programs.HERE, name), "rb") as f:
             state.update(f.read())
-    program = os.path.join(test_kubelet.CACHE, "client-" + state.hexdigest()[:16])
+    program = os.path.join(programs.CACHE, "client-" + state.hexdigest()[:16])
     if not os.path.exists(program):
-        print("building the client from", test_kubelet.TREE, flush=True)
-        subprocess.run([os.path.join(test_kubelet.HERE, "build-oracle"), test_kubelet.TREE,
+        print("building the client from", programs.TREE, flush=True)
+        subprocess.run([os.path.join(programs.HERE, "build-oracle"), programs.TREE,
                         program + ".new", "client"], check=True)
         os.rename(program + ".new", program)
     return program
 
 
 def leaves(item):
-    return {path: value for path, value in test_kubelet.flatten(item)
+    return {path: value for path, value in compare.flatten(item)
             if not re.fullmatch(LATER, path) and not (path.endswith(".resources") and value == "{}")}
 
 
-@unittest.skipIf(test_kubelet.why_not(), str(test_kubelet.why_not()))
+@unittest.skipIf(programs.why_not(), str(programs.why_not()))
 class ClientTest(harness.AgentTest):
     @classmethod
     def setUpClass(cls):
