@@ -35,7 +35,7 @@ static void add_process(struct api *api, struct buffer *out)
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         metric_heading(out, "process_cpu_seconds_total", "counter",
-                       "Total user and system CPU time spent in seconds.");
+                       "CPU seconds that the agent has used.");
         metric_begin(out, "process_cpu_seconds_total", NULL);
         metric_seconds(out, (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * USEC_PER_SEC +
                                 usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
@@ -43,15 +43,15 @@ static void add_process(struct api *api, struct buffer *out)
     if (fs_read_file(AT_FDCWD, "/proc/self/stat", STAT_MAX, &text) == 0 &&
         stats_parse_process(buffer_str(&text), &process))
         metric_single(out, "process_resident_memory_bytes", "gauge",
-                      "Resident memory size in bytes.",
+                      "The agent's resident memory, in bytes.",
                       process.resident_pages * sysconf(_SC_PAGESIZE));
-    metric_single(out, "process_open_fds", "gauge", "Number of open file descriptors.",
+    metric_single(out, "process_open_fds", "gauge", "Descriptors that the agent has open.",
                   count_descriptors());
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
-        metric_single(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
+        metric_single(out, "process_max_fds", "gauge", "Descriptors that the agent may have open.",
                       (int64_t)files.rlim_cur);
     metric_heading(out, "process_start_time_seconds", "gauge",
-                   "Start time of the process since unix epoch in seconds.");
+                   "When the agent was started, in seconds since 1970.");
     metric_begin(out, "process_start_time_seconds", NULL);
     metric_seconds(out, api->agent->started_at.nsec / NSEC_PER_USEC);
 }
@@ -199,8 +199,7 @@ api_result get_metrics_probes(struct api *api, struct request *r)
     _cleanup_free_ struct pod_worker **workers = NULL;
     size_t n = pods_list(api->agent->pods, &workers);
     metric_heading(&out, "prober_probe_total", "counter",
-                   "Cumulative number of a liveness, readiness or startup probe for a container "
-                   "by result.");
+                   "How often a probe was asked, by kind and result.");
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < workers[i]->n_containers; j++)
             add_probes(&out, &workers[i]->containers[j]);

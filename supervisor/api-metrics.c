@@ -50,93 +50,81 @@ struct metric {
 
 static const struct metric resource_metrics[] = {
     NODE("node_cpu_usage_seconds_total", "counter", UNIT_USEC, cpu_usec,
-         "Cumulative cpu time consumed by the node in core-seconds"),
+         "CPU seconds that the whole node has used."),
     NODE("node_memory_working_set_bytes", "gauge", UNIT_ONE, memory_working_set,
-         "Current working set of the node in bytes"),
+         "The node's memory in use without what is easily given back, in bytes."),
     NODE("node_swap_usage_bytes", "gauge", UNIT_ONE, swap_usage,
-         "Current swap usage of the node in bytes"),
+         "Swap that the node uses, in bytes."),
     POD("pod_cpu_usage_seconds_total", "counter", UNIT_USEC, cpu_usec,
-        "Cumulative cpu time consumed by the pod in core-seconds"),
+        "CPU seconds that the pod has used."),
     POD("pod_memory_working_set_bytes", "gauge", UNIT_ONE, memory_working_set,
-        "Current working set of the pod in bytes"),
+        "The pod's memory without inactive file pages, in bytes."),
     POD("pod_swap_usage_bytes", "gauge", UNIT_ONE, memory_swap,
-        "Current swap usage of the pod in bytes"),
+        "Swap that the pod uses, in bytes."),
     CONTAINER("container_cpu_usage_seconds_total", "counter", UNIT_USEC, cpu_usec,
-              "Cumulative cpu time consumed by the container in core-seconds"),
+              "CPU seconds that the container has used."),
     CONTAINER("container_memory_working_set_bytes", "gauge", UNIT_ONE, memory_working_set,
-              "Current working set of the container in bytes"),
+              "The container's memory without inactive file pages, in bytes."),
     CONTAINER("container_swap_usage_bytes", "gauge", UNIT_ONE, memory_swap,
-              "Current swap usage of the container in bytes"),
+              "Swap that the container uses, in bytes."),
 };
 
 static const struct metric cadvisor_metrics[] = {
     LABELLED("container_cpu_usage_seconds_total", "counter", UNIT_USEC, cpu_usec, "cpu", "total",
-             "Cumulative cpu time consumed in seconds."),
+             "CPU seconds used."),
     CONTAINER("container_cpu_user_seconds_total", "counter", UNIT_USEC, cpu_user_usec,
-              "Cumulative user cpu time consumed in seconds."),
+              "CPU seconds used in user mode."),
     CONTAINER("container_cpu_system_seconds_total", "counter", UNIT_USEC, cpu_system_usec,
-              "Cumulative system cpu time consumed in seconds."),
+              "CPU seconds used in the kernel."),
     CONTAINER("container_cpu_cfs_periods_total", "counter", UNIT_ONE, cpu_periods,
-              "Number of elapsed enforcement period intervals."),
+              "Periods of the CPU quota that are over."),
     CONTAINER("container_cpu_cfs_throttled_periods_total", "counter", UNIT_ONE,
-              cpu_throttled_periods, "Number of throttled period intervals."),
+              cpu_throttled_periods, "Periods in which the CPU quota was used up."),
     CONTAINER("container_cpu_cfs_throttled_seconds_total", "counter", UNIT_USEC, cpu_throttled_usec,
-              "Total time duration the container has been throttled."),
+              "Seconds that it had to wait for the next period of its quota."),
     CONTAINER("container_memory_usage_bytes", "gauge", UNIT_ONE, memory_usage,
-              "Current memory usage in bytes, including all memory regardless of when it was "
-              "accessed"),
+              "Memory in use with all of the page cache, in bytes."),
     CONTAINER("container_memory_working_set_bytes", "gauge", UNIT_ONE, memory_working_set,
-              "Current working set in bytes."),
-    CONTAINER("container_memory_rss", "gauge", UNIT_ONE, memory_rss, "Size of RSS in bytes."),
-    CONTAINER("container_memory_cache", "gauge", UNIT_ONE, memory_cache,
-              "Number of bytes of page cache memory."),
+              "Memory without inactive file pages, in bytes."),
+    CONTAINER("container_memory_rss", "gauge", UNIT_ONE, memory_rss, "Anonymous memory, in bytes."),
+    CONTAINER("container_memory_cache", "gauge", UNIT_ONE, memory_cache, "Page cache, in bytes."),
     CONTAINER("container_memory_mapped_file", "gauge", UNIT_ONE, memory_mapped,
-              "Size of memory mapped files in bytes."),
-    CONTAINER("container_memory_swap", "gauge", UNIT_ONE, memory_swap,
-              "Container swap usage in bytes."),
+              "Mapped files, in bytes."),
+    CONTAINER("container_memory_swap", "gauge", UNIT_ONE, memory_swap, "Swap in use, in bytes."),
     CONTAINER("container_memory_failcnt", "counter", UNIT_ONE, memory_failures,
-              "Number of memory usage hits limits"),
+              "How often the memory limit was reached."),
     LABELLED("container_memory_failures_total", "counter", UNIT_ONE, page_faults, "failure_type",
-             "pgfault", "Cumulative count of memory allocation failures."),
+             "pgfault",
+             "Page faults: pgfault those without, pgmajfault those with a read from disk."),
     AGAIN("container_memory_failures_total", UNIT_ONE, major_page_faults, "failure_type",
           "pgmajfault"),
     CONTAINER("container_oom_events_total", "counter", UNIT_ONE, oom_kills,
-              "Count of out of memory events observed for the container"),
+              "Processes that were killed for want of memory."),
     CONTAINER("container_fs_reads_bytes_total", "counter", UNIT_ONE, read_bytes,
-              "Cumulative count of bytes read"),
+              "Bytes read from disks."),
     CONTAINER("container_fs_writes_bytes_total", "counter", UNIT_ONE, written_bytes,
-              "Cumulative count of bytes written"),
-    CONTAINER("container_fs_reads_total", "counter", UNIT_ONE, reads,
-              "Cumulative count of reads completed"),
+              "Bytes written to disks."),
+    CONTAINER("container_fs_reads_total", "counter", UNIT_ONE, reads, "Read operations on disks."),
     CONTAINER("container_fs_writes_total", "counter", UNIT_ONE, writes,
-              "Cumulative count of writes completed"),
-    CONTAINER("container_processes", "gauge", UNIT_ONE, processes,
-              "Number of processes running inside the container."),
-    CONTAINER("container_threads", "gauge", UNIT_ONE, threads,
-              "Number of threads running inside the container"),
+              "Write operations on disks."),
+    CONTAINER("container_processes", "gauge", UNIT_ONE, processes, "Processes in the container."),
+    CONTAINER("container_threads", "gauge", UNIT_ONE, threads, "Threads in the container."),
     CONTAINER("container_threads_max", "gauge", UNIT_ONE, threads_limit,
-              "Maximum number of threads allowed inside the container"),
+              "Threads that the container may have."),
     CONTAINER("container_pressure_cpu_waiting_seconds_total", "counter", UNIT_USEC,
-              pressure[STATS_CPU].some.total_usec,
-              "Total time duration tasks in the container have waited due to CPU congestion."),
+              pressure[STATS_CPU].some.total_usec, "Seconds in which some task waited for CPU."),
     CONTAINER("container_pressure_cpu_stalled_seconds_total", "counter", UNIT_USEC,
-              pressure[STATS_CPU].full.total_usec,
-              "Total time duration no tasks in the container could make progress due to CPU "
-              "congestion."),
+              pressure[STATS_CPU].full.total_usec, "Seconds in which every task waited for CPU."),
     CONTAINER("container_pressure_memory_waiting_seconds_total", "counter", UNIT_USEC,
               pressure[STATS_MEMORY].some.total_usec,
-              "Total time duration tasks in the container have waited due to memory congestion."),
+              "Seconds in which some task waited for memory."),
     CONTAINER("container_pressure_memory_stalled_seconds_total", "counter", UNIT_USEC,
               pressure[STATS_MEMORY].full.total_usec,
-              "Total time duration no tasks in the container could make progress due to memory "
-              "congestion."),
+              "Seconds in which every task waited for memory."),
     CONTAINER("container_pressure_io_waiting_seconds_total", "counter", UNIT_USEC,
-              pressure[STATS_IO].some.total_usec,
-              "Total time duration tasks in the container have waited due to IO congestion."),
+              pressure[STATS_IO].some.total_usec, "Seconds in which some task waited for I/O."),
     CONTAINER("container_pressure_io_stalled_seconds_total", "counter", UNIT_USEC,
-              pressure[STATS_IO].full.total_usec,
-              "Total time duration no tasks in the container could make progress due to IO "
-              "congestion."),
+              pressure[STATS_IO].full.total_usec, "Seconds in which every task waited for I/O."),
 };
 
 struct exposition {
@@ -236,7 +224,7 @@ static void add_metric(const struct exposition *e, struct buffer *out, const str
 static void add_starts(const struct exposition *e, struct buffer *out)
 {
     static const char name[] = "container_start_time_seconds";
-    metric_heading(out, name, "gauge", "Start time of the container since unix epoch in seconds");
+    metric_heading(out, name, "gauge", "When the container was started, in seconds since 1970.");
     LIST_EACH (pod, &e->sampling->pods)
         LIST_EACH (c, &pod->containers) {
             const struct metric m = {.name = name};
@@ -261,7 +249,7 @@ static void add_specs(const struct exposition *e, struct buffer *out)
          offsetof(struct cgroup_numbers, cpu_quota)},
         {"container_spec_cpu_period", "CPU period of the container.",
          offsetof(struct cgroup_numbers, cpu_period)},
-        {"container_spec_memory_limit_bytes", "Memory limit for the container.",
+        {"container_spec_memory_limit_bytes", "The container's memory limit in bytes, 0 for none.",
          offsetof(struct cgroup_numbers, memory_limit)},
     };
     for (size_t i = 0; i < ARRAY_SIZE(specs); i++) {
@@ -289,10 +277,9 @@ static void add_tail(const struct exposition *e, struct buffer *out)
         return;
     }
     add_specs(e, out);
-    metric_single(out, "machine_cpu_cores", "gauge", "Number of logical CPU cores.",
-                  e->sampling->node.cpus);
-    metric_single(out, "machine_memory_bytes", "gauge",
-                  "Amount of memory installed on the machine.", e->sampling->node.memory_total);
+    metric_single(out, "machine_cpu_cores", "gauge", "CPUs of the node.", e->sampling->node.cpus);
+    metric_single(out, "machine_memory_bytes", "gauge", "Memory of the node, in bytes.",
+                  e->sampling->node.memory_total);
 }
 
 // ---- the replies ----
