@@ -10,7 +10,8 @@
 #include "base/alloc.h"
 #include "base/string-list.h"
 #include "cli/node-manifests.h"
-#include "etcd/client.h"
+#include "etcd/maintenance.h"
+#include "etcd/members.h"
 
 enum { TIMEOUT_MSEC_MOST = 600000 };
 

@@ -8,12 +8,24 @@
 
 #include "base/alloc.h"
 #include "base/monotime.h"
+#include "etcd/call.h"
 
-enum { TIMEOUT_MSEC = 5000, REPLY_MAX = 16 << 20, HTTP_OK = 200, HTTP_SERVER_ERROR = 500 };
+enum {
+    TIMEOUT_MSEC = 5000,
+    REPLY_MAX = 16 << 20,
+    HTTP_OK = 200,
+    HTTP_NOT_FOUND = 404,
+    HTTP_SERVER_ERROR = 500
+};
+
+// Where the gateway is: etcd 3.4 and later; 3.3.
+static const char *const gateways[] = {"/v3", "/v3beta"};
 
 struct etcd_client {
     struct string_list endpoints;
     size_t preferred; // the endpoint that answered last
+    size_t gateway;   // of gateways[]: the one that was there last
+    char *cacert, *cert, *key;
     int timeout_msec;
     int interrupt_fd;
     CURL *easy;
@@ -28,7 +40,10 @@ struct exchange {
     struct buffer body;
     bool too_large;
     // Streams: called with each whole line; what is not 0 ends the stream and is its result.
-    int (*line)(const char *text, size_t len, struct error *err);
+    etcd_line_fn line;
+    void *userdata;
+    bool endless; // the time budget is for each silence, not for the whole
+    bool any_line;
     int line_result;
     struct error *err;
 };
@@ -39,7 +54,8 @@ static int take_lines(struct exchange *exchange)
     while (exchange->body.len > 0 &&
            (newline = memchr(exchange->body.data, '\n', exchange->body.len))) {
         size_t len = (size_t)(newline - exchange->body.data);
-        int result = exchange->line(exchange->body.data, len, exchange->err);
+        exchange->any_line = true;
+        int result = exchange->line(exchange->userdata, exchange->body.data, len, exchange->err);
         buffer_consume(&exchange->body, len + 1);
         if (result != 0)
             return result;
@@ -121,6 +137,9 @@ int etcd_client_new(const struct etcd_config *config, struct etcd_client **ret, 
     string_list_copy(&client->endpoints, config->endpoints);
     client->timeout_msec = config->timeout_msec > 0 ? config->timeout_msec : TIMEOUT_MSEC;
     client->interrupt_fd = -1;
+    client->cacert = xstrdup_or_null(config->cacert);
+    client->cert = xstrdup_or_null(config->cert);
+    client->key = xstrdup_or_null(config->key);
     client->easy = curl_easy_init();
     client->multi = curl_multi_init();
     // An empty "Expect:" saves a round trip that curl would make before larger values.
@@ -141,8 +160,27 @@ void etcd_client_free(struct etcd_client *client)
     curl_multi_cleanup(client->multi);
     curl_slist_free_all(client->headers);
     string_list_free(&client->endpoints);
+    free(client->cacert);
+    free(client->cert);
+    free(client->key);
     free(client);
     curl_global_cleanup();
+}
+
+int etcd_client_beside(const struct etcd_client *client, const struct string_list *endpoints,
+                       struct etcd_client **ret, struct error *err)
+{
+    const struct etcd_config config = {
+        .endpoints = endpoints,
+        .cacert = client->cacert,
+        .cert = client->cert,
+        .key = client->key,
+        .timeout_msec = client->timeout_msec,
+    };
+    int code = etcd_client_new(&config, ret, err);
+    if (code == 0)
+        etcd_client_set_interrupt(*ret, client->interrupt_fd);
+    return code;
 }
 
 void etcd_client_set_timeout(struct etcd_client *client, int timeout_msec)
@@ -205,27 +243,62 @@ static int judge(const struct exchange *exchange, CURLcode result, const char *e
     return error_prefix(err, code, "%s", endpoint);
 }
 
-static int ask_endpoint(struct etcd_client *client, const char *endpoint, const char *path,
-                        const char *request, long timeout_msec, struct exchange *exchange,
-                        struct error *err)
+static bool set_times(const struct exchange *exchange, int64_t msec)
 {
-    size_t len = strlen(endpoint);
-    while (len > 0 && endpoint[len - 1] == '/')
-        len--;
-    _cleanup_free_ char *url = xasprintf("%.*s%s", (int)len, endpoint, path);
+    CURL *easy = exchange->client->easy;
+    int64_t sec = MAX((msec + MSEC_PER_SEC - 1) / MSEC_PER_SEC, (int64_t)1);
+    bool endless = exchange->endless;
+    return curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, endless ? 0L : (long)msec) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)msec) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, endless ? 1L : 0L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, endless ? (long)sec : 0L) == CURLE_OK;
+}
+
+static int transfer(struct exchange *exchange, const char *url, const char *request, int64_t msec,
+                    CURLcode *ret_result, struct error *err)
+{
+    struct etcd_client *client = exchange->client;
     client->curl_message[0] = '\0';
     buffer_truncate(&exchange->body, 0);
     if (curl_easy_setopt(client->easy, CURLOPT_URL, url) != CURLE_OK ||
         curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, request) != CURLE_OK ||
         curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(request)) !=
             CURLE_OK ||
-        curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, timeout_msec) != CURLE_OK ||
+        !set_times(exchange, msec) ||
         curl_easy_setopt(client->easy, CURLOPT_WRITEDATA, exchange) != CURLE_OK ||
         curl_multi_add_handle(client->multi, client->easy) != CURLM_OK)
         return error_set(err, EIO, "cannot set up a request to %s", url);
-    CURLcode result = CURLE_OK;
-    int code = run(client, &result, err);
+    int code = run(client, ret_result, err);
     curl_multi_remove_handle(client->multi, client->easy);
+    return code;
+}
+
+// Nothing of etcd's knows the path: a gateway of another age.
+static bool is_other_gateway(const struct exchange *exchange, CURLcode result)
+{
+    long status = 0;
+    curl_easy_getinfo(exchange->client->easy, CURLINFO_RESPONSE_CODE, &status);
+    return result == CURLE_OK && status == HTTP_NOT_FOUND &&
+           (exchange->body.len == 0 || exchange->body.data[0] != '{');
+}
+
+static int ask_endpoint(struct etcd_client *client, const char *endpoint, const char *path,
+                        const char *request, int64_t timeout_msec, struct exchange *exchange,
+                        struct error *err)
+{
+    size_t len = strlen(endpoint);
+    while (len > 0 && endpoint[len - 1] == '/')
+        len--;
+    CURLcode result = CURLE_OK;
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(gateways); i++) {
+        _cleanup_free_ char *url =
+            xasprintf("%.*s%s%s", (int)len, endpoint, gateways[client->gateway], path);
+        code = transfer(exchange, url, request, timeout_msec, &result, err);
+        if (code < 0 || !is_other_gateway(exchange, result))
+            break;
+        client->gateway = (client->gateway + 1) % ARRAY_SIZE(gateways);
+    }
     if (exchange->line_result != 0)
         return 0; // the stream was ended on purpose
     return code < 0 ? code : judge(exchange, result, endpoint, err);
@@ -249,7 +322,7 @@ static int ask(struct etcd_client *client, const char *path, const char *request
         _cleanup_error_ struct error why = ERROR_NONE;
         size_t which = (client->preferred + i) % n;
         int64_t share = left_msec(deadline) / (int64_t)(n - i);
-        if (i > 0 && share <= 0)
+        if ((i > 0 && share <= 0) || exchange->any_line)
             break;
         code = ask_endpoint(client, client->endpoints.items[which], path, request, MAX(share, 1),
                             exchange, &why);
@@ -261,9 +334,8 @@ static int ask(struct etcd_client *client, const char *path, const char *request
     return code < 0 ? error_set(err, code, "%s", buffer_str(&reasons)) : 0;
 }
 
-// The reply's text in *ret_body, which the caller frees.
-static int call(struct etcd_client *client, const char *path, char *request,
-                struct buffer *ret_body, struct error *err)
+int etcd_call(struct etcd_client *client, const char *path, char *request, struct buffer *ret_body,
+              struct error *err)
 {
     struct exchange exchange = {.client = client};
     int code = ask(client, path, request, &exchange, err);
@@ -275,12 +347,23 @@ static int call(struct etcd_client *client, const char *path, char *request,
     return code;
 }
 
+int etcd_stream(struct etcd_client *client, const char *path, char *request, etcd_line_fn fn,
+                void *userdata, struct error *err)
+{
+    struct exchange exchange = {
+        .client = client, .line = fn, .userdata = userdata, .endless = true, .err = err};
+    int code = ask(client, path, request, &exchange, err);
+    free(request);
+    buffer_free(&exchange.body);
+    return code < 0 ? code : exchange.line_result;
+}
+
 int etcd_get(struct etcd_client *client, const char *key, struct etcd_kv *ret,
              int64_t *ret_revision, struct error *err)
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
     _cleanup_etcd_range_ struct etcd_range range = {0};
-    int code = call(client, "/v3/kv/range", etcd_range_request(key, NULL, 1), &body, err);
+    int code = etcd_call(client, "/kv/range", etcd_range_request(key, NULL, 1), &body, err);
     if (code == 0)
         code = etcd_range_reply(buffer_str(&body), body.len, &range, err);
     if (code < 0)
@@ -299,7 +382,7 @@ int etcd_range(struct etcd_client *client, const char *prefix, int64_t limit,
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY, end = BUFFER_EMPTY;
     etcd_prefix_end(prefix, &end);
-    int code = call(client, "/v3/kv/range", etcd_range_request(prefix, &end, limit), &body, err);
+    int code = etcd_call(client, "/kv/range", etcd_range_request(prefix, &end, limit), &body, err);
     return code < 0 ? code : etcd_range_reply(buffer_str(&body), body.len, ret, err);
 }
 
@@ -308,7 +391,7 @@ int etcd_put(struct etcd_client *client, const char *key, const void *value, siz
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
     int64_t revision = 0;
-    int code = call(client, "/v3/kv/put", etcd_put_request(key, value, len, lease), &body, err);
+    int code = etcd_call(client, "/kv/put", etcd_put_request(key, value, len, lease), &body, err);
     return code < 0 ? code : etcd_put_reply(buffer_str(&body), body.len, &revision, err);
 }
 
@@ -316,15 +399,33 @@ int etcd_create(struct etcd_client *client, const char *key, const void *value, 
                 int64_t lease, struct etcd_create *ret, struct error *err)
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
-    int code = call(client, "/v3/kv/txn", etcd_create_request(key, value, len, lease), &body, err);
+    int code =
+        etcd_call(client, "/kv/txn", etcd_create_request(key, value, len, lease), &body, err);
     return code < 0 ? code : etcd_create_reply(buffer_str(&body), body.len, ret, err);
+}
+
+int etcd_swap(struct etcd_client *client, const char *key, int64_t mod_revision, const void *value,
+              size_t len, int64_t lease, struct etcd_create *ret, struct error *err)
+{
+    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
+    int code = etcd_call(client, "/kv/txn", etcd_swap_request(key, mod_revision, value, len, lease),
+                         &body, err);
+    return code < 0 ? code : etcd_swap_reply(buffer_str(&body), body.len, ret, err);
+}
+
+int etcd_delete_if(struct etcd_client *client, const char *key, int64_t mod_revision,
+                   struct etcd_create *ret, struct error *err)
+{
+    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
+    int code = etcd_call(client, "/kv/txn", etcd_delete_if_request(key, mod_revision), &body, err);
+    return code < 0 ? code : etcd_swap_reply(buffer_str(&body), body.len, ret, err);
 }
 
 int etcd_delete(struct etcd_client *client, const char *key, struct error *err)
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
     int64_t deleted = 0;
-    int code = call(client, "/v3/kv/deleterange", etcd_delete_request(key, NULL), &body, err);
+    int code = etcd_call(client, "/kv/deleterange", etcd_delete_request(key, NULL), &body, err);
     if (code == 0)
         code = etcd_delete_reply(buffer_str(&body), body.len, &deleted, err);
     if (code == 0 && deleted == 0)
@@ -336,7 +437,7 @@ int etcd_lease_grant(struct etcd_client *client, int64_t ttl_sec, struct etcd_le
                      struct error *err)
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
-    int code = call(client, "/v3/lease/grant", etcd_lease_grant_request(ttl_sec), &body, err);
+    int code = etcd_call(client, "/lease/grant", etcd_lease_grant_request(ttl_sec), &body, err);
     return code < 0 ? code : etcd_lease_grant_reply(buffer_str(&body), body.len, ret, err);
 }
 
@@ -344,40 +445,31 @@ int etcd_lease_keepalive(struct etcd_client *client, int64_t id, struct etcd_lea
                          struct error *err)
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
-    int code = call(client, "/v3/lease/keepalive", etcd_lease_request(id), &body, err);
+    int code = etcd_call(client, "/lease/keepalive", etcd_lease_request(id), &body, err);
     return code < 0 ? code : etcd_lease_keepalive_reply(buffer_str(&body), body.len, ret, err);
 }
 
 int etcd_lease_revoke(struct etcd_client *client, int64_t id, struct error *err)
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
-    return call(client, "/v3/lease/revoke", etcd_lease_request(id), &body, err);
+    return etcd_call(client, "/lease/revoke", etcd_lease_request(id), &body, err);
 }
 
-int etcd_status(struct etcd_client *client, struct etcd_status *ret, struct error *err)
+static int take_watch_line(void *userdata, const char *text, size_t len, struct error *err)
 {
-    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
-    int code = call(client, "/v3/maintenance/status", xstrdup("{}"), &body, err);
-    return code < 0 ? code : etcd_status_reply(buffer_str(&body), body.len, ret, err);
+    return etcd_watch_reply(text, len, err);
 }
 
-int etcd_members(struct etcd_client *client, struct etcd_members *ret, struct error *err)
-{
-    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
-    int code = call(client, "/v3/cluster/member/list", xstrdup("{}"), &body, err);
-    return code < 0 ? code : etcd_members_reply(buffer_str(&body), body.len, ret, err);
-}
-
-int etcd_wait_change(struct etcd_client *client, const char *key, int64_t revision,
-                     int timeout_msec, struct error *err)
+static int wait_change(struct etcd_client *client, const char *key, char *request, int timeout_msec,
+                       struct error *err)
 {
     struct error why = ERROR_NONE;
-    struct exchange exchange = {.client = client, .line = etcd_watch_reply, .err = &why};
-    _cleanup_free_ char *request = etcd_watch_request(key, revision + 1);
+    struct exchange exchange = {.client = client, .line = take_watch_line, .err = &why};
     const char *endpoint = client->endpoints.items[client->preferred];
     monotime deadline = monotime_add_ms(monotime_now(), timeout_msec);
     int code =
-        ask_endpoint(client, endpoint, "/v3/watch", request, MAX(timeout_msec, 1), &exchange, &why);
+        ask_endpoint(client, endpoint, "/watch", request, MAX(timeout_msec, 1), &exchange, &why);
+    free(request);
     buffer_free(&exchange.body);
     if (code == 0)
         code = exchange.line_result;
@@ -387,4 +479,19 @@ int etcd_wait_change(struct etcd_client *client, const char *key, int64_t revisi
         error_prefix(err, error_set(err, code, "%s", error_message(&why)), "watching %s", key);
     error_clear(&why);
     return code;
+}
+
+int etcd_wait_change(struct etcd_client *client, const char *key, int64_t revision,
+                     int timeout_msec, struct error *err)
+{
+    return wait_change(client, key, etcd_watch_request(key, NULL, revision + 1), timeout_msec, err);
+}
+
+int etcd_wait_prefix(struct etcd_client *client, const char *prefix, int64_t revision,
+                     int timeout_msec, struct error *err)
+{
+    _cleanup_buffer_ struct buffer end = BUFFER_EMPTY;
+    etcd_prefix_end(prefix, &end);
+    return wait_change(client, prefix, etcd_watch_request(prefix, &end, revision + 1), timeout_msec,
+                       err);
 }

@@ -31,6 +31,11 @@ void etcd_client_free(struct etcd_client *client);
 DEFINE_CLEANUP(struct etcd_client *, etcd_client_free)
 #define _cleanup_etcd_client_ _cleanup_(cleanup_etcd_client_free)
 
+// A client with the same certificates, budget and interrupt descriptor for other endpoints (one
+// member's, say).
+int etcd_client_beside(const struct etcd_client *client, const struct string_list *endpoints,
+                       struct etcd_client **ret, struct error *err);
+
 // The time budget of the calls that follow, all members together.
 void etcd_client_set_timeout(struct etcd_client *client, int timeout_msec);
 
@@ -50,6 +55,15 @@ int etcd_put(struct etcd_client *client, const char *key, const void *value, siz
 // 0).
 int etcd_create(struct etcd_client *client, const char *key, const void *value, size_t len,
                 int64_t lease, struct etcd_create *ret, struct error *err);
+// Puts the key if it was changed last at `mod_revision`, as a read has told (0: if there is none).
+// Of use for locks: ret->created says whether it was done; if not, ret->holder is what is there
+// (its key is empty where there is nothing). A lost answer to a swap that was done makes the next
+// member say "no" with one's own value as the holder.
+int etcd_swap(struct etcd_client *client, const char *key, int64_t mod_revision, const void *value,
+              size_t len, int64_t lease, struct etcd_create *ret, struct error *err);
+// Deletes it on the same condition.
+int etcd_delete_if(struct etcd_client *client, const char *key, int64_t mod_revision,
+                   struct etcd_create *ret, struct error *err);
 int etcd_delete(struct etcd_client *client, const char *key, struct error *err);
 
 int etcd_lease_grant(struct etcd_client *client, int64_t ttl_sec, struct etcd_lease *ret,
@@ -60,13 +74,10 @@ int etcd_lease_keepalive(struct etcd_client *client, int64_t id, struct etcd_lea
 // Deletes the lease and every key that is bound to it.
 int etcd_lease_revoke(struct etcd_client *client, int64_t id, struct error *err);
 
-// The state of the member that answers.
-int etcd_status(struct etcd_client *client, struct etcd_status *ret, struct error *err);
-
-// Who belongs to the cluster, as the member that answers knows it.
-int etcd_members(struct etcd_client *client, struct etcd_members *ret, struct error *err);
-
 // Waits until the key changes after `revision` of the store: 1, or 0 where nothing happened within
 // timeout_msec.
 int etcd_wait_change(struct etcd_client *client, const char *key, int64_t revision,
+                     int timeout_msec, struct error *err);
+// The same for any key that starts with `prefix`.
+int etcd_wait_prefix(struct etcd_client *client, const char *prefix, int64_t revision,
                      int timeout_msec, struct error *err);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/macro.h"
 #include "base/string-list.h"
+#include "etcd/codec-cluster.h"
 
 // A key with its value, as of one revision.
 struct etcd_kv {
@@ -27,9 +28,9 @@ struct etcd_range {
 void etcd_range_free(struct etcd_range *range);
 #define _cleanup_etcd_range_ _cleanup_(etcd_range_free)
 
-// The outcome of "put this key unless it exists".
+// The outcome of "put this key unless it exists", or of a put or deletion on a condition.
 struct etcd_create {
-    bool created;
+    bool created; // or swapped, or deleted
     int64_t revision;
     struct etcd_kv holder; // what is there; filled in only where it was not created
 };
@@ -41,37 +42,19 @@ struct etcd_lease {
     int64_t ttl_sec;
 };
 
-struct etcd_status {
-    char *version;
-    int64_t member_id, leader_id, db_size;
-    int64_t raft_index, raft_term, revision;
-};
-void etcd_status_free(struct etcd_status *status);
-#define _cleanup_etcd_status_ _cleanup_(etcd_status_free)
-
-// A member of the cluster. One that was added and has not started yet has no name and no client
-// URLs.
-struct etcd_member {
-    int64_t id;
-    char *name;
-    struct string_list client_urls;
-    bool is_learner; // it does not vote
-};
-struct etcd_members {
-    LIST_OF(struct etcd_member) members;
-};
-void etcd_members_free(struct etcd_members *members);
-#define _cleanup_etcd_members_ _cleanup_(etcd_members_free)
-
 // Requests. All return text that the caller frees. `range_end` is NULL for one key; see
 // etcd_prefix_end(). limit 0: all.
 char *etcd_range_request(const char *key, const struct buffer *range_end, int64_t limit);
 char *etcd_put_request(const char *key, const void *value, size_t len, int64_t lease);
 char *etcd_create_request(const char *key, const void *value, size_t len, int64_t lease);
+// On the condition that the key was changed last at `mod_revision` (0: that it does not exist).
+char *etcd_swap_request(const char *key, int64_t mod_revision, const void *value, size_t len,
+                        int64_t lease);
+char *etcd_delete_if_request(const char *key, int64_t mod_revision);
 char *etcd_delete_request(const char *key, const struct buffer *range_end);
 char *etcd_lease_grant_request(int64_t ttl_sec);
 char *etcd_lease_request(int64_t id); // for keepalive and revoke
-char *etcd_watch_request(const char *key, int64_t start_revision);
+char *etcd_watch_request(const char *key, const struct buffer *range_end, int64_t start_revision);
 
 // Appends the end of the range of all keys that start with `prefix`.
 void etcd_prefix_end(const char *prefix, struct buffer *out);
@@ -80,13 +63,13 @@ void etcd_prefix_end(const char *prefix, struct buffer *out);
 int etcd_range_reply(const char *text, size_t len, struct etcd_range *ret, struct error *err);
 int etcd_put_reply(const char *text, size_t len, int64_t *ret_revision, struct error *err);
 int etcd_create_reply(const char *text, size_t len, struct etcd_create *ret, struct error *err);
+// The same for a put or deletion on a condition; the holder's key is empty where there is none.
+int etcd_swap_reply(const char *text, size_t len, struct etcd_create *ret, struct error *err);
 int etcd_delete_reply(const char *text, size_t len, int64_t *ret_deleted, struct error *err);
 int etcd_lease_grant_reply(const char *text, size_t len, struct etcd_lease *ret, struct error *err);
 // -ENOENT where the lease does not exist (any more).
 int etcd_lease_keepalive_reply(const char *text, size_t len, struct etcd_lease *ret,
                                struct error *err);
-int etcd_status_reply(const char *text, size_t len, struct etcd_status *ret, struct error *err);
-int etcd_members_reply(const char *text, size_t len, struct etcd_members *ret, struct error *err);
 
 // One line of a watch's stream: 1 for an event, 0 for the news that the watch has begun, -EAGAIN
 // where etcd has ended the watch.

@@ -32,8 +32,21 @@ static void requests_are_the_gateways(void **state)
                    "\"aw==\"}}]}");
     assert_request(etcd_lease_grant_request(10), "{\"TTL\":\"10\"}");
     assert_request(etcd_lease_request(9), "{\"ID\":\"9\"}");
-    assert_request(etcd_watch_request("k", 12),
+    assert_request(etcd_watch_request("k", NULL, 12),
                    "{\"create_request\":{\"key\":\"aw==\",\"start_revision\":\"12\"}}");
+    assert_request(
+        etcd_watch_request("/a/", &end, 2),
+        "{\"create_request\":{\"key\":\"L2Ev\",\"range_end\":\"L2Ew\",\"start_revision\":"
+        "\"2\"}}");
+    assert_request(etcd_swap_request("k", 7, "v", 1, 5),
+                   "{\"compare\":[{\"target\":\"MOD\",\"result\":\"EQUAL\",\"key\":\"aw==\","
+                   "\"mod_revision\":\"7\"}],\"success\":[{\"request_put\":{\"key\":\"aw==\","
+                   "\"value\":\"dg==\",\"lease\":\"5\"}}],\"failure\":[{\"request_range\":{\"key\":"
+                   "\"aw==\"}}]}");
+    assert_request(etcd_delete_if_request("k", 7),
+                   "{\"compare\":[{\"target\":\"MOD\",\"result\":\"EQUAL\",\"key\":\"aw==\","
+                   "\"mod_revision\":\"7\"}],\"success\":[{\"request_delete_range\":{\"key\":"
+                   "\"aw==\"}}],\"failure\":[{\"request_range\":{\"key\":\"aw==\"}}]}");
     assert_request(etcd_delete_request("k", NULL), "{\"key\":\"aw==\"}");
 }
 
@@ -119,39 +132,23 @@ static void leases_are_granted_kept_and_gone(void **state)
     assert_int_equal(lease.ttl_sec, 9); // untouched by what failed
 }
 
-static void status_is_read(void **state)
+static void swaps_are_done_or_say_what_is_there(void **state)
 {
-    const char text[] = "{" HEADER ",\"version\":\"3.4.23\",\"dbSize\":\"20480\",\"leader\":"
-                        "\"10276657743932975437\",\"raftIndex\":\"4\",\"raftTerm\":\"2\"}";
-    _cleanup_etcd_status_ struct etcd_status status = {0};
-    assert_int_equal(etcd_status_reply(text, strlen(text), &status, NULL), 0);
-    assert_string_equal(status.version, "3.4.23");
-    assert_int_equal(status.leader_id, (int64_t)10276657743932975437ULL);
-    assert_int_equal(status.member_id, status.leader_id);
-    assert_int_equal(status.db_size, 20480);
-}
-
-static void members_are_read(void **state)
-{
-    const char text[] = "{" HEADER ",\"members\":[{\"ID\":\"10276657743932975437\",\"name\":"
-                        "\"m0\",\"peerURLs\":[\"https://p\"],\"clientURLs\":[\"https://a\","
-                        "\"https://b\"]},{\"ID\":\"7\",\"isLearner\":true}]}";
-    static const char *const wrong[] = {"{}", "{\"members\":[]}", "{\"members\":[{}]}",
-                                        "{\"members\":[{\"ID\":\"1\",\"clientURLs\":[1]}]}"};
-    _cleanup_etcd_members_ struct etcd_members list = {0};
-    assert_int_equal(etcd_members_reply(text, strlen(text), &list, NULL), 0);
-    assert_int_equal(list.members.n, 2);
-    assert_string_equal(list.members.items[0].name, "m0");
-    assert_int_equal(list.members.items[0].id, (int64_t)10276657743932975437ULL);
-    assert_int_equal(list.members.items[0].client_urls.n, 2);
-    assert_false(list.members.items[0].is_learner);
-    assert_true(list.members.items[1].is_learner);
-    assert_string_equal(list.members.items[1].name, "");
-    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-        struct etcd_members none = {0};
-        assert_int_equal(etcd_members_reply(wrong[i], strlen(wrong[i]), &none, NULL), -EBADMSG);
-        assert_int_equal(none.members.n, 0);
-    }
+    const char done[] = "{" HEADER ",\"succeeded\":true,\"responses\":[{\"response_put\":{}}]}";
+    const char other[] = "{" HEADER ",\"responses\":[{\"response_range\":{\"kvs\":[{\"key\":"
+                         "\"aw==\",\"mod_revision\":\"9\",\"value\":\"bTE=\"}],\"count\":\"1\"}}]}";
+    const char gone[] = "{" HEADER ",\"responses\":[{\"response_range\":{\"header\":{}}}]}";
+    const char odd[] = "{" HEADER ",\"responses\":[{\"response_put\":{}}]}";
+    _cleanup_etcd_create_ struct etcd_create a = {0}, b = {0}, c = {0}, d = {0};
+    assert_int_equal(etcd_swap_reply(done, strlen(done), &a, NULL), 0);
+    assert_true(a.created);
+    assert_int_equal(etcd_swap_reply(other, strlen(other), &b, NULL), 0);
+    assert_false(b.created);
+    assert_int_equal(b.holder.mod_revision, 9);
+    assert_int_equal(etcd_swap_reply(gone, strlen(gone), &c, NULL), 0);
+    assert_false(c.created);
+    assert_int_equal(c.holder.key.len, 0);
+    assert_int_equal(etcd_swap_reply(odd, strlen(odd), &d, NULL), -EBADMSG);
 }
 
 static void watches_begin_report_and_end(void **state)
@@ -259,8 +256,7 @@ int main(void)
         cmocka_unit_test(ranges_are_read),
         cmocka_unit_test(creations_win_or_say_who_won),
         cmocka_unit_test(leases_are_granted_kept_and_gone),
-        cmocka_unit_test(status_is_read),
-        cmocka_unit_test(members_are_read),
+        cmocka_unit_test(swaps_are_done_or_say_what_is_there),
         cmocka_unit_test(watches_begin_report_and_end),
         cmocka_unit_test(errors_keep_their_meaning),
         cmocka_unit_test(nonsense_is_refused),
