@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "cli/commands.h"
 #include "cli/control-plane-options.h"
+#include "cli/init-preflight.h"
 #include "cli/pki-report.h"
 #include "cli/term.h"
 #include "pki/pki.h"
@@ -25,7 +26,8 @@ struct init_options {
     const char *control_plane_endpoint;
     const char *key_type;
     struct string_list only, api_sans, etcd_sans;
-    bool force;
+    struct preflight_options preflight;
+    bool force, check;
 };
 
 static const struct option init_option_rows[] = {
@@ -47,6 +49,9 @@ static const struct option init_option_rows[] = {
              .help = "Further names and addresses for kube-apiserver's certificate"),
     OPT_LIST(init_options, etcd_sans, .name = "etcd-cert-extra-sans", .argument = "NAME,...",
              .help = "Further names and addresses for etcd's certificates"),
+    OPT_BOOL(init_options, check, .name = "check",
+             .help = "Only look at what speaks against it; change nothing"),
+    PREFLIGHT_OPTIONS(init_options),
     CONTROL_PLANE_OPTIONS(init_options),
     COMMON_OPTIONS(init_options),
 };
@@ -60,9 +65,15 @@ const struct command command_init = {
         "Makes what etcd, kube-apiserver, kube-controller-manager and kube-scheduler need to run\n"
         "on this node, laid out as kubeadm lays it out: keys and certificates, kubeconfigs, and\n"
         "a manifest for each. What is there and right is kept; keys and certificates are never\n"
-        "replaced, and a manifest that differs only with --force.",
+        "replaced, and a manifest that differs only with --force.\n\n"
+        "First it looks at what speaks against it (--check does that alone): ports that are\n"
+        "taken, and by whom, swap, the clock, the speed of etcd's disk, names, addresses,\n"
+        "versions of the programs, directories that are not empty. An error ends it before\n"
+        "anything is changed; a warning does not.",
     .examples = "  # A control plane on this machine\n"
                 "  mainstay init\n"
+                "  # Would it work here?\n"
+                "  mainstay init --check\n"
                 "  # One that leaves nothing behind but a directory\n"
                 "  mainstay init --root=/tmp/trial --apiserver-port=16443",
     .options = init_option_rows,
@@ -260,13 +271,47 @@ static void say_next(const struct init *init)
     printf("  kubectl --kubeconfig=%s/admin.conf get --raw /readyz\n", init->plane.kubeconfig_dir);
 }
 
+// What is to run here, as the agent would read it.
+static void judge_manifests(const struct init *init, struct node_manifests *ret)
+{
+    for (int i = 0; i < COMPONENTS; i++)
+        if (init->files[i].wanted)
+            node_manifests_add(ret, init->files[i].path, &init->files[i].text,
+                               init->plane.node_name);
+}
+
+static int look_first(struct init *init)
+{
+    _cleanup_node_manifests_ struct node_manifests pods = {0};
+    _cleanup_agent_seen_ struct agent_seen agent = {0};
+    judge_manifests(init, &pods);
+    agent_see(init->options->common.socket, init->manifests, &agent);
+    const struct preflight_subject subject = {
+        .plane = &init->plane,
+        .pods = &pods,
+        .manifests = init->manifests,
+        .images_root = agent.root,
+        .starts = agent.is_ours,
+        .endpoint = init->options->control_plane_endpoint,
+    };
+    // Files below a directory of their own start nothing: there every finding is a warning.
+    bool harmless = init->options->plane.root && !agent.is_ours;
+    return preflight_first(&subject, PREFLIGHT_HOST | PREFLIGHT_CLUSTER, &init->options->preflight,
+                           init->options->check, harmless);
+}
+
 static int init_run(struct init *init)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     if (init_resolve(init, &err) < 0 || prepare_manifests(init, &err) < 0)
         return command_usage_error(&command_init, "%s", error_message(&err));
-    if (manifests_conflict(init))
+    if (preflight_options_check(&init->options->preflight, init->options->check, &err) < 0)
+        return command_usage_error(&command_init, "%s", error_message(&err));
+    if (!init->options->check && manifests_conflict(init))
         return CLI_NO;
+    int status = look_first(init);
+    if (status != CLI_DONE || init->options->check)
+        return status;
     printf("Node %s, kube-apiserver at %s port %d\n\n", init->plane.node_name,
            init->plane.advertise_address, init->plane.api_port);
     int code = make_certificates(init, &err);

@@ -53,6 +53,20 @@ int node_manifests_load(const char *path, const char *node, struct node_manifest
     return 0;
 }
 
+void node_manifests_add(struct node_manifests *manifests, const char *file,
+                        const struct buffer *text, const char *node)
+{
+    struct draft *draft = LIST_APPEND(&manifests->drafts);
+    draft->file = xstrdup(file);
+    buffer_add(&draft->content, text->data, text->len);
+    draft_judge(draft, node);
+    if (draft->valid)
+        return;
+    string_list_add(&manifests->passed_over, file);
+    draft_free(draft);
+    manifests->drafts.n--;
+}
+
 void node_manifests_free(struct node_manifests *manifests)
 {
     LIST_EACH (draft, &manifests->drafts)

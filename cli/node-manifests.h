@@ -19,6 +19,9 @@ struct node_manifests {
 // the directory cannot be read. node_manifests_free() it in either case.
 int node_manifests_load(const char *path, const char *node, struct node_manifests *ret,
                         struct error *err);
+// Adds a text that is to be the manifest `file`; what is no good manifest is passed over.
+void node_manifests_add(struct node_manifests *manifests, const char *file,
+                        const struct buffer *text, const char *node);
 void node_manifests_free(struct node_manifests *manifests);
 #define _cleanup_node_manifests_ _cleanup_(node_manifests_free)
 
