@@ -1,7 +1,7 @@
 """Three machines on one: nodes of namespaces and cgroups, joined by a bridge that only they see.
 
 A node has its own PID, mount, network, UTS, IPC and cgroup namespaces, and its own file trees: /etc,
-/var/lib and /var/log are the host's below a layer of the node's own, /etc/kubernetes, /etc/mainstay,
+/var/lib and /root are the host's below a layer of the node's own, /etc/kubernetes, /etc/mainstay,
 /var/lib/mainstay, /var/lib/etcd and /var/log are the node's alone, and /var/lib/etcd is a disk (a file
 system in a file) that can be filled. Its first process is `mainstayd --init`, as on a machine
 without anything else. Whatever belongs to the rig is in one cgroup: to kill that is to end it all,
@@ -45,7 +45,7 @@ read -r _
 exec >>"$log" 2>&1 </dev/null
 hostname "$node"
 mount -t proc -o nosuid,nodev,noexec proc /proc
-for part in etc var/lib; do
+for part in etc var/lib root; do
     mount -t overlay overlay -o "lowerdir=/$part,upperdir=$tree/over/$part,workdir=$tree/work/$part" "/$part"
 done
 for part in etc/kubernetes etc/mainstay var/lib/mainstay var/lib/etcd var/log; do
@@ -248,7 +248,8 @@ class Node:
 
     def make(self):
         for part in ("etc/kubernetes/manifests", "etc/mainstay", "var/lib/mainstay", "var/lib/etcd", "var/log",
-                     "over/etc", "over/var/lib", "work/etc", "work/var/lib"):
+                     "over/etc", "over/var/lib", "over/root", "work/etc", "work/var/lib",
+                     "work/root"):
             os.makedirs(self.path(part), exist_ok=True)
         os.chmod(self.path("var/lib/etcd"), 0o700)
         hosts = "127.0.0.1 localhost\n" + "".join(f"{NETWORK}.{i} {n}\n" for n, i in ADDRESS.items())
@@ -306,6 +307,12 @@ class Node:
             self.rig.room("ip", "link", "set", self.name, "master", "br0", "up")
             process.stdin.write(b"go\n")
         self.rig.children.append(process)
+
+        def answers():
+            if process.poll() is not None:
+                raise RuntimeError(f"{self.name} went off at once:\n" + self.console())
+            return self.pid() and self.mainstay("status", check=False).returncode != 3
+        until(answers, f"the agent of {self.name}")
 
     def _cgroups(self):
         mounts = cgroup_mounts()
