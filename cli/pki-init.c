@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "cli/commands.h"
 #include "cli/control-plane-options.h"
-#include "cli/kubeadm-config.h"
+#include "manifests/kubeadm-config.h"
 #include "cli/pki-report.h"
 #include "cli/pki.h"
 

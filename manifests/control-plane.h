@@ -23,6 +23,25 @@ const char *control_plane_component_name(enum control_plane_component component)
 int control_plane_component_parse(const char *name, enum control_plane_component *ret,
                                   struct error *err);
 
+// A directory or file of the node that a component sees too.
+struct control_plane_volume {
+    const char *name, *host_path, *mount_path;
+    const char *path_type; // "DirectoryOrCreate", …; NULL: not checked
+    bool read_only;
+};
+struct control_plane_volumes {
+    struct control_plane_volume *items;
+    size_t n;
+};
+
+struct control_plane_env {
+    const char *name, *value; // value NULL: empty
+};
+struct control_plane_envs {
+    struct control_plane_env *items;
+    size_t n;
+};
+
 // Strings are borrowed. Directories are absolute paths without a slash at the end.
 struct control_plane {
     const char *node_name;         // lower case
@@ -39,6 +58,8 @@ struct control_plane {
     int etcd_client_port, etcd_peer_port, etcd_metrics_port;
     // "flag=value" or "--flag=value"; a flag that the template sets too replaces the template's.
     struct string_list extra_args[COMPONENTS];
+    struct control_plane_volumes extra_volumes[COMPONENTS];
+    struct control_plane_envs extra_envs[COMPONENTS];
 };
 
 // kubeadm's names, ports, networks and versions; what depends on the machine (node name, address,

@@ -15,10 +15,7 @@ char *pki_url(const char *host, int port)
     return xasprintf(bare_ipv6 ? "https://[%s]:%d" : "https://%s:%d", host, port);
 }
 
-// Splits "host", "host:port", "[v6]", "[v6]:port" or a bare IPv6 address. The host is without
-// brackets, owned by the caller; *ret_port stays as it is where there is none. NULL where it is
-// none of these.
-static char *split_endpoint(const char *endpoint, int *ret_port, struct error *err)
+char *pki_split_endpoint(const char *endpoint, int *ret_port, struct error *err)
 {
     const char *host = endpoint, *port = NULL;
     size_t len = strlen(endpoint);
@@ -49,9 +46,10 @@ static char *split_endpoint(const char *endpoint, int *ret_port, struct error *e
 char *pki_endpoint_url(const struct pki_layout *layout)
 {
     int port = layout->api_port;
-    _cleanup_free_ char *host = str_empty(layout->control_plane_endpoint)
-                                    ? NULL
-                                    : split_endpoint(layout->control_plane_endpoint, &port, NULL);
+    _cleanup_free_ char *host =
+        str_empty(layout->control_plane_endpoint)
+            ? NULL
+            : pki_split_endpoint(layout->control_plane_endpoint, &port, NULL);
     return pki_url(host ? host : layout->advertise_address, port);
 }
 
@@ -99,7 +97,7 @@ int pki_api_alt_names(const struct pki_layout *layout, struct string_list *out, 
     if (code < 0)
         return error_prefix(err, code, "service CIDR");
     if (!str_empty(layout->control_plane_endpoint)) {
-        host = split_endpoint(layout->control_plane_endpoint, &port, err);
+        host = pki_split_endpoint(layout->control_plane_endpoint, &port, err);
         if (!host)
             return -EINVAL;
     }

@@ -75,6 +75,10 @@ int pki_layout_make_srv(const struct pki_layout *layout, struct pki_report *repo
 
 // "https://HOST:PORT" with brackets around an IPv6 address. The caller frees.
 char *pki_url(const char *host, int port);
+// Splits "host", "host:port", "[v6]", "[v6]:port" or a bare IPv6 address. The host is without
+// brackets, owned by the caller; *ret_port stays as it is where there is none. NULL where it is
+// none of these.
+char *pki_split_endpoint(const char *endpoint, int *ret_port, struct error *err);
 // What admin.conf and kubelet.conf point at: the control plane's endpoint, else this node.
 char *pki_endpoint_url(const struct pki_layout *layout);
 

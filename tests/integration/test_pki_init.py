@@ -91,7 +91,7 @@ class ConfigurationTest(PkiInitTest):
             "": "neither a ClusterConfiguration nor",
             "- x": "has no apiVersion and kind",
             "apiVersion: v1\nkind: Pod\n": "neither a ClusterConfiguration",
-            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n": "v1beta4",
+            "apiVersion: kubeadm.k8s.io/v1beta5\nkind: ClusterConfiguration\n": "v1beta5",
             CLUSTER + "apiServer: {certSANs: x}\n": "apiServer.certSANs: must be a list, not a string",
             CLUSTER + "apiServer: {certSANs: [5]}\n": "apiServer.certSANs: must be a string, not a number",
             CLUSTER + "apiServer: []\n": "apiServer: must be a mapping",
