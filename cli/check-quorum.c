@@ -9,120 +9,26 @@
 
 #include "base/alloc.h"
 #include "base/string-list.h"
-#include "cli/node-manifests.h"
+#include "cli/etcd-access.h"
 #include "etcd/maintenance.h"
 #include "etcd/members.h"
 
 enum { TIMEOUT_MSEC_MOST = 600000 };
 
-// How etcd is reached.
-struct access {
-    struct string_list endpoints;
-    char *cacert, *cert, *key;
-};
-
-static void access_free(struct access *access)
-{
-    string_list_free(&access->endpoints);
-    free(access->cacert);
-    free(access->cert);
-    free(access->key);
-}
-
-// ---- from the manifests ----
-
-static void add_endpoints(struct access *access, const char *urls)
-{
-    _cleanup_free_ char *copy = xstrdup(urls);
-    char *save = NULL;
-    for (char *url = strtok_r(copy, ",", &save); url; url = strtok_r(NULL, ",", &save))
-        string_list_add(&access->endpoints, url);
-}
-
-static char *flag_path(const struct pod *pod, const struct container *container, const char *flag)
-{
-    const char *value = container_flag(container, flag);
-    return value ? container_host_path(pod, container, value) : NULL;
-}
-
-static void read_access(struct access *access, const struct pod *pod,
-                        const struct container *container, const char *const flags[4])
-{
-    const char *urls = container_flag(container, flags[0]);
-    if (!urls || access->endpoints.n > 0)
-        return;
-    add_endpoints(access, urls);
-    access->cacert = flag_path(pod, container, flags[1]);
-    access->cert = flag_path(pod, container, flags[2]);
-    access->key = flag_path(pod, container, flags[3]);
-}
-
-// kube-apiserver is a client of etcd: its flags are the ones to use.
-static void read_apiserver(void *userdata, const struct pod *pod, const struct container *container)
-{
-    static const char *const flags[] = {"etcd-servers", "etcd-cafile", "etcd-certfile",
-                                        "etcd-keyfile"};
-    if (container_runs(container, "kube-apiserver"))
-        read_access(userdata, pod, container, flags);
-}
-
-// etcd's own certificate does for a client too, in kubeadm's layout.
-static void read_etcd(void *userdata, const struct pod *pod, const struct container *container)
-{
-    static const char *const flags[] = {"advertise-client-urls", "trusted-ca-file", "cert-file",
-                                        "key-file"};
-    if (container_runs(container, "etcd"))
-        read_access(userdata, pod, container, flags);
-}
-
-static void read_all(const struct node_manifests *manifests, struct access *ret)
-{
-    node_manifests_each(manifests, read_apiserver, ret);
-    node_manifests_each(manifests, read_etcd, ret);
-}
-
 bool check_quorum_is_possible(const struct node_manifests *manifests)
 {
-    _cleanup_(access_free) struct access access = {0};
-    read_all(manifests, &access);
+    _cleanup_etcd_access_ struct etcd_access access = {0};
+    etcd_access_from_manifests(manifests, &access);
     return access.endpoints.n > 0;
 }
 
-static int find_access(const struct check_options *options, struct access *ret, struct error *err)
-{
-    _cleanup_node_manifests_ struct node_manifests manifests = {0};
-    _cleanup_free_ char *path = check_manifest_path(options);
-    int r = node_manifests_load(path, NULL, &manifests, err);
-    if (r < 0)
-        return r;
-    read_all(&manifests, ret);
-    if (ret->endpoints.n == 0)
-        return error_set(err, ENOENT,
-                         "no manifest in %s says where etcd is (kube-apiserver --etcd-servers, "
-                         "etcd --advertise-client-urls)",
-                         path);
-    return 0;
-}
-
-// ---- asking ----
-
-static int connect_to(const struct access *access, const struct string_list *endpoints,
+static int connect_to(const struct etcd_access *access, const struct string_list *endpoints,
                       const struct check_options *options, struct etcd_client **ret,
                       struct error *err)
 {
-    bool tls = false;
     int64_t msec =
         MIN(options->timeout_nsec / NSEC_PER_USEC / USEC_PER_MSEC, (int64_t)TIMEOUT_MSEC_MOST);
-    for (size_t i = 0; i < endpoints->n; i++)
-        tls = tls || str_starts_with(endpoints->items[i], "https:");
-    const struct etcd_config config = {
-        .endpoints = endpoints,
-        .cacert = tls ? access->cacert : NULL,
-        .cert = tls ? access->cert : NULL,
-        .key = tls ? access->key : NULL,
-        .timeout_msec = (int)msec,
-    };
-    return etcd_client_new(&config, ret, err);
+    return etcd_access_connect(access, endpoints, (int)msec, ret, err);
 }
 
 struct tally {
@@ -132,7 +38,7 @@ struct tally {
     struct buffer silent; // who does not answer, and why
 };
 
-static void ask_member(const struct access *access, const struct etcd_members *members,
+static void ask_member(const struct etcd_access *access, const struct etcd_members *members,
                        const struct etcd_member *member, const struct check_options *options,
                        struct tally *tally)
 {
@@ -161,7 +67,7 @@ static void ask_member(const struct access *access, const struct etcd_members *m
     }
 }
 
-static void ask_members(const struct access *access, const struct etcd_members *members,
+static void ask_members(const struct etcd_access *access, const struct etcd_members *members,
                         const struct check_options *options, struct tally *tally)
 {
     LIST_EACH (member, &members->members) {
@@ -200,7 +106,7 @@ static bool judge(const struct tally *tally, int proof, const struct error *why,
     return proof == 0 && spare;
 }
 
-static int check(const struct check_options *options, const struct access *access,
+static int check(const struct check_options *options, const struct etcd_access *access,
                  struct buffer *out, struct error *err)
 {
     _cleanup_etcd_client_ struct etcd_client *client = NULL;
@@ -226,7 +132,8 @@ static int check(const struct check_options *options, const struct access *acces
 int check_quorum(const struct check_options *options, const char *const *words, size_t n,
                  struct buffer *out, struct error *err)
 {
-    _cleanup_(access_free) struct access access = {0};
-    int r = find_access(options, &access, err);
+    _cleanup_etcd_access_ struct etcd_access access = {0};
+    _cleanup_free_ char *path = check_manifest_path(options);
+    int r = etcd_access_find(&(struct etcd_access_flags){0}, path, &access, err);
     return r < 0 ? r : check(options, &access, out, err);
 }

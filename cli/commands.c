@@ -31,6 +31,7 @@ static const struct command *const all[] = {
     &command_init,
     &command_render,
     &command_pki,
+    &command_etcd,
     &command_monit,
     &command_explain,
     &command_version,

@@ -71,7 +71,7 @@ void commands_print_overview(void);
 int cmd_init(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 
-extern const struct command command_init, command_render;
+extern const struct command command_etcd, command_init, command_render;
 
 extern const struct command command_apply, command_check, command_complete, command_completion,
     command_delete, command_describe, command_diff, command_exec, command_explain, command_get,

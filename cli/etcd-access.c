@@ -1,0 +1,224 @@
+// See etcd-access.h.
+#include "cli/etcd-access.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+// --- endpoints
+
+// Without the slash at the end, and with the scheme that etcdctl would take.
+static void add_endpoint(struct etcd_access *access, const char *text, size_t len)
+{
+    while (len > 0 && text[len - 1] == '/')
+        len--;
+    if (len == 0)
+        return;
+    _cleanup_free_ char *plain = xstrndup(text, len);
+    const char *scheme = strstr(plain, "://") ? "" : access->cacert ? "https://" : "http://";
+    _cleanup_free_ char *url = xasprintf("%s%s", scheme, plain);
+    if (!string_list_contains(&access->endpoints, url))
+        string_list_add(&access->endpoints, url);
+}
+
+static void add_endpoints(struct etcd_access *access, const char *urls)
+{
+    while (urls && *urls) {
+        size_t len = strcspn(urls, ",");
+        add_endpoint(access, urls, len);
+        urls += len + (urls[len] == ',');
+    }
+}
+
+// The other members are likely to listen for clients where this node's member does, each on the
+// host that it has for its peers. So this node finds them while its own member is down.
+static void add_peers(struct etcd_access *access)
+{
+    const char *own = access->local.client_urls, *list = access->local.initial_cluster;
+    const char *port = own ? strrchr(own, ':') : NULL;
+    if (!port || !list || strchr(own, ',') || strspn(port + 1, "0123456789") == 0)
+        return;
+    size_t scheme = strcspn(own, ":");
+    while (*list) {
+        size_t len = strcspn(list, ",");
+        const char *url = memmem(list, len, "://", 3);
+        const char *colon = url ? memrchr(list, ':', len) : NULL;
+        if (url && colon > url) {
+            _cleanup_free_ char *peer =
+                xasprintf("%.*s%.*s%s", (int)scheme, own, (int)(colon - url), url, port);
+            add_endpoint(access, peer, strlen(peer));
+        }
+        list += len + (list[len] == ',');
+    }
+}
+
+// --- manifests
+
+static char *flag_path(const struct pod *pod, const struct container *container, const char *flag)
+{
+    const char *value = container_flag(container, flag);
+    return value ? container_host_path(pod, container, value) : NULL;
+}
+
+static void take_files(struct etcd_access *access, const struct pod *pod,
+                       const struct container *container, const char *const flags[3])
+{
+    if (access->cacert || access->cert)
+        return;
+    access->cacert = flag_path(pod, container, flags[0]);
+    access->cert = flag_path(pod, container, flags[1]);
+    access->key = flag_path(pod, container, flags[2]);
+}
+
+// kube-apiserver is a client of etcd: its flags are the ones to use.
+static void read_apiserver(void *userdata, const struct pod *pod, const struct container *container)
+{
+    static const char *const files[] = {"etcd-cafile", "etcd-certfile", "etcd-keyfile"};
+    struct etcd_access *access = userdata;
+    if (!container_runs(container, "kube-apiserver") || access->endpoints.n > 0)
+        return;
+    const char *urls = container_flag(container, "etcd-servers");
+    if (!urls)
+        return;
+    take_files(access, pod, container, files);
+    add_endpoints(access, urls);
+}
+
+static char *flag(const struct container *container, const char *name)
+{
+    return xstrdup_or_null(container_flag(container, name));
+}
+
+static void read_local(struct etcd_local *local, const struct pod *pod,
+                       const struct container *container)
+{
+    *local = (struct etcd_local){
+        .pod_name = pod_short_name(pod),
+        .container_name = xstrdup(container->name),
+        .name = flag(container, "name"),
+        .data_dir = flag_path(pod, container, "data-dir"),
+        .wal_dir = flag_path(pod, container, "wal-dir"),
+        .client_urls = flag(container, "advertise-client-urls"),
+        .peer_urls = flag(container, "initial-advertise-peer-urls"),
+        .initial_cluster = flag(container, "initial-cluster"),
+        .token = flag(container, "initial-cluster-token"),
+        .initial_cluster_state = flag(container, "initial-cluster-state"),
+    };
+}
+
+// etcd's own certificate does for a client too, in kubeadm's layout.
+static void read_etcd(void *userdata, const struct pod *pod, const struct container *container)
+{
+    static const char *const files[] = {"trusted-ca-file", "cert-file", "key-file"};
+    struct etcd_access *access = userdata;
+    if (!container_runs(container, "etcd") || access->local.name)
+        return;
+    read_local(&access->local, pod, container);
+    if (!access->local.client_urls)
+        return;
+    if (str_starts_with(access->local.client_urls, "https:"))
+        take_files(access, pod, container, files);
+    add_endpoints(access, access->local.client_urls);
+}
+
+// The file in which the member's manifest is.
+static void find_file(const struct node_manifests *manifests, struct etcd_local *local)
+{
+    LIST_EACH (draft, &manifests->drafts)
+        for (size_t i = 0; i < draft->pods.n; i++)
+            LIST_EACH (container, &draft->pods.items[i]->spec.containers)
+                if (!local->file && container_runs(container, "etcd"))
+                    local->file = xstrdup(draft->file);
+}
+
+void etcd_access_from_manifests(const struct node_manifests *manifests, struct etcd_access *ret)
+{
+    node_manifests_each(manifests, read_apiserver, ret);
+    node_manifests_each(manifests, read_etcd, ret);
+    find_file(manifests, &ret->local);
+    add_peers(ret);
+}
+
+// --- all together
+
+static void replace(char **member, const char *given)
+{
+    if (!given)
+        return;
+    free(*member);
+    *member = xstrdup(given);
+}
+
+static void take_flags(const struct etcd_access_flags *flags, struct etcd_access *access)
+{
+    replace(&access->cacert, flags->cacert);
+    replace(&access->cert, flags->cert);
+    replace(&access->key, flags->key);
+    if (!flags->endpoints)
+        return;
+    string_list_free(&access->endpoints);
+    access->endpoints = (struct string_list){0};
+    add_endpoints(access, flags->endpoints);
+}
+
+int etcd_access_find(const struct etcd_access_flags *flags, const char *manifest_path,
+                     struct etcd_access *ret, struct error *err)
+{
+    _cleanup_node_manifests_ struct node_manifests manifests = {0};
+    _cleanup_error_ struct error why = ERROR_NONE;
+    const char *path = flags->manifests ? flags->manifests : manifest_path;
+    int r = node_manifests_load(path, NULL, &manifests, &why);
+    // Whoever names the endpoints needs no manifests.
+    if (r < 0 && (flags->manifests || !flags->endpoints))
+        return error_set(err, r, "%s", error_message(&why));
+    etcd_access_from_manifests(&manifests, ret);
+    take_flags(flags, ret);
+    if (ret->endpoints.n == 0)
+        return error_set(err, ENOENT,
+                         "no manifest in %s says where etcd is (kube-apiserver --etcd-servers, "
+                         "etcd --advertise-client-urls)",
+                         path);
+    return 0;
+}
+
+void etcd_access_free(struct etcd_access *access)
+{
+    struct etcd_local *local = &access->local;
+    char *const texts[] = {local->file,
+                           local->pod_name,
+                           local->container_name,
+                           local->name,
+                           local->data_dir,
+                           local->wal_dir,
+                           local->client_urls,
+                           local->peer_urls,
+                           local->initial_cluster,
+                           local->token,
+                           local->initial_cluster_state,
+                           access->cacert,
+                           access->cert,
+                           access->key};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        free(texts[i]);
+    string_list_free(&access->endpoints);
+    *access = (struct etcd_access){0};
+}
+
+int etcd_access_connect(const struct etcd_access *access, const struct string_list *endpoints,
+                        int timeout_msec, struct etcd_client **ret, struct error *err)
+{
+    bool tls = false;
+    if (!endpoints)
+        endpoints = &access->endpoints;
+    for (size_t i = 0; i < endpoints->n; i++)
+        tls = tls || str_starts_with(endpoints->items[i], "https:");
+    const struct etcd_config config = {
+        .endpoints = endpoints,
+        .cacert = tls ? access->cacert : NULL,
+        .cert = tls ? access->cert : NULL,
+        .key = tls ? access->key : NULL,
+        .timeout_msec = timeout_msec,
+    };
+    return etcd_client_new(&config, ret, err);
+}

@@ -1,0 +1,171 @@
+// `mainstay etcd`: the cluster that keeps the control plane's state. Its words are etcdctl's where
+// etcdctl has them.
+#include "cli/etcd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "base/alloc.h"
+#include "base/monotime.h"
+#include "cli/check.h"
+#include "cli/commands.h"
+
+#define ETCD_WORDS "status or health"
+
+enum { TIMEOUT_SEC = 5, TIMEOUT_SEC_MOST = 3600 };
+
+static const char *const output_formats[] = {"wide", "json", "yaml", NULL};
+
+static const struct option etcd_option_rows[] = {
+    OPT_STRING(etcd_options, access.endpoints, .name = "endpoints", .argument = "URLS",
+               .help = "Where etcd is (default: what this node's manifests and cluster file say)"),
+    OPT_STRING(etcd_options, access.cacert, .name = "cacert", .argument = "FILE",
+               .help = "The CA that has signed etcd's certificates (default: the manifests')"),
+    OPT_STRING(etcd_options, access.cert, .name = "cert", .argument = "FILE",
+               .help = "The client certificate (default: the manifests')"),
+    OPT_STRING(etcd_options, access.key, .name = "key", .argument = "FILE",
+               .help = "Its private key"),
+    OPT_STRING(etcd_options, access.manifests, .name = "manifests", .argument = "DIR",
+               .help = "The manifests that say all that (default: the agent's)"),
+    OPT_STRING(etcd_options, output, .letter = 'o', .name = "output", .argument = "FORMAT",
+               .help = "status, members, snapshot: wide, json or yaml (default: a table)",
+               .values = output_formats),
+    OPT_DURATION(etcd_options, timeout_nsec, .name = "command-timeout", .argument = "DURATION",
+                 .help = "How long a member may take to answer (default 5s)"),
+    OPT_BOOL(etcd_options, force, .name = "force",
+             .help = "Do it also where the cluster loses its quorum by it"),
+    COMMON_OPTIONS(etcd_options),
+};
+
+static const struct {
+    const char *name;
+    etcd_fn run;
+} rows[] = {
+    {"status", etcd_cmd_status},
+    {"health", etcd_cmd_health},
+};
+
+static const char *const etcd_words[] = {"status", "health", NULL};
+
+int etcd_failed(const struct error *err)
+{
+    fprintf(stderr, "error: %s\n", error_message(err));
+    return CLI_NO;
+}
+
+int etcd_usage(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    _cleanup_free_ char *message = xvasprintf(format, args);
+    va_end(args);
+    return command_usage_error(&command_etcd, "%s", message);
+}
+
+int etcd_no_words(const char *name, const char *const *words, size_t n)
+{
+    return n > 0 ? etcd_usage("%s takes no \"%s\"", name, words[0]) : 0;
+}
+
+// --- the session
+
+int etcd_session_open(const struct etcd_options *options, struct etcd_session *ret,
+                      struct error *err)
+{
+    const struct check_options places = {.common = options->common,
+                                         .manifests = options->access.manifests};
+    _cleanup_free_ char *path = check_manifest_path(&places);
+    int64_t most = TIMEOUT_SEC_MOST * NSEC_PER_SEC;
+    int64_t nsec = MIN(options->timeout_nsec, most);
+    ret->interrupt_fd = -1;
+    ret->timeout_msec = (int)MAX(nsec / NSEC_PER_USEC / USEC_PER_MSEC, (int64_t)1);
+    int r = etcd_access_find(&options->access, path, &ret->access, err);
+    if (r >= 0)
+        r = etcd_access_connect(&ret->access, NULL, ret->timeout_msec, &ret->client, err);
+    return r;
+}
+
+int etcd_session_catch_signals(struct etcd_session *session, struct error *err)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    session->interrupt_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+    if (session->interrupt_fd < 0)
+        return error_errno(err, errno, "cannot wait for signals");
+    etcd_client_set_interrupt(session->client, session->interrupt_fd);
+    return 0;
+}
+
+int etcd_session_wait(const struct etcd_session *session, int msec, struct error *err)
+{
+    struct pollfd fd = {.fd = session->interrupt_fd, .events = POLLIN};
+    return poll(&fd, 1, msec) > 0 ? error_set(err, ECANCELED, "interrupted") : 0;
+}
+
+void etcd_session_free(struct etcd_session *session)
+{
+    etcd_client_free(session->client);
+    etcd_access_free(&session->access);
+    if (session->interrupt_fd > 0)
+        close(session->interrupt_fd);
+    *session = (struct etcd_session){.interrupt_fd = -1};
+}
+
+// --- the command
+
+static int run(const struct etcd_options *options, const struct options_rest *rest)
+{
+    if (rest->n == 0)
+        return etcd_usage("say what to do: " ETCD_WORDS);
+    const char *word = rest->arguments[0];
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (str_equal(word, rows[i].name))
+            return rows[i].run(options, rest->arguments + 1, rest->n - 1);
+    const char *nearest = str_nearest(word, etcd_words, ARRAY_SIZE(etcd_words) - 1);
+    return etcd_usage("\"%s\" is nothing that `mainstay etcd` does%s%s%s", word,
+                      nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                      nearest ? "\"?" : "");
+}
+
+static int cmd_etcd(int argc, char **argv)
+{
+    struct etcd_options options = {.timeout_nsec = TIMEOUT_SEC * NSEC_PER_SEC};
+    _cleanup_options_rest_ struct options_rest rest = {0};
+    int status;
+    if (command_parse(&command_etcd, argc, argv, &options, &rest, &status))
+        status = run(&options, &rest);
+    options_free(etcd_option_rows, ARRAY_SIZE(etcd_option_rows), &options);
+    return status;
+}
+
+const struct command command_etcd = {
+    .name = "etcd",
+    .group = "The control plane",
+    .summary = "Look after etcd: its members, its health, its snapshots",
+    .usage = "status|health",
+    .description =
+        "status          every member: where it is, who leads, terms, sizes, how far it is "
+        "behind,\n"
+        "                alarms, how long a read through it takes; and how many may fail\n"
+        "health          whether each member answers a read that needs the quorum, as guides "
+        "check it\n\n"
+        "Endpoints and certificates are those that the flags of this node's manifests name. "
+        "Exit\n"
+        "status 0: it is well, or done. 1: it is not.",
+    .examples = "  mainstay etcd status\n"
+                "  mainstay etcd health --endpoints=https://10.0.0.2:2379",
+    .options = etcd_option_rows,
+    .n_options = ARRAY_SIZE(etcd_option_rows),
+    .argument = ARGUMENT_WORD_FILES,
+    .words = etcd_words,
+    .run = cmd_etcd,
+};
