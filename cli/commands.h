@@ -70,11 +70,12 @@ void commands_print_overview(void);
 // The entry of each command. argv[0] is the command's name; the result is the exit status.
 int cmd_init(int argc, char **argv);
 int cmd_render(int argc, char **argv);
+int cmd_balancer(int argc, char **argv);
 
 extern const struct command command_etcd, command_init, command_render;
 
-extern const struct command command_apply, command_check, command_complete, command_completion,
-    command_delete, command_describe, command_diff, command_exec, command_explain, command_get,
-    command_help, command_history, command_logs, command_monit, command_pki, command_reload,
-    command_restart, command_retry, command_rollback, command_start, command_status, command_stop,
-    command_top, command_validate, command_version, command_wait;
+extern const struct command command_apply, command_balancer, command_check, command_complete,
+    command_completion, command_delete, command_describe, command_diff, command_exec,
+    command_explain, command_get, command_help, command_history, command_logs, command_monit,
+    command_pki, command_reload, command_restart, command_retry, command_rollback, command_start,
+    command_status, command_stop, command_top, command_validate, command_version, command_wait;

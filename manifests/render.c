@@ -14,6 +14,7 @@ struct line {
     size_t len;
     const struct render_parameter *parameters;
     size_t n;
+    bool plain; // no YAML
 };
 
 int render_quoted(const char *value, struct buffer *out)
@@ -67,9 +68,33 @@ static bool starts_placeholder(const struct line *line, size_t at)
     return at + 1 < line->len && line->text[at] == '$' && line->text[at + 1] == '{';
 }
 
+// True where the value is words that mean themselves in every file that is no YAML.
+static bool is_words(const char *value)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                  "._:/[]- ";
+    size_t len = strlen(value);
+    return len > 0 && strspn(value, allowed) == len && value[0] != ' ' && value[len - 1] != ' ' &&
+           !strstr(value, "  ");
+}
+
+static int add_words(const struct line *line, const char *name, const char *value,
+                     struct buffer *out, struct error *err)
+{
+    if (!is_words(value))
+        return error_set(err, EINVAL,
+                         "%s line %u: ${%s} cannot be \"%s\": only letters, digits and \"._:/[]-\" "
+                         "may stand there",
+                         line->name, line->number, name, value);
+    buffer_add_str(out, value);
+    return 0;
+}
+
 static int add_value(const struct line *line, const char *name, const char *value, bool quoted,
                      struct buffer *out, struct error *err)
 {
+    if (line->plain)
+        return add_words(line, name, value, out, err);
     if (quoted && render_quoted(value, out) < 0)
         return error_set(err, EINVAL, "%s line %u: the value of ${%s} is no UTF-8", line->name,
                          line->number, name);
@@ -90,7 +115,7 @@ static int add_line(const struct line *line, const char *item, struct buffer *ou
     bool quoted = false;
     for (size_t at = 0; at < line->len;) {
         if (!starts_placeholder(line, at)) {
-            if (line->text[at] == '"')
+            if (line->text[at] == '"' && !line->plain)
                 quoted = !quoted;
             buffer_add_char(out, line->text[at++]);
             continue;
@@ -142,17 +167,32 @@ static int render_line(const struct line *line, struct buffer *out, struct error
     return code;
 }
 
+static int render_lines(struct line *line, struct buffer *out, struct error *err)
+{
+    const char *comment = line->plain ? "##" : "#";
+    while (*line->text) {
+        line->len = strcspn(line->text, "\n");
+        line->number++;
+        int code = str_starts_with(line->text, comment) ? 0 : render_line(line, out, err);
+        if (code < 0)
+            return code;
+        line->text += line->len + (line->text[line->len] == '\n');
+    }
+    return 0;
+}
+
 int render_template(const char *name, const char *text, const struct render_parameter *parameters,
                     size_t n, struct buffer *out, struct error *err)
 {
     struct line line = {.name = name, .text = text, .parameters = parameters, .n = n};
-    while (*line.text) {
-        line.len = strcspn(line.text, "\n");
-        line.number++;
-        int code = line.text[0] == '#' ? 0 : render_line(&line, out, err);
-        if (code < 0)
-            return code;
-        line.text += line.len + (line.text[line.len] == '\n');
-    }
-    return 0;
+    return render_lines(&line, out, err);
+}
+
+int render_text_template(const char *name, const char *text,
+                         const struct render_parameter *parameters, size_t n, struct buffer *out,
+                         struct error *err)
+{
+    struct line line = {
+        .name = name, .text = text, .parameters = parameters, .n = n, .plain = true};
+    return render_lines(&line, out, err);
 }

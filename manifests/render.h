@@ -25,6 +25,14 @@ struct render_parameter {
 int render_template(const char *name, const char *text, const struct render_parameter *parameters,
                     size_t n, struct buffer *out, struct error *err);
 
+// The same for files that are no YAML (haproxy.cfg, keepalived.conf, a shell script …), whose ways
+// of quoting differ: there is no quoting, and a value must be words of letters, digits and
+// "._:/[]-" with one space between them, which mean themselves in all of these. Lines that start
+// with "##" are the template's own comments; "#" is copied.
+int render_text_template(const char *name, const char *text,
+                         const struct render_parameter *parameters, size_t n, struct buffer *out,
+                         struct error *err);
+
 // Appends `value` as it must stand between the double quotes of a YAML scalar. -EINVAL where it is
 // no UTF-8.
 int render_quoted(const char *value, struct buffer *out);

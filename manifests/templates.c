@@ -1,5 +1,6 @@
 // The files of manifests/templates, put into the program by the assembler, each with a NUL behind
 // it. The build knows that this file depends on them (CMakeLists.txt, OBJECT_DEPENDS).
+#include "manifests/balancer-templates.h"
 #include "manifests/control-plane.h"
 
 #define TEMPLATE(symbol, file)                                                                     \
@@ -27,4 +28,36 @@ const char *control_plane_template(enum control_plane_component component)
         [COMPONENT_KUBE_SCHEDULER] = template_kube_scheduler,
     };
     return templates[component];
+}
+
+TEMPLATE(template_haproxy_cfg, "haproxy.cfg");
+TEMPLATE(template_haproxy_yaml, "haproxy.yaml");
+TEMPLATE(template_nginx_conf, "nginx.conf");
+TEMPLATE(template_nginx_yaml, "nginx.yaml");
+TEMPLATE(template_keepalived_conf, "keepalived.conf");
+TEMPLATE(template_keepalived_yaml, "keepalived.yaml");
+TEMPLATE(template_check_apiserver, "check-apiserver");
+TEMPLATE(template_balancer_follow_yaml, "balancer-follow.yaml");
+TEMPLATE(template_bootstrap_kubelet_conf, "bootstrap-kubelet.conf");
+TEMPLATE(template_kubelet_config, "kubelet-config.yaml");
+TEMPLATE(template_kube_proxy_config, "kube-proxy-config.yaml");
+TEMPLATE(template_kube_proxy_kubeconfig, "kube-proxy-kubeconfig.yaml");
+
+const char *balancer_template(enum balancer_template which)
+{
+    static const char *const templates[BALANCER_TEMPLATES] = {
+        [TEMPLATE_HAPROXY_CFG] = template_haproxy_cfg,
+        [TEMPLATE_HAPROXY_YAML] = template_haproxy_yaml,
+        [TEMPLATE_NGINX_CONF] = template_nginx_conf,
+        [TEMPLATE_NGINX_YAML] = template_nginx_yaml,
+        [TEMPLATE_KEEPALIVED_CONF] = template_keepalived_conf,
+        [TEMPLATE_KEEPALIVED_YAML] = template_keepalived_yaml,
+        [TEMPLATE_CHECK_APISERVER] = template_check_apiserver,
+        [TEMPLATE_BALANCER_FOLLOW_YAML] = template_balancer_follow_yaml,
+        [TEMPLATE_BOOTSTRAP_KUBELET_CONF] = template_bootstrap_kubelet_conf,
+        [TEMPLATE_KUBELET_CONFIG] = template_kubelet_config,
+        [TEMPLATE_KUBE_PROXY_CONFIG] = template_kube_proxy_config,
+        [TEMPLATE_KUBE_PROXY_KUBECONFIG] = template_kube_proxy_kubeconfig,
+    };
+    return templates[which];
 }
