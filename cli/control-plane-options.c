@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "manifests/versions.h"
 
 enum { NODE_NAME_MAX = 253, PORT_MAX = 65535 };
 
@@ -215,6 +216,10 @@ static void resolve_strings(struct control_plane_options *options, struct contro
     }
     if (isdigit((unsigned char)plane->kubernetes_version[0])) // the images' tags have a "v"
         plane->kubernetes_version = own(options, xasprintf("v%s", plane->kubernetes_version));
+    int minor = 0;
+    if (!options->etcd_image_tag &&
+        kubernetes_version_parse(plane->kubernetes_version, &minor, NULL) == 0)
+        plane->etcd_image_tag = kubernetes_etcd_tag(minor);
     plane->extra_args[COMPONENT_ETCD] = options->etcd_args;
     plane->extra_args[COMPONENT_KUBE_APISERVER] = options->api_args;
     plane->extra_args[COMPONENT_KUBE_CONTROLLER_MANAGER] = options->controller_manager_args;

@@ -48,9 +48,10 @@ extern const char *const control_plane_cluster_states[];
         OPT_STRING(tag, plane.image_repository, .name = "image-repository", .argument = "PREFIX",  \
                    .help = "Before the images' names (default: registry.k8s.io)"),                 \
         OPT_STRING(tag, plane.kubernetes_version, .name = "kubernetes-version",                    \
-                   .argument = "VERSION", .help = "Tag of the images (default: v1.20.2)"),         \
+                   .argument = "VERSION",                                                          \
+                   .help = "Which flags and tags of images: v1.19 to v1.34 (default: v1.20.2)"),   \
         OPT_STRING(tag, plane.etcd_image_tag, .name = "etcd-image-tag", .argument = "TAG",         \
-                   .help = "Tag of etcd's image (default: 3.4.13-0)"),                             \
+                   .help = "Tag of etcd's image (default: that of the version)"),                  \
         CONTROL_PLANE_ETCD_OPTIONS(tag), CONTROL_PLANE_PORT_OPTIONS(tag),                          \
         CONTROL_PLANE_EXTRA_OPTIONS(tag)
 

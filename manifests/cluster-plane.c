@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "manifests/cluster.h"
+#include "manifests/versions.h"
 #include "pki/layout.h"
 
 static const char *own(struct string_list *owned, char *text)
@@ -68,6 +69,29 @@ static void plane_servers(const struct cluster *cluster, const struct cluster_no
     plane->etcd_servers = own(owned, buffer_take(&text));
 }
 
+// The images' tags have a "v" before a Kubernetes version.
+static int plane_version(const struct cluster *cluster, struct control_plane *plane,
+                         struct string_list *owned, struct error *err)
+{
+    int minor = 0;
+    const char *version = cluster->file.kubernetes_version;
+    if (version)
+        plane->kubernetes_version =
+            version[0] == 'v' ? version : own(owned, xasprintf("v%s", version));
+    int code = kubernetes_version_parse(plane->kubernetes_version, &minor, err);
+    if (code == 0)
+        plane->etcd_image_tag = first_of(cluster->file.etcd_image_tag, kubernetes_etcd_tag(minor));
+    return code;
+}
+
+// keepalived alone, which moves an address, is one too.
+static bool has_balancer(const struct cluster *cluster)
+{
+    const struct cluster_balancer *balancer = &cluster->balancer;
+    return balancer->kind == BALANCER_HAPROXY || balancer->kind == BALANCER_NGINX ||
+           balancer->virtual_ip;
+}
+
 int cluster_plane(const struct cluster *cluster, const struct cluster_node *node, const char *root,
                   struct control_plane *ret, struct string_list *owned, struct error *err)
 {
@@ -80,8 +104,16 @@ int cluster_plane(const struct cluster *cluster, const struct cluster_node *node
     plane.dns_domain = first_of(file->dns_domain, plane.dns_domain);
     plane.cluster_name = first_of(file->cluster_name, plane.cluster_name);
     plane.image_repository = first_of(file->image_repository, plane.image_repository);
-    plane.kubernetes_version = first_of(file->kubernetes_version, plane.kubernetes_version);
-    plane.etcd_image_tag = first_of(file->etcd_image_tag, plane.etcd_image_tag);
+    plane.etcd_image_repository = file->etcd_image_repository;
+    plane.etcd_discovery = cluster->etcd_discovery;
+    plane.external_etcd = file->has_external_etcd;
+    plane.etcd_ca_file = file->etcd_ca_file;
+    plane.etcd_certificate_file = file->etcd_certificate_file;
+    plane.etcd_key_file = file->etcd_key_file;
+    plane.shutdown_delay_seconds = has_balancer(cluster) ? CLUSTER_DRAIN_SECONDS : 0;
+    int code = plane_version(cluster, &plane, owned, err);
+    if (code < 0)
+        return code;
     plane.api_port = cluster_api_port(cluster);
     plane_directories(cluster, root, &plane, owned);
     plane_members(cluster, &plane, owned);

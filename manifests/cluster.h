@@ -37,6 +37,9 @@ enum {
     NODE_CONTROLLERS = 4, // kube-controller-manager and kube-scheduler
     NODE_CONTROL_PLANE = NODE_APISERVER | NODE_CONTROLLERS,
     CLUSTER_NODES_MAX = 200,
+    // How long a kube-apiserver serves on after SIGTERM, not ready any more, where the cluster has
+    // a balancer: several of the balancer's checks must fit in.
+    CLUSTER_DRAIN_SECONDS = 10,
 };
 
 // Owned by the cluster. roles 0: not said (of a balancer's node: none).

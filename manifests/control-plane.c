@@ -7,8 +7,8 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
-#include "manifests/render.h"
-#include "pki/layout.h"
+#include "manifests/control-plane-internal.h"
+#include "manifests/versions.h"
 
 static const char *const component_names[COMPONENTS] = {
     [COMPONENT_ETCD] = "etcd",
@@ -37,126 +37,6 @@ int control_plane_component_parse(const char *name, enum control_plane_component
                      "no component \"%s\": there are etcd, kube-apiserver, "
                      "kube-controller-manager and kube-scheduler",
                      name);
-}
-
-// The values that are put together from others, and their parameters. The lists hold what may be
-// absent.
-struct values {
-    struct string_list strings; // owns what the parameters borrow
-    struct string_list extra_args, allocate_node_cidrs, pod_cidr, node_service_cidr;
-    LIST_OF(struct render_parameter) parameters;
-};
-
-static void values_free(struct values *values)
-{
-    string_list_free(&values->strings);
-    string_list_free(&values->extra_args);
-    string_list_free(&values->allocate_node_cidrs);
-    string_list_free(&values->pod_cidr);
-    string_list_free(&values->node_service_cidr);
-    free(values->parameters.items);
-}
-#define _cleanup_values_ _cleanup_(values_free)
-
-static void add(struct values *values, const char *name, const char *value)
-{
-    *LIST_APPEND(&values->parameters) = (struct render_parameter){.name = name, .value = value};
-}
-
-static void add_owned(struct values *values, const char *name, char *value)
-{
-    string_list_add_owned(&values->strings, value);
-    add(values, name, value);
-}
-
-static void add_list(struct values *values, const char *name, const struct string_list *list)
-{
-    *LIST_APPEND(&values->parameters) = (struct render_parameter){.name = name, .list = list};
-}
-
-static void add_number(struct values *values, const char *name, int number)
-{
-    add_owned(values, name, xasprintf("%d", number));
-}
-
-static bool is_ipv6(const char *address)
-{
-    return strchr(address, ':') != NULL;
-}
-
-static void add_images(struct values *values, const struct control_plane *plane)
-{
-    static const char *const names[COMPONENTS] = {
-        [COMPONENT_ETCD] = "ETCD_IMAGE",
-        [COMPONENT_KUBE_APISERVER] = "KUBE_APISERVER_IMAGE",
-        [COMPONENT_KUBE_CONTROLLER_MANAGER] = "KUBE_CONTROLLER_MANAGER_IMAGE",
-        [COMPONENT_KUBE_SCHEDULER] = "KUBE_SCHEDULER_IMAGE",
-    };
-    for (int i = 0; i < COMPONENTS; i++)
-        add_owned(
-            values, names[i],
-            xasprintf("%s/%s:%s", plane->image_repository, component_names[i],
-                      i == COMPONENT_ETCD ? plane->etcd_image_tag : plane->kubernetes_version));
-}
-
-static void add_etcd(struct values *values, const struct control_plane *plane,
-                     const char *localhost)
-{
-    _cleanup_free_ char *local = pki_url(localhost, plane->etcd_client_port);
-    char *client = pki_url(plane->advertise_address, plane->etcd_client_port);
-    char *peer = pki_url(plane->advertise_address, plane->etcd_peer_port);
-    add_owned(values, "ETCD_ADVERTISE_CLIENT_URL", client);
-    add_owned(values, "ETCD_PEER_URL", peer);
-    // etcd cannot listen twice at the same place.
-    add_owned(values, "ETCD_LISTEN_CLIENT_URLS",
-              str_equal(local, client) ? xstrdup(local) : xasprintf("%s,%s", local, client));
-    add_owned(values, "ETCD_METRICS_URL",
-              xasprintf(is_ipv6(localhost) ? "http://[%s]:%d" : "http://%s:%d", localhost,
-                        plane->etcd_metrics_port));
-    add_owned(values, "ETCD_INITIAL_CLUSTER",
-              plane->etcd_initial_cluster ? xstrdup(plane->etcd_initial_cluster)
-                                          : xasprintf("%s=%s", plane->node_name, peer));
-    add(values, "ETCD_INITIAL_CLUSTER_STATE", plane->etcd_initial_cluster_state);
-    add_owned(values, "ETCD_SERVERS", xstrdup(plane->etcd_servers ? plane->etcd_servers : local));
-    add(values, "ETCD_DATA_DIR", plane->etcd_data_dir);
-    add_number(values, "ETCD_METRICS_PORT", plane->etcd_metrics_port);
-}
-
-// As kubeadm: the controller manager knows the networks only where it hands them out.
-static void add_networks(struct values *values, const struct control_plane *plane)
-{
-    if (plane->pod_cidr) {
-        string_list_add(&values->allocate_node_cidrs, "true");
-        string_list_add(&values->pod_cidr, plane->pod_cidr);
-        string_list_add(&values->node_service_cidr, plane->service_cidr);
-    }
-    add_list(values, "ALLOCATE_NODE_CIDRS", &values->allocate_node_cidrs);
-    add_list(values, "POD_CIDR", &values->pod_cidr);
-    add_list(values, "NODE_SERVICE_CIDR", &values->node_service_cidr);
-    add(values, "SERVICE_CIDR", plane->service_cidr);
-}
-
-static void fill_values(struct values *values, const struct control_plane *plane)
-{
-    const char *localhost = is_ipv6(plane->advertise_address) ? "::1" : "127.0.0.1";
-    add(values, "NODE_NAME", plane->node_name);
-    add(values, "ADVERTISE_ADDRESS", plane->advertise_address);
-    add(values, "LOCALHOST", localhost);
-    add(values, "DNS_DOMAIN", plane->dns_domain);
-    add(values, "CLUSTER_NAME", plane->cluster_name);
-    add(values, "PKI_DIR", plane->pki_dir);
-    add(values, "KUBECONFIG_DIR", plane->kubeconfig_dir);
-    add(values, "FLEX_VOLUME_DIR", plane->flex_volume_dir);
-    add_number(values, "API_PORT", plane->api_port);
-    add_number(values, "CONTROLLER_MANAGER_PORT", plane->controller_manager_port);
-    add_number(values, "SCHEDULER_PORT", plane->scheduler_port);
-    add_owned(values, "API_ENDPOINT",
-              xasprintf(is_ipv6(plane->advertise_address) ? "[%s]:%d" : "%s:%d",
-                        plane->advertise_address, plane->api_port));
-    add_images(values, plane);
-    add_etcd(values, plane, localhost);
-    add_networks(values, plane);
-    add_list(values, "EXTRA_ARGS", &values->extra_args);
 }
 
 static int check_directory(const char *what, const char *path, struct error *err)
@@ -200,6 +80,30 @@ static int normalize_extra_args(const struct string_list *from, struct string_li
     return 0;
 }
 
+// Does an extra argument set this flag, whose name is `len` bytes long (dashes included)?
+static bool is_extra(const char *flag, size_t len, const struct string_list *extra_args)
+{
+    for (size_t i = 0; i < extra_args->n; i++) {
+        const char *arg = extra_args->items[i];
+        if (strcspn(arg, "=") == len && strncmp(arg, flag, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_version_args(const struct control_plane *plane,
+                             enum control_plane_component component, int minor,
+                             struct plane_values *values)
+{
+    _cleanup_string_list_ struct string_list all = {0};
+    version_arguments(plane, component, minor, &all);
+    for (size_t i = 0; i < all.n; i++) {
+        _cleanup_free_ char *flag = xasprintf("--%s", all.items[i]);
+        if (!is_extra(flag, strcspn(flag, "="), &values->extra_args))
+            string_list_add(&values->version_args, flag);
+    }
+}
+
 // True for a line `- "--FLAG=…"` whose flag is among the extra arguments.
 static bool is_replaced(const char *line, const struct string_list *extra_args)
 {
@@ -208,13 +112,7 @@ static bool is_replaced(const char *line, const struct string_list *extra_args)
     if (!str_starts_with(line, start))
         return false;
     line += strlen("- \"");
-    size_t len = strcspn(line, "=\"\n");
-    for (size_t i = 0; i < extra_args->n; i++) {
-        const char *arg = extra_args->items[i];
-        if (strcspn(arg, "=") == len && strncmp(arg, line, len) == 0)
-            return true;
-    }
-    return false;
+    return is_extra(line, strcspn(line, "=\"\n"), extra_args);
 }
 
 // The template without the flags that the extra arguments set. A line that goes leaves an empty
@@ -236,15 +134,19 @@ static void drop_replaced_flags(const char *text, const struct string_list *extr
 int control_plane_render(const struct control_plane *plane, enum control_plane_component component,
                          struct buffer *out, struct error *err)
 {
-    _cleanup_values_ struct values values = {0};
+    _cleanup_plane_values_ struct plane_values values = {0};
     _cleanup_buffer_ struct buffer template = BUFFER_EMPTY;
     const char *name = component_names[component];
+    int minor = 0;
     int code = check_plane(plane, err);
+    if (code == 0)
+        code = kubernetes_version_parse(plane->kubernetes_version, &minor, err);
     if (code == 0)
         code = normalize_extra_args(&plane->extra_args[component], &values.extra_args, err);
     if (code < 0)
         return code;
-    fill_values(&values, plane);
+    add_version_args(plane, component, minor, &values);
+    plane_values_fill(&values, plane, component, minor);
     drop_replaced_flags(control_plane_template(component), &values.extra_args, &template);
     return render_template(name, buffer_str(&template), values.parameters.items,
                            values.parameters.n, out, err);

@@ -1,7 +1,9 @@
 // The control plane's four static pods on one node: what they need to know, and their manifests,
-// rendered from the templates in manifests/templates (kubeadm's shape, for Kubernetes 1.20 and
-// etcd 3.4).
+// rendered from the templates in manifests/templates (kubeadm's shape, with the flags of the
+// version asked for: versions.h).
 #pragma once
+
+#include <stdbool.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
@@ -51,9 +53,17 @@ struct control_plane {
     const char *dns_domain, *cluster_name;
     const char *pki_dir, *kubeconfig_dir, *etcd_data_dir, *flex_volume_dir;
     const char *image_repository, *kubernetes_version, *etcd_image_tag;
+    const char *etcd_image_repository;      // NULL: image_repository
     const char *etcd_servers;               // NULL: this node's etcd
     const char *etcd_initial_cluster;       // NULL: this node alone
     const char *etcd_initial_cluster_state; // "new" or "existing"
+    const char *etcd_discovery;             // URL, in place of the two; or NULL
+    // kube-apiserver's files for an etcd that somebody else runs; each may be NULL.
+    bool external_etcd;
+    const char *etcd_ca_file, *etcd_certificate_file, *etcd_key_file;
+    // How long kube-apiserver serves on after SIGTERM while it is not ready any more, so that the
+    // balancers leave it; its grace period covers that. 0: not at all.
+    int shutdown_delay_seconds;
     int api_port, controller_manager_port, scheduler_port;
     int etcd_client_port, etcd_peer_port, etcd_metrics_port;
     // "flag=value" or "--flag=value"; a flag that the template sets too replaces the template's.

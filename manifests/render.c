@@ -123,6 +123,9 @@ static int add_line(const struct line *line, const char *item, struct buffer *ou
         const struct render_parameter *parameter = placeholder(line, &at, err);
         if (!parameter)
             return -EINVAL;
+        if (parameter->block)
+            return error_set(err, EINVAL, "%s line %u: ${%s} must stand alone in its line",
+                             line->name, line->number, parameter->name);
         const char *value = parameter->list ? item : parameter->value;
         if (add_value(line, parameter->name, value ? value : "", quoted, out, err) < 0)
             return -EINVAL;
@@ -156,9 +159,35 @@ static int find_list(const struct line *line, const struct string_list **ret, st
     return 0;
 }
 
+// The block that the line is nothing but the name of; NULL for none.
+static const char *find_block(const struct line *line)
+{
+    size_t at = strspn(line->text, " ");
+    if (at >= line->len || !starts_placeholder(line, at))
+        return NULL;
+    const struct render_parameter *parameter = placeholder(line, &at, NULL);
+    return parameter && at == line->len ? parameter->block : NULL;
+}
+
+static void add_block(const struct line *line, const char *block, struct buffer *out)
+{
+    while (*block) {
+        size_t len = strcspn(block, "\n");
+        buffer_add(out, line->text, strspn(line->text, " "));
+        buffer_add(out, block, len);
+        buffer_add_char(out, '\n');
+        block += len + (block[len] == '\n');
+    }
+}
+
 static int render_line(const struct line *line, struct buffer *out, struct error *err)
 {
     const struct string_list *list = NULL;
+    const char *block = find_block(line);
+    if (block) {
+        add_block(line, block, out);
+        return 0;
+    }
     int code = find_list(line, &list, err);
     if (code < 0 || !list)
         return code < 0 ? code : add_line(line, NULL, out, err);

@@ -1,9 +1,11 @@
 // Filling in templates: text with ${NAME} in it, where what comes out is YAML whatever the values
-// are. Three rules, and anything else is an error:
+// are. Four rules, and anything else is an error:
 //
 //   "…${NAME}…"   inside double quotes the value is escaped as YAML wants it there
 //   ${NAME}       elsewhere it must be a whole number
 //   a line that names a list is repeated for each of its items, and left out where it has none
+//   a line that is nothing but the ${NAME} of a block is replaced by the block's lines, indented as
+//   it is; a block is YAML already
 //
 // ${NAME} is upper case, digits and underscores. A name that is not among the parameters is an
 // error. Lines that start with "#" are the template's own comments and are not copied.
@@ -13,11 +15,12 @@
 #include "base/error.h"
 #include "base/string-list.h"
 
-// Either a value or a list is set. All borrowed.
+// One of value, list and block is set. All borrowed.
 struct render_parameter {
     const char *name;
     const char *value;
     const struct string_list *list;
+    const char *block;
 };
 
 // Appends the filled-in text to `out`. 0, or -EINVAL with the template's line in the message (`out`
