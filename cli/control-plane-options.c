@@ -243,7 +243,81 @@ int control_plane_options_resolve(struct control_plane_options *options, struct 
     return code;
 }
 
+// ---- over what a cluster says ----
+
+static bool is_same_flag(const char *a, const char *b)
+{
+    a += strspn(a, "-");
+    b += strspn(b, "-");
+    size_t len = strcspn(a, "=");
+    return strcspn(b, "=") == len && strncmp(a, b, len) == 0;
+}
+
+// The cluster's arguments, without those that the command line says otherwise, and the command
+// line's.
+static void overlay_arguments(struct string_list *own_list, const struct string_list *cluster,
+                              const struct string_list *given)
+{
+    for (size_t i = 0; i < cluster->n; i++) {
+        bool replaced = false;
+        for (size_t j = 0; j < given->n; j++)
+            replaced = replaced || is_same_flag(cluster->items[i], given->items[j]);
+        if (!replaced)
+            string_list_add(own_list, cluster->items[i]);
+    }
+    for (size_t j = 0; j < given->n; j++)
+        string_list_add(own_list, given->items[j]);
+}
+
+int control_plane_options_overlay(struct control_plane_options *options,
+                                  struct control_plane *plane, struct error *err)
+{
+    const struct control_plane cluster = *plane;
+    const struct {
+        const char **to, *from;
+    } directories[] = {
+        {&plane->pki_dir, options->pki_dir},
+        {&plane->kubeconfig_dir, options->kubeconfig_dir},
+        {&plane->etcd_data_dir, options->etcd_data_dir},
+    };
+    resolve_strings(options, plane);
+    for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+        if (!directories[i].from)
+            continue;
+        *directories[i].to = control_plane_options_path(options, directories[i].from, NULL, err);
+        if (!*directories[i].to)
+            return -EINVAL;
+    }
+    for (int i = 0; i < COMPONENTS; i++) {
+        overlay_arguments(&options->merged_args[i], &cluster.extra_args[i], &plane->extra_args[i]);
+        plane->extra_args[i] = options->merged_args[i];
+    }
+    return resolve_ports(options, plane, err);
+}
+
+int control_plane_options_node_name(struct control_plane_options *options, const char **ret,
+                                    struct error *err)
+{
+    struct control_plane plane = {0};
+    int code = resolve_node_name(options, &plane, err);
+    if (code == 0)
+        *ret = plane.node_name;
+    return code;
+}
+
+int control_plane_options_address(struct control_plane_options *options, const char **ret,
+                                  struct error *err)
+{
+    struct control_plane plane = {0};
+    int code = resolve_address(options, &plane, err);
+    if (code == 0)
+        *ret = plane.advertise_address;
+    return code;
+}
+
 void control_plane_options_free(struct control_plane_options *options)
 {
+    for (int i = 0; i < COMPONENTS; i++)
+        string_list_free(&options->merged_args[i]);
     string_list_free(&options->owned);
 }

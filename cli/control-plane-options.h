@@ -17,6 +17,7 @@ struct control_plane_options {
     int64_t etcd_client_port, etcd_peer_port, etcd_metrics_port;
     struct string_list etcd_args, api_args, controller_manager_args, scheduler_args;
     struct string_list owned; // what control_plane_options_resolve() made
+    struct string_list merged_args[COMPONENTS];
 };
 
 extern const char *const control_plane_cluster_states[];
@@ -94,6 +95,16 @@ extern const char *const control_plane_cluster_states[];
 // Fills in what was not said, from the defaults and this machine. *ret borrows from the options,
 // which go on existing for as long. 0, or -EINVAL.
 int control_plane_options_resolve(struct control_plane_options *options, struct control_plane *ret,
+                                  struct error *err);
+
+// Puts what was said over a plane that a cluster's file gave; arguments are added to those of the
+// file, and replace the same ones. *plane then borrows from the options too. 0, or -EINVAL.
+int control_plane_options_overlay(struct control_plane_options *options,
+                                  struct control_plane *plane, struct error *err);
+// As was said, or this machine's.
+int control_plane_options_node_name(struct control_plane_options *options, const char **ret,
+                                    struct error *err);
+int control_plane_options_address(struct control_plane_options *options, const char **ret,
                                   struct error *err);
 
 // An absolute path: what `path` (or, where that is NULL, `root` with `below`) means from here.

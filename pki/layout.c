@@ -206,6 +206,12 @@ static int run_layout(const struct pki_layout *layout, struct pki_report *report
     return 0;
 }
 
+int pki_layout_check(const struct pki_layout *layout, struct error *err)
+{
+    _cleanup_run_ struct run run = {.maker = {.layout = layout}, .lock = -1};
+    return check_layout(&run, err);
+}
+
 int pki_layout_make(const struct pki_layout *layout, struct pki_report *report, struct error *err)
 {
     return run_layout(layout, report, make_all, count_missing_keys, err);

@@ -56,6 +56,9 @@ struct pki_report {
     size_t made, kept, wrong;
 };
 
+// Whether certificates can bear these names and addresses: 0, or -EINVAL. Nothing is looked at.
+int pki_layout_check(const struct pki_layout *layout, struct error *err);
+
 // Completes the set. 0; or a negative errno: -EINVAL where pieces are wrong (all of them are in the
 // report, and nothing that depends on them was made). `report` is filled in both cases.
 int pki_layout_make(const struct pki_layout *layout, struct pki_report *report, struct error *err);
