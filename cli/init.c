@@ -1,6 +1,6 @@
 // `mainstay init`: the first node of a control plane: certificates, kubeconfigs and manifests on
-// this machine, and where an agent runs them, until they are ready. What is there and right is kept,
-// so it can be run again and again.
+// this machine, and where an agent runs them, until they are ready. What is there and right is
+// kept, so it can be run again and again.
 #include <stdio.h>
 #include <string.h>
 

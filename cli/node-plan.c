@@ -106,7 +106,8 @@ static int apply_flags(const struct node_plan_options *options, struct cluster *
     if (code == 0)
         code = add_nodes(cluster, &options->etcd_nodes, NODE_ETCD, "--etcd-node", err);
     if (code == 0)
-        code = add_nodes(cluster, &options->apiserver_nodes, NODE_APISERVER, "--apiserver-node", err);
+        code =
+            add_nodes(cluster, &options->apiserver_nodes, NODE_APISERVER, "--apiserver-node", err);
     if (code == 0 && options->balancer)
         code = cluster_set_balancer(cluster, options->balancer, err);
     if (code == 0 && options->virtual_ip)
@@ -218,8 +219,8 @@ static int choose_components(struct node_plan *plan, struct error *err)
     _cleanup_string_list_ struct string_list names = {0};
     split_commas(&plan->options->only, &names);
     for (int i = 0; i < COMPONENTS; i++)
-        plan->wanted[i] = names.n == 0 && cluster_runs(plan->self->roles,
-                                                       (enum control_plane_component)i);
+        plan->wanted[i] =
+            names.n == 0 && cluster_runs(plan->self->roles, (enum control_plane_component)i);
     for (size_t i = 0; i < names.n; i++) {
         enum control_plane_component component = COMPONENT_ETCD;
         if (control_plane_component_parse(names.items[i], &component, err) < 0)
@@ -236,8 +237,8 @@ static int find_places(struct node_plan *plan, struct error *err)
         .pki_dir = plan->plane.pki_dir,
         .kubeconfig_dir = plan->plane.kubeconfig_dir,
         .etcd_data_dir = plan->plane.etcd_data_dir,
-        .manifests = control_plane_options_path(options, plan->options->manifests,
-                                                DEFAULT_MANIFESTS, err),
+        .manifests =
+            control_plane_options_path(options, plan->options->manifests, DEFAULT_MANIFESTS, err),
     };
     if (!plan->places.manifests)
         return -EINVAL;
@@ -256,6 +257,13 @@ static int make_plane(struct node_plan *plan, struct error *err)
     int code = cluster_plane(&plan->cluster, plan->self, root, &plan->plane, &plan->owned, err);
     if (code < 0)
         return code;
+    // What is unsaid must mean the same to the next version of this program.
+    if (!plan->cluster.file.kubernetes_version)
+        cluster_set_text(&plan->cluster, &plan->cluster.file.kubernetes_version,
+                         plan->plane.kubernetes_version);
+    if (!plan->cluster.file.etcd_image_tag && !plan->cluster.file.has_external_etcd)
+        cluster_set_text(&plan->cluster, &plan->cluster.file.etcd_image_tag,
+                         plan->plane.etcd_image_tag);
     // A cluster begins with one node, and grows by `join`.
     plan->plane.etcd_initial_cluster = NULL;
     plan->plane.etcd_initial_cluster_state = plan->joins ? "existing" : "new";
@@ -289,8 +297,8 @@ static void choose_sans(struct node_plan *plan)
 static int choose_algorithm(struct node_plan *plan, struct error *err)
 {
     const char *type = plan->options->key_type;
-    plan->algorithm = plan->cluster.file.says_ecdsa && !plan->cluster.file.ecdsa ? KEY_RSA_2048
-                                                                                  : KEY_ECDSA_P256;
+    plan->algorithm =
+        plan->cluster.file.says_ecdsa && !plan->cluster.file.ecdsa ? KEY_RSA_2048 : KEY_ECDSA_P256;
     return type ? key_algorithm_parse(type, &plan->algorithm, err) : 0;
 }
 
@@ -349,8 +357,8 @@ static int render_one(struct node_plan *plan, enum control_plane_component compo
     _cleanup_buffer_ struct buffer old = BUFFER_EMPTY;
     struct node_file *file = LIST_APPEND(&plan->files);
     file->component = component;
-    file->path = xasprintf("%s/%s.yaml", plan->places.manifests,
-                           control_plane_component_name(component));
+    file->path =
+        xasprintf("%s/%s.yaml", plan->places.manifests, control_plane_component_name(component));
     int code = control_plane_render(&plan->plane, component, &file->text, err);
     if (code < 0)
         return code;
@@ -405,8 +413,8 @@ void node_plan_subject(const struct node_plan *plan, const struct node_manifests
 {
     struct preflight_peer *peers = xcalloc(plan->cluster.n_nodes, sizeof(*peers));
     for (size_t i = 0; i < plan->cluster.n_nodes; i++)
-        peers[i] = (struct preflight_peer){plan->cluster.nodes[i].name,
-                                           plan->cluster.nodes[i].address};
+        peers[i] =
+            (struct preflight_peer){plan->cluster.nodes[i].name, plan->cluster.nodes[i].address};
     *ret = (struct preflight_subject){
         .plane = &plan->plane,
         .pods = pods,

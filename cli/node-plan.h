@@ -1,5 +1,5 @@
-// What `mainstay init` and `join` are to make of this node: the cluster, this node's part in it, and
-// each manifest with its text, before anything is written.
+// What `mainstay init` and `join` are to make of this node: the cluster, this node's part in it,
+// and each manifest with its text, before anything is written.
 #pragma once
 
 #include "cli/control-plane-options.h"
@@ -20,7 +20,7 @@ struct node_plan_options {
 };
 
 extern const char *const node_plan_components[], *const node_plan_key_types[],
-    *const node_plan_balancers[];
+                                                     *const node_plan_balancers[];
 
 // Rows for a struct `tag` with a member `struct node_plan_options plan`.
 #define NODE_PLAN_OPTIONS(tag)                                                                     \

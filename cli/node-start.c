@@ -42,8 +42,7 @@ static void explain_chain(const struct node_plan *plan, enum control_plane_compo
         if (!waits[needs[i].needs] || !find_file(plan, needs[i].component))
             continue;
         waits[needs[i].component] = true;
-        buffer_printf(out, "\n%s waits for %s",
-                      control_plane_component_name(needs[i].component),
+        buffer_printf(out, "\n%s waits for %s", control_plane_component_name(needs[i].component),
                       control_plane_component_name(needs[i].needs));
         buffer_add_str(out, needs[i].needs == stuck ? "." : ", and so on.");
     }
@@ -74,8 +73,9 @@ int node_start_wait_for(const struct node_plan *plan, enum control_plane_compone
         return error_set(err, code, "%s%s", error_message(err), buffer_str(&chain));
     }
     int64_t usec = monotime_since(monotime_now(), since);
-    _cleanup_free_ char *what = xasprintf("%s (after %.1f s)", control_plane_component_name(component),
-                                          (double)usec / (double)USEC_PER_SEC);
+    _cleanup_free_ char *what =
+        xasprintf("%s (after %.1f s)", control_plane_component_name(component),
+                  (double)usec / (double)USEC_PER_SEC);
     pki_say("ready", TERM_GREEN, what, NULL);
     fflush(stdout);
     return 0;
@@ -92,6 +92,7 @@ int node_start_wait(const struct node_plan *plan, const struct node_start_option
     printf("\n");
     fflush(stdout);
     for (int i = 0; i < COMPONENTS && code == 0; i++)
-        code = node_start_wait_for(plan, (enum control_plane_component)i, socket, now, deadline, err);
+        code =
+            node_start_wait_for(plan, (enum control_plane_component)i, socket, now, deadline, err);
     return code;
 }

@@ -135,11 +135,10 @@ static void check_program(struct preflight *p, const char *program, const char *
         return;
     int r = find_program(p, container, &path, &image);
     if (r < 0) {
-        preflight_find(
-            p, PREFLIGHT_ERROR, program,
-            "there is no %s to run: neither an image directory %s nor the program in %s. "
-            "Install one of them",
-            program, image.dir ? image.dir : container->image, USUAL_PATH);
+        preflight_find(p, p->subject->starts ? PREFLIGHT_ERROR : PREFLIGHT_WARNING, program,
+                       "there is no %s to run: neither an image directory %s nor the program in "
+                       "PATH. Install one of them",
+                       program, image.dir ? image.dir : container->image);
         return;
     }
     r = ask_version(path, ret);

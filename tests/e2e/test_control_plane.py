@@ -32,7 +32,7 @@ class ControlPlane(unittest.TestCase):
             os.makedirs(directory)
             os.symlink(binary, os.path.join(directory, name))
         done = agent.cli("init", "--root", agent.path("cluster"), "--manifests", agent.manifests,
-                         "--node-name", "node1",
+                         "--node-name", "node1", "--wait=false",
                          "--apiserver-port", str(api), "--controller-manager-port", str(kcm),
                          "--scheduler-port", str(sched), "--etcd-client-port", str(etcd),
                          "--etcd-peer-port", str(peer), "--etcd-metrics-port", str(metrics))

@@ -56,7 +56,7 @@ class Cluster:
 
     def _init(self, node, state="new"):
         members = ",".join(f"{n.name}=https://{n.address}:2380" for n in self.rig)
-        node.mainstay("init", "--node-name", node.name, "--advertise-address", node.address,
+        node.mainstay("init", "--wait=false", "--node-name", node.name, "--advertise-address", node.address,
                       "--control-plane-endpoint", f"{VIP}:{BALANCER_PORT}",
                       "--etcd-initial-cluster", members, "--etcd-initial-cluster-state", state,
                       "--apiserver-arg=shutdown-delay-duration=8s")

@@ -113,7 +113,8 @@ class Init(unittest.TestCase):
     def test_directories_of_ones_choice(self):
         self.init("--pki-dir", self.path("p"), "--kubeconfig-dir", self.path("k"),
                   "--manifests", self.path("m"), "--etcd-data-dir", self.path("d"))
-        self.assertEqual(sorted(os.listdir(self.root)), ["d", "k", "m", "p"])
+        self.assertEqual(sorted(os.listdir(self.root)), ["d", "etc", "k", "m", "p"])
+        self.assertEqual(os.listdir(self.path("etc")), ["mainstay"])
         with open(self.path("m/kube-scheduler.yaml")) as f:
             self.assertIn(f"--kubeconfig={self.root}/k/scheduler.conf", f.read())
 
@@ -152,10 +153,11 @@ class Init(unittest.TestCase):
                 self.assertEqual(os.listdir(self.root), [])
 
     def test_names_that_cannot_be_certified(self):
-        for flags in (["--node-name", "M0"], ["--service-cidr", "10.96.0.0"],
-                      ["--apiserver-cert-extra-sans", "a b"], ["--control-plane-endpoint", ":1"]):
+        for flags, status in ((["--node-name", "M0"], 2), (["--service-cidr", "10.96.0.0"], 1),
+                              (["--apiserver-cert-extra-sans", "a b"], 1),
+                              (["--control-plane-endpoint", ":1"], 2)):
             with self.subTest(flags):
-                self.init(*flags, status=1)
+                self.init(*flags, status=status)
                 self.assertEqual(os.listdir(self.root), [])
 
 
