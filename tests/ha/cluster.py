@@ -1,6 +1,8 @@
 """A control plane on a rig, brought up as an operator brings it up, and the questions a test asks it."""
 
+import base64
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -8,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+import unittest
 
 import client
-from rig import BALANCER_PORT, VIP, Rig, read, until, write
+from rig import BALANCER_PORT, VIP, Rig, missing, scratch, until, write
 
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
 COMPONENTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
@@ -83,6 +86,15 @@ backend api
 {servers}""")
         write(node.path("etc/mainstay/haproxy/keepalived.conf"), f"""global_defs {{
     router_id {node.name}
+    script_user root
+    enable_script_security
+}}
+vrrp_script api {{
+    script "/usr/bin/curl -skf -m 2 -o /dev/null https://127.0.0.1:{BALANCER_PORT}/readyz"
+    interval 2
+    timeout 3
+    fall 2
+    rise 1
 }}
 vrrp_instance api {{
     state BACKUP
@@ -90,8 +102,12 @@ vrrp_instance api {{
     virtual_router_id 51
     priority {100 + int(node.address.rsplit(".", 1)[1])}
     advert_int 1
+    garp_master_refresh 5
     virtual_ipaddress {{
         {VIP}/24
+    }}
+    track_script {{
+        api
     }}
 }}
 """)
@@ -119,7 +135,6 @@ vrrp_instance api {{
             shutil.copy(os.path.join(pki, source), os.path.join(self.credentials, target))
         shutil.copy(node.path("etc/kubernetes/admin.conf"), self.rig.file("admin.conf"))
         config = json.loads(self.kubectl("config", "view", "--raw", "-o", "json").stdout)
-        import base64
         user = config["users"][0]["user"]
         for field, name in [("client-certificate-data", "client.crt"), ("client-key-data", "client.key")]:
             write(os.path.join(self.credentials, name), base64.b64decode(user[field]).decode())
@@ -135,17 +150,20 @@ vrrp_instance api {{
     def _client(self, *words):
         return self.rig.in_client(sys.executable, CLIENT, *map(str, words))
 
+    def _run_client(self, *words):
+        return subprocess.run(self._client(*words), capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, preexec_fn=self.rig.client_cell.enter)
+
     def whole(self, seconds=UP_SECONDS):
         """Waits until nothing is missing; an AssertionError says what is."""
-        done = subprocess.run(self._client("whole", self.credentials, seconds, URL, *self.urls()),
-                              capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = self._run_client("whole", self.credentials, seconds, URL, *self.urls())
         if done.returncode != 0:
             raise AssertionError(f"not whole after {seconds:.0f} s:\n{done.stdout}{done.stderr}")
 
     def start_load(self):
         self.kubectl("create", "namespace", client.NAMESPACE, check=False)
         self.load = subprocess.Popen(self._client("load", self.credentials, URL, self.book), stdin=subprocess.DEVNULL,
-                                     start_new_session=True, preexec_fn=self.rig._cell_of("client").enter)
+                                     start_new_session=True, preexec_fn=self.rig.client_cell.enter)
         until(lambda: os.path.exists(self.book) and client.summary(self.book)["writes"] >= 20, "the load")
 
     def stop_load(self):
@@ -156,8 +174,126 @@ vrrp_instance api {{
 
     def check(self):
         """Everything that was acknowledged is there, from each API server by itself."""
-        done = subprocess.run(self._client("check", self.credentials, self.book, *self.urls()),
-                              capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = self._run_client("check", self.credentials, self.book, *self.urls())
         if done.returncode != 0:
             raise AssertionError("acknowledged writes are not there:\n" + done.stdout + done.stderr)
         return done.stdout.strip()
+
+
+# ---- for tests
+
+
+def each_round(test):
+    """Once, or MAINSTAY_HA_ROUNDS times."""
+    @functools.wraps(test)
+    def rounds(self):
+        for _ in range(int(os.environ.get("MAINSTAY_HA_ROUNDS", "1"))):
+            test(self)
+    return rounds
+
+
+class HaTest(unittest.TestCase):
+    """A cluster under load for the tests of a class. What was measured is printed as a table at its end."""
+
+    @classmethod
+    def setUpClass(cls):
+        reason = missing()
+        if reason:
+            raise unittest.SkipTest(reason)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
+        cls.table = []
+        cls.directory = scratch()
+        cls.rig = Rig(cls.directory)
+        cls.cluster = Cluster(cls.rig)
+        # Whatever happens to this process: when it is gone, the guard takes the rig away.
+        cls.guard = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(CLIENT), "rig.py"), "guard",
+                                      cls.directory], stdin=subprocess.PIPE, start_new_session=True)
+        cls.addClassCleanup(cls.take_down)
+        start = time.monotonic()
+        cls.cluster.bring_up()
+        cls.table.append(("three nodes up", f"{time.monotonic() - start:.0f} s, "
+                          f"{sum(n.cell.memory() or 0 for n in cls.rig) >> 20} MB"))
+        cls.cluster.start_load()
+
+    @classmethod
+    def take_down(cls):
+        try:
+            cls.cluster.stop_load()
+        finally:
+            cls.guard.stdin.close()
+            cls.guard.wait()
+            cls.rig.down()
+        for what, measured in cls.table:
+            print(f"  {what:<58} {measured}")
+        sys.stdout.flush()
+
+    # ---- who is who
+
+    def etcd_leader(self):
+        status = json.loads(self.etcdctl("endpoint", "status", "--cluster", "-w", "json").stdout)
+        leader = next(s["Status"]["leader"] for s in status)
+        address = next(s["Endpoint"] for s in status if s["Status"]["header"]["member_id"] == leader)
+        return next(n for n in self.rig if n.address in address)
+
+    def etcdctl(self, *words):
+        c = self.cluster.credentials
+        done = subprocess.run(self.rig.in_client(
+            "env", "ETCDCTL_API=3", "etcdctl", "--endpoints", ",".join(f"https://{n.address}:2379" for n in self.rig),
+            "--cacert", f"{c}/etcd-ca.crt", "--cert", f"{c}/etcd-client.crt", "--key", f"{c}/etcd-client.key", *words),
+            capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+        return done
+
+    def balancing_node(self):
+        """The one that has the virtual address."""
+        return until(lambda: next((n for n in self.rig if f"inet {VIP}/" in n.run("ip", "addr").stdout), None),
+                     "a node has the virtual address")
+
+    def roles(self, node):
+        """ (it led etcd, had the virtual address, …)"""
+        found = []
+        if node is self.etcd_leader():
+            found.append("etcd's leader")
+        if f"inet {VIP}/" in node.run("ip", "addr").stdout:
+            found.append("has the address")
+        return f" ({', '.join(found)})" if found else ""
+
+    def pid(self, node, name):
+        """The PID, as this machine counts, of a component."""
+        for pid in node.cell.processes():
+            with contextlib.suppress(OSError):
+                if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == name:
+                    return pid
+        raise AssertionError(f"{name} does not run on {node.name}")
+
+    # ---- a fault
+
+    def served(self, seconds=UP_SECONDS):
+        """There are answers to new writes."""
+        mark = time.monotonic()
+        until(lambda: client.summary(self.cluster.book, mark)["writes"] >= 10, "new writes are answered", seconds)
+
+    @contextlib.contextmanager
+    def fault(self, what):
+        """Measures what the client saw of the fault in its body, and ends when the cluster is whole again.
+        Gives a dictionary that has the client's summary afterwards."""
+        seen = {}
+        start = time.monotonic()
+        try:
+            yield seen
+            cured = time.monotonic()
+            self.cluster.whole()
+            self.served()
+        except BaseException:
+            for node in self.rig:
+                print(f"---- {node.name}\n{node.console()}")
+                with contextlib.suppress(Exception):
+                    print(node.mainstay("get", "pods", check=False).stdout)
+            raise
+        end = time.monotonic()
+        seen.update(client.summary(self.cluster.book, start, end))
+        self.table.append((what, f"{client.describe(seen)}; whole {end - cured:.0f} s after"))
+        print(f"  {what}: {client.describe(seen)}; whole {end - cured:.0f} s after the cure", flush=True)
+        self.assertEqual(seen["lost"], [], "acknowledged writes were lost")
+        self.assertIsNone(self.cluster.load.poll(), "the client ended")
+        self.cluster.check()

@@ -15,9 +15,10 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
+
+import clock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
@@ -238,7 +239,7 @@ class Node:
         self.address = f"{NETWORK}.{ADDRESS[name]}"
         self.tree = os.path.join(rig.directory, name)
         self.cell = Cell(f"{rig.cell.name}/{name}")
-        self.clock = None  # seconds that the monotonic clocks of the next boot are ahead
+        self.monotonic = None  # seconds that the monotonic clocks of the next boot are ahead
 
     def path(self, path):
         """A path of the node's own trees, as the host sees it."""
@@ -290,8 +291,8 @@ class Node:
         write(self.path("boot_id"), str(uuid.uuid4()) + "\n")
         write(self.path("cgroups"), "".join(f"{p} {k} {o}\n".replace(" \n", "\n") for p, k, o in self._cgroups()))
         namespaces = ["--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--cgroup"]
-        if self.clock:
-            namespaces += ["--time", "--boottime", str(self.clock), "--monotonic", str(self.clock)]
+        if self.monotonic:
+            namespaces += ["--time", "--boottime", str(self.monotonic), "--monotonic", str(self.monotonic)]
         env = {"PATH": self.rig.search_path(), "HOME": "/root", "LANG": "C.UTF-8"}
         process = subprocess.Popen(
             ["nsenter", f"--mount=/proc/{self.rig.room_pid}/ns/mnt", "unshare", *namespaces, "bash", "-c", BOOT, "boot",
@@ -368,6 +369,16 @@ class Node:
         for way in ("-i", "-o"):
             self.rig.room("ebtables-nft", "-D", "FORWARD", way, self.name, "-j", "DROP", check=False)
 
+    def move_clock(self, seconds):
+        """The wall clock of everything that runs, against the machine's; 0 is the right time again."""
+        def try_once():
+            self.freeze()
+            try:
+                return clock.move(self.cell.processes(), seconds)
+            finally:
+                self.thaw()
+        until(try_once, f"the clock of {self.name} is moved")
+
     def fill_disk(self):
         """Until there is nothing left, and no file system could give more."""
         self.rig.room("bash", "-c", 'cd "$1"; dd if=/dev/zero of=filler bs=1M 2>/dev/null; '
@@ -384,7 +395,7 @@ class Node:
         pid = self.pid()
         if not pid:
             raise RuntimeError(f"{self.name} is off")
-        spaces = ["--mount", "--net", "--pid", "--uts", "--ipc", "--cgroup"] + (["--time"] if self.clock else [])
+        spaces = ["--mount", "--net", "--pid", "--uts", "--ipc", "--cgroup"] + (["--time"] if self.monotonic else [])
         settings = {"PATH": self.rig.search_path(), "HOME": "/root", "LANG": "C.UTF-8", "ETCDCTL_API": "3",
                     "KUBECONFIG": "/etc/kubernetes/admin.conf", "TERM": os.environ.get("TERM", "dumb"), **(env or {})}
         return ["nsenter", "-t", str(pid), *spaces, "--wd=/", "env", "-i",
@@ -422,6 +433,7 @@ class Rig:
         self.directory = os.path.abspath(directory)
         mark = hashlib.sha256(self.directory.encode()).hexdigest()[:8]
         self.cell = Cell(f"mainstay-rig-{mark}")
+        self.client_cell = self._cell_of("client")
         self.children = []
         self.room_pid = self._holder("room")
         self.client_pid = self._holder("client")
@@ -512,10 +524,19 @@ class Rig:
         return self.cell.exists() or os.path.isdir(self.directory)
 
 
-def scratch(prefix="mainstay-ha-"):
+def scratch():
     """A rig's directory for a test. On a disk, not in memory: etcd's promises are about disks."""
-    return tempfile.mkdtemp(prefix=prefix, dir="/var/tmp")
+    return os.path.join("/var/tmp", f"mainstay-ha-{os.getpid()}-{uuid.uuid4().hex[:6]}")
+
+
+def main(words):
+    if words[:1] == ["guard"]:  # of a test: it waits until that is gone, however it went
+        sys.stdin.read()
+        Rig(words[1]).down()
+        return 0
+    print(missing() or "a rig can be made here")
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(missing() or 0)
+    sys.exit(main(sys.argv[1:]))
