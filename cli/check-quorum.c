@@ -134,6 +134,7 @@ int check_quorum(const struct check_options *options, const char *const *words, 
 {
     _cleanup_etcd_access_ struct etcd_access access = {0};
     _cleanup_free_ char *path = check_manifest_path(options);
-    int r = etcd_access_find(&(struct etcd_access_flags){0}, path, &access, err);
+    const struct etcd_access_flags flags = {.manifests = options->manifests};
+    int r = etcd_access_find(&flags, path, &access, err);
     return r < 0 ? r : check(options, &access, out, err);
 }

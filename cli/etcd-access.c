@@ -2,9 +2,12 @@
 #include "cli/etcd-access.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "manifests/cluster.h"
 
 // --- endpoints
 
@@ -81,6 +84,7 @@ static void read_apiserver(void *userdata, const struct pod *pod, const struct c
     const char *urls = container_flag(container, "etcd-servers");
     if (!urls)
         return;
+    access->apiserver_servers = xstrdup(urls);
     take_files(access, pod, container, files);
     add_endpoints(access, urls);
 }
@@ -122,22 +126,99 @@ static void read_etcd(void *userdata, const struct pod *pod, const struct contai
     add_endpoints(access, access->local.client_urls);
 }
 
-// The file in which the member's manifest is.
-static void find_file(const struct node_manifests *manifests, struct etcd_local *local)
+// The first file whose pod runs it; NULL where there is none.
+static char *file_of(const struct node_manifests *manifests, const char *program)
 {
     LIST_EACH (draft, &manifests->drafts)
         for (size_t i = 0; i < draft->pods.n; i++)
             LIST_EACH (container, &draft->pods.items[i]->spec.containers)
-                if (!local->file && container_runs(container, "etcd"))
-                    local->file = xstrdup(draft->file);
+                if (container_runs(container, program))
+                    return xstrdup(draft->file);
+    return NULL;
 }
 
 void etcd_access_from_manifests(const struct node_manifests *manifests, struct etcd_access *ret)
 {
     node_manifests_each(manifests, read_apiserver, ret);
     node_manifests_each(manifests, read_etcd, ret);
-    find_file(manifests, &ret->local);
+    ret->local.file = file_of(manifests, "etcd");
+    ret->apiserver_file = file_of(manifests, "kube-apiserver");
     add_peers(ret);
+}
+
+// --- the cluster file
+
+enum { CLIENT_PORT = 2379 };
+
+static int port_of(const char *url)
+{
+    const char *colon = url ? strrchr(url, ':') : NULL;
+    long long port = 0;
+    return colon && str_to_int(colon + 1, 1, UINT16_MAX, &port) == 0 ? (int)port : CLIENT_PORT;
+}
+
+static void add_node(struct etcd_access *access, const struct cluster_node *node)
+{
+    bool v6 = strchr(node->address, ':') != NULL;
+    _cleanup_free_ char *url = xasprintf("https://%s%s%s:%d", v6 ? "[" : "", node->address,
+                                         v6 ? "]" : "", port_of(access->local.client_urls));
+    add_endpoint(access, url, strlen(url));
+}
+
+// kubeadm's client of etcd, or the member's own certificate.
+static void take_usual_files(struct etcd_access *access, const char *pki_dir)
+{
+    static const char *const names[] = {"apiserver-etcd-client", "etcd/healthcheck-client",
+                                        "etcd/server"};
+    if (!access->cacert)
+        access->cacert = xasprintf("%s/etcd/ca.crt", pki_dir);
+    for (size_t i = 0; i < ARRAY_SIZE(names) && !access->cert; i++) {
+        _cleanup_free_ char *cert = xasprintf("%s/%s.crt", pki_dir, names[i]);
+        _cleanup_free_ char *key = xasprintf("%s/%s.key", pki_dir, names[i]);
+        if (faccessat(AT_FDCWD, cert, R_OK, 0) < 0 || faccessat(AT_FDCWD, key, R_OK, 0) < 0)
+            continue;
+        access->cert = TAKE_PTR(cert);
+        access->key = TAKE_PTR(key);
+    }
+}
+
+static void take_cluster(struct etcd_access *access, const struct cluster *cluster)
+{
+    const struct kubeadm_config *file = &cluster->file;
+    if (file->has_external_etcd && file->etcd_endpoints.n > 0) {
+        if (!access->cacert)
+            access->cacert = xstrdup_or_null(file->etcd_ca_file);
+        if (!access->cert) {
+            access->cert = xstrdup_or_null(file->etcd_certificate_file);
+            access->key = xstrdup_or_null(file->etcd_key_file);
+        }
+        for (size_t i = 0; i < file->etcd_endpoints.n; i++)
+            add_endpoints(access, file->etcd_endpoints.items[i]);
+        return;
+    }
+    take_usual_files(access,
+                     file->certificates_dir ? file->certificates_dir : "/etc/kubernetes/pki");
+    for (size_t i = 0; i < cluster->n_nodes; i++)
+        if (cluster->nodes[i].roles & NODE_ETCD)
+            add_node(access, &cluster->nodes[i]);
+}
+
+// Where the operator names neither, the node's own cluster file counts, if it is there.
+static int read_cluster_file(const struct etcd_access_flags *flags, struct etcd_access *access,
+                             struct error *err)
+{
+    _cleanup_cluster_ struct cluster cluster = {0};
+    _cleanup_error_ struct error why = ERROR_NONE;
+    const char *file = flags->cluster_file;
+    if (!file && (flags->endpoints || flags->manifests))
+        return 0;
+    int r = cluster_load(file ? file : CLUSTER_FILE, &cluster, NULL, &why);
+    if (r == -ENOENT && !file)
+        return 0;
+    if (r < 0)
+        return error_set(err, r, "%s", error_message(&why));
+    take_cluster(access, &cluster);
+    return 0;
 }
 
 // --- all together
@@ -170,9 +251,12 @@ int etcd_access_find(const struct etcd_access_flags *flags, const char *manifest
     const char *path = flags->manifests ? flags->manifests : manifest_path;
     int r = node_manifests_load(path, NULL, &manifests, &why);
     // Whoever names the endpoints needs no manifests.
-    if (r < 0 && (flags->manifests || !flags->endpoints))
+    if (r < 0 && flags->manifests)
         return error_set(err, r, "%s", error_message(&why));
     etcd_access_from_manifests(&manifests, ret);
+    r = read_cluster_file(flags, ret, err);
+    if (r < 0)
+        return r;
     take_flags(flags, ret);
     if (ret->endpoints.n == 0)
         return error_set(err, ENOENT,
@@ -196,6 +280,8 @@ void etcd_access_free(struct etcd_access *access)
                            local->initial_cluster,
                            local->token,
                            local->initial_cluster_state,
+                           access->apiserver_file,
+                           access->apiserver_servers,
                            access->cacert,
                            access->cert,
                            access->key};

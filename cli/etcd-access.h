@@ -14,9 +14,8 @@ struct etcd_access_flags {
     const char *endpoints; // "https://a:2379,https://b:2379"; "a:2379" is https where there is a CA
     const char *cacert, *cert, *key; // files
     const char *manifests;           // a directory or file
-    const char *cluster_file;        // default ETCD_CLUSTER_FILE, where it is there
+    const char *cluster_file; // default: CLUSTER_FILE, unless endpoints or manifests are named
 };
-#define ETCD_CLUSTER_FILE "/etc/mainstay/cluster.yaml"
 
 // This node's member as its manifest says.
 struct etcd_local {
@@ -34,6 +33,7 @@ struct etcd_access {
     struct string_list endpoints; // the nearest first, each once; without a slash at the end
     char *cacert, *cert, *key;    // NULL: plain http
     struct etcd_local local;
+    char *apiserver_file, *apiserver_servers; // its manifest, --etcd-servers; NULL: none here
 };
 
 // What the manifests say; ret->endpoints is empty where they do not.

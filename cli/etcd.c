@@ -15,9 +15,9 @@
 #include "cli/check.h"
 #include "cli/commands.h"
 
-#define ETCD_WORDS "status or health"
+#define ETCD_WORDS "status, health, members or member"
 
-enum { TIMEOUT_SEC = 5, TIMEOUT_SEC_MOST = 3600 };
+enum { TIMEOUT_SEC = 5, TIMEOUT_SEC_MOST = 3600, WAIT_SEC = 30 * 60 };
 
 static const char *const output_formats[] = {"wide", "json", "yaml", NULL};
 
@@ -37,6 +37,19 @@ static const struct option etcd_option_rows[] = {
                .values = output_formats),
     OPT_DURATION(etcd_options, timeout_nsec, .name = "command-timeout", .argument = "DURATION",
                  .help = "How long a member may take to answer (default 5s)"),
+    OPT_STRING(etcd_options, access.cluster_file, .name = "cluster-file", .argument = "FILE",
+               .help = "The cluster's file (default: /etc/mainstay/cluster.yaml)"),
+    OPT_STRING(etcd_options, node, .name = "node", .argument = "NAME=IP",
+               .help = "member replace: who comes in place of the old member"),
+    OPT_STRING(etcd_options, peer_urls, .name = "peer-urls", .argument = "URLS",
+               .help = "member add, update, replace: where its peers find it (default: the IP with "
+                       "this node's port for peers)"),
+    OPT_BOOL(etcd_options, learner, .name = "learner",
+             .help = "member add: without a vote until it is promoted (default; --learner=false: "
+                     "with one)"),
+    OPT_DURATION(etcd_options, wait_nsec, .name = "wait", .argument = "DURATION",
+                 .help = "member replace: how long to wait for the new member (default 30m; 0: do "
+                         "not)"),
     OPT_BOOL(etcd_options, force, .name = "force",
              .help = "Do it also where the cluster loses its quorum by it"),
     COMMON_OPTIONS(etcd_options),
@@ -48,9 +61,11 @@ static const struct {
 } rows[] = {
     {"status", etcd_cmd_status},
     {"health", etcd_cmd_health},
+    {"members", etcd_cmd_members},
+    {"member", etcd_cmd_member},
 };
 
-static const char *const etcd_words[] = {"status", "health", NULL};
+static const char *const etcd_words[] = {"status", "health", "members", "member", NULL};
 
 int etcd_failed(const struct error *err)
 {
@@ -108,7 +123,7 @@ int etcd_session_catch_signals(struct etcd_session *session, struct error *err)
 int etcd_session_wait(const struct etcd_session *session, int msec, struct error *err)
 {
     struct pollfd fd = {.fd = session->interrupt_fd, .events = POLLIN};
-    return poll(&fd, 1, msec) > 0 ? error_set(err, ECANCELED, "interrupted") : 0;
+    return poll(&fd, fd.fd >= 0, msec) > 0 ? error_set(err, ECANCELED, "interrupted") : 0;
 }
 
 void etcd_session_free(struct etcd_session *session)
@@ -138,7 +153,9 @@ static int run(const struct etcd_options *options, const struct options_rest *re
 
 static int cmd_etcd(int argc, char **argv)
 {
-    struct etcd_options options = {.timeout_nsec = TIMEOUT_SEC * NSEC_PER_SEC};
+    struct etcd_options options = {.timeout_nsec = TIMEOUT_SEC * NSEC_PER_SEC,
+                                   .wait_nsec = WAIT_SEC * NSEC_PER_SEC,
+                                   .learner = true};
     _cleanup_options_rest_ struct options_rest rest = {0};
     int status;
     if (command_parse(&command_etcd, argc, argv, &options, &rest, &status))
@@ -151,7 +168,7 @@ const struct command command_etcd = {
     .name = "etcd",
     .group = "The control plane",
     .summary = "Look after etcd: its members, its health, its snapshots",
-    .usage = "status|health",
+    .usage = "status|health|members|member",
     .description =
         "status          every member: where it is, who leads, terms, sizes, how far it is "
         "behind,\n"

@@ -13,6 +13,10 @@ struct etcd_options {
     const char *output;
     int64_t timeout_nsec; // of one question to one member
     bool force;
+    bool learner;          // member add
+    const char *peer_urls; // member add, update
+    const char *node;      // member replace: NAME=IP
+    int64_t wait_nsec;     // member replace
 };
 
 // What one of its words does with the words behind it: the exit status.
@@ -20,6 +24,8 @@ typedef int (*etcd_fn)(const struct etcd_options *options, const char *const *wo
 
 int etcd_cmd_status(const struct etcd_options *options, const char *const *words, size_t n);
 int etcd_cmd_health(const struct etcd_options *options, const char *const *words, size_t n);
+int etcd_cmd_members(const struct etcd_options *options, const char *const *words, size_t n);
+int etcd_cmd_member(const struct etcd_options *options, const char *const *words, size_t n);
 
 // "error: …" on stderr; returns the exit status.
 int etcd_failed(const struct error *err);

@@ -1,12 +1,15 @@
 """Real etcd clusters on loopback, each member with a node's tree of its own (`mainstay init`), mutual TLS."""
 
+import base64
 import json
 import os
 import shutil
 import signal
-import socket
+import ssl
 import subprocess
+import threading
 import time
+import urllib.request
 
 from harness import MAINSTAY, WAIT_SECONDS, free_ports
 
@@ -43,7 +46,7 @@ class Member:
                         "--etcd-metrics-port", str(self.cluster.metrics_port),
                         "--etcd-initial-cluster", initial_cluster, "--etcd-initial-cluster-state", state,
                         *[f"--etcd-arg={flag}" for flag in (*self.cluster.flags, *extra)]],
-                       check=True, stdout=subprocess.DEVNULL)
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def command(self):
         """What the manifest says, for a process without a container."""
@@ -131,6 +134,62 @@ class Cluster:
         members = self.members[0].status()["members"]
         names = [m["name"] for m in members if m["leader"] == (role == "leader")]
         return [m for m in self.members if m.name in names]
+
+
+class Writer:
+    """Writes numbered keys one after the other, through whichever member answers, and remembers what was acknowledged."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.acknowledged = []
+        self.stopping = threading.Event()
+        self.moved_on = threading.Condition()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def put(self, member, key, value):
+        body = json.dumps({"key": base64.b64encode(key.encode()).decode(),
+                           "value": base64.b64encode(value.encode()).decode()}).encode()
+        tls = ssl.create_default_context(cafile=f"{member.pki}/etcd/ca.crt")
+        tls.load_cert_chain(f"{member.pki}/etcd/server.crt", f"{member.pki}/etcd/server.key")
+        request = urllib.request.Request(f"{member.url}/v3/kv/put", data=body)
+        with urllib.request.urlopen(request, context=tls, timeout=2) as reply:
+            return "header" in json.load(reply)
+
+    def run(self):
+        number = 0
+        while not self.stopping.is_set():
+            for member in list(self.cluster.members):
+                try:
+                    if member.process and self.put(member, f"/w/{number}", f"value-{number}"):
+                        with self.moved_on:
+                            self.acknowledged.append(number)
+                            self.moved_on.notify_all()
+                        break
+                except (OSError, ValueError):
+                    continue
+            number += 1
+
+    def await_more(self, n):
+        """Until n more were acknowledged; all that are."""
+        with self.moved_on:
+            least = len(self.acknowledged) + n
+            if not self.moved_on.wait_for(lambda: len(self.acknowledged) >= least, WAIT_SECONDS):
+                raise AssertionError("no write is acknowledged")
+            return list(self.acknowledged)
+
+    def __enter__(self):
+        self.thread.start()
+        self.await_more(5)
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join(WAIT_SECONDS)
+
+    def missing(self, member, acknowledged=None):
+        """What was acknowledged and this member does not have."""
+        have = set(member.ctl("get", "--prefix", "--keys-only", "/w/").split())
+        return [n for n in (self.acknowledged if acknowledged is None else acknowledged) if f"/w/{n}" not in have]
 
 
 def await_true(what, seconds=WAIT_SECONDS):
