@@ -20,6 +20,9 @@ typedef struct monotime {
 
 monotime monotime_now(void);
 
+// Sets a timerfd of CLOCK_BOOTTIME: to the deadline (a past one fires at once), or to never.
+int monotime_arm(int timerfd, monotime deadline);
+
 static inline bool monotime_is_never(monotime t)
 {
     return t.usec == UINT64_MAX;

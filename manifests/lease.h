@@ -1,10 +1,22 @@
 // When a holder of an etcd lease asks, renews and gives up. No clock, no network: time is passed
-// in, and what was answered is told. podmaster.c does the rest.
+// in, and what was answered is told. podmaster-pair.c does the rest.
 //
-// The rule that keeps two nodes from running the same manifest: etcd counts a lease's time from
-// when it answers, we count from before we asked. So at asked + TTL the lease may still stand at
-// etcd, never the other way round. The manifest is taken away `stop` earlier than that (at the
-// fence), so that its pod has had that time to stop when another node may win.
+// The rule that keeps two nodes from running the same pod. etcd counts a lease's time from when it
+// answers, we count from before we asked, so with equal clocks the lease still stands at etcd at
+// asked + TTL, never the other way round; that a new leader of etcd gives every lease its whole
+// time again only helps. From asked + TTL backwards:
+//
+//   asked + TTL
+//     − 2/13 of the TTL   the clocks may differ in rate: chrony, which turns clocks faster than
+//                         anything else in use, slews by a twelfth at most (maxslewrate). While
+//                         etcd's clock, a twelfth fast, counts the TTL, 12/13 of it pass, of which
+//                         ours, a twelfth slow, counts 11/13.
+//     − 1/20 of the TTL   (200 ms at least) for the fence to wake up, kill and see that all is dead
+//   = kill_at             nothing of the pod may be alive from here on
+//     − stop              the pod's own time to stop
+//   = fence_at            the manifest goes; no process of the pod may begin from here on
+//
+// The clock is CLOCK_BOOTTIME: time in which the machine slept has passed.
 #pragma once
 
 #include <stdbool.h>
@@ -30,20 +42,25 @@ struct lease {
     int64_t ttl_usec, stop_usec;
     enum lease_state state;
     monotime fence_at; // not in LEASE_FREE
+    monotime kill_at;  // stands also in LEASE_FREE, for what is being stopped; 0: nothing may live
     monotime ask_at;   // when to contend or to renew
 };
 
-// stop_sec < ttl_sec. The first step is to contend, at once.
+// The longest time to stop that leaves enough of the lease (a quarter) for holding it; in seconds.
+int64_t lease_stop_max(int64_t ttl_sec);
+
+// stop_sec ≤ lease_stop_max(). The first step is to contend, at once.
 void lease_begin(struct lease *lease, int64_t ttl_sec, int64_t stop_sec, monotime now);
 
 // An earlier life of this process held the lease up to this fence.
-void lease_inherit(struct lease *lease, monotime fence_at, monotime now);
+void lease_inherit(struct lease *lease, monotime fence_at, monotime kill_at, monotime now);
 
 // etcd granted or renewed the lease for ttl_sec, on a request that was sent at `asked`. False where
 // the answer took so long that the fence has passed: the state is then LEASE_FREE.
 bool lease_held(struct lease *lease, int64_t ttl_sec, monotime asked, monotime now);
 
-// etcd says that the lease or the key is not ours. Contend again after `pause_usec`.
+// etcd says that the lease or the key is not ours: another node may have it, so nothing may live
+// any more. Contend again after `pause_usec`.
 void lease_lost(struct lease *lease, int64_t pause_usec, monotime now);
 
 // No answer: the state stays, and it is soon tried again.

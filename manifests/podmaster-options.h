@@ -15,9 +15,10 @@ extern const size_t podmaster_n_flags;
 
 struct podmaster_options {
     struct string_list endpoints;
-    const char *cacert, *cert, *key;
+    const char *cacert, *cert, *cert_key;
     char *name;
-    const char *key_name, *source, *destination, *state_dir;
+    struct string_list keys, sources, destinations; // as many of each: one pair has one of each
+    const char *state_dir;
     long long lease_ttl, stop_time; // seconds
 };
 

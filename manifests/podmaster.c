@@ -1,423 +1,215 @@
 // podmaster: of several nodes, the one that holds a key in etcd by a lease has the manifest in its
-// directory; the others do not. See lease.h for the timing and fence.h for what happens when this
-// process does not live to take the manifest away.
+// directory; the others do not. One manifest is this process's own work (podmaster-pair.h). Several
+// get a process each, so that none waits for another's; this one then keeps them going, speaks for
+// them to the service manager and hands its signals on.
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/fs.h"
+#include "base/buffer.h"
 #include "base/log.h"
-#include "base/process.h"
-#include "base/string-list.h"
-#include "etcd/client.h"
-#include "manifests/fence.h"
-#include "manifests/lease.h"
-#include "manifests/podmaster-options.h"
+#include "base/monotime.h"
+#include "manifests/podmaster-pair.h"
 
-enum { MANIFEST_MAX = 10 << 20, BOOT_ID_SIZE = 37 };
+enum { AGAIN_MSEC = 1000, STATUS_MAX = 4096 };
 
-struct podmaster {
+struct worker {
+    pid_t pid;         // 0: none runs
+    int status_fd;     // what it says comes here; -1: nothing
+    char *status;      // its last line
+    monotime again_at; // when it is to be started anew
+};
+
+struct master {
     const struct podmaster_options *options;
-    struct etcd_client *etcd;
-    struct fence *fence;
-    struct lease lease;
-    int64_t lease_id;       // etcd's, while the lease is held
-    int64_t seen_revision;  // of the store, when somebody else held the key; 0: nobody
-    char *mark;             // what we write under the key
-    struct buffer manifest; // the source, as last read
-    bool placed;
-    char *complaint; // what was said last, so that it is not said every second
-    int signal_fd, inotify_fd;
+    struct worker *workers;
+    size_t n;
+    int signal_fd;
     bool stopping;
 };
 
-static void complain(struct podmaster *p, const char *what, const char *why)
+static void worker_main(struct master *m, size_t index, int status_fd, pid_t parent)
 {
-    _cleanup_free_ char *message = xasprintf("%s: %s", what, why);
-    if (str_equal(message, p->complaint))
-        return;
-    log_warning("%s", message);
-    free(p->complaint);
-    p->complaint = TAKE_PTR(message);
+    // A master that dies takes its workers along, so that the next one's can take over. Their
+    // fences stay.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(EXIT_FAILURE);
+    for (size_t i = 0; i < m->n; i++)
+        if (m->workers[i].status_fd >= 0)
+            close(m->workers[i].status_fd);
+    close(m->signal_fd);
+    _exit(podmaster_pair_run(m->options, index, status_fd));
 }
 
-static void all_is_well(struct podmaster *p)
+static void start_worker(struct master *m, size_t index)
 {
-    free(p->complaint);
-    p->complaint = NULL;
-}
-
-// --- the manifest
-
-static void read_source(struct podmaster *p)
-{
-    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    int code = fs_read_file(AT_FDCWD, p->options->source, MANIFEST_MAX, &text);
-    if (code < 0 || text.len == 0) {
-        complain(p, p->options->source, code < 0 ? strerror(-code) : "is empty");
-        return; // what was read before stays in force
-    }
-    buffer_free(&p->manifest);
-    p->manifest = text;
-    text = (struct buffer)BUFFER_EMPTY;
-}
-
-static bool destination_is_current(const struct podmaster *p)
-{
-    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    return fs_read_file(AT_FDCWD, p->options->destination, MANIFEST_MAX, &text) == 0 &&
-           text.len == p->manifest.len &&
-           memcmp(buffer_str(&text), buffer_str(&p->manifest), text.len) == 0;
-}
-
-// Writes the manifest where it is missing or differs.
-static void place_manifest(struct podmaster *p)
-{
-    const char *path = p->options->destination;
-    read_source(p);
-    if (!destination_is_current(p)) {
-        int code = fs_mkdir_parents_of(AT_FDCWD, path);
-        if (code == 0)
-            code = fs_write_atomic(AT_FDCWD, path, p->manifest.data, p->manifest.len, 0600,
-                                   FS_WRITE_SYNC);
-        if (code < 0) {
-            log_error("cannot write %s: %s", path, strerror(-code));
-            return;
-        }
-        log_notice("%s: put the manifest there", path);
-    }
-    p->placed = true;
-    sd_notifyf(0, "READY=1\nSTATUS=Holds %s: the manifest is in place", p->options->key_name);
-}
-
-static void take_manifest_away(struct podmaster *p, const char *why)
-{
-    _cleanup_error_ struct error err = ERROR_NONE;
-    const char *path = p->options->destination;
-    if (unlink(path) == 0)
-        log_notice("%s: took the manifest away: %s", path, why);
-    else if (errno != ENOENT)
-        log_error("%s: cannot take the manifest away: %m", path);
-    if (p->placed && fence_set(p->fence, MONOTIME_NEVER, &err) < 0)
-        log_error("%s", error_message(&err));
-    p->placed = false;
-    p->lease_id = 0;
-    sd_notifyf(0, "READY=1\nSTATUS=Waits for %s", p->options->key_name);
-}
-
-// --- the lease
-
-static void no_answer(struct podmaster *p, const char *what, const struct error *err)
-{
-    if (err->code == -ECANCELED)
-        return; // a signal; the loop looks at it next
-    complain(p, what, error_message(err));
-    lease_no_answer(&p->lease, monotime_now());
-}
-
-static void hold(struct podmaster *p, const struct etcd_lease *granted, monotime asked)
-{
-    _cleanup_error_ struct error err = ERROR_NONE;
-    if (p->lease.state != LEASE_HELD)
-        log_notice("%s: holds the lease %llx", p->options->key_name,
-                   (unsigned long long)granted->id);
-    p->lease_id = granted->id;
-    p->seen_revision = 0;
-    p->placed = true; // may be from now on: the watch must know before the file is there
-    if (!lease_held(&p->lease, granted->ttl_sec, asked, monotime_now())) {
-        take_manifest_away(p, "etcd answered too late");
-    } else if (fence_set(p->fence, p->lease.fence_at, &err) < 0) {
-        log_error("%s", error_message(&err));
-        take_manifest_away(p, "nobody could take it away in time");
-        lease_lost(&p->lease, USEC_PER_SEC, monotime_now());
-    } else {
-        all_is_well(p);
-        place_manifest(p);
-    }
-}
-
-// Somebody else holds the key: look again when it changes, or after a lease's time.
-static void give_way(struct podmaster *p, const struct etcd_kv *holder, int64_t revision)
-{
-    if (p->lease.state != LEASE_FREE || p->placed)
-        take_manifest_away(p, "another node holds the lease");
-    if (p->seen_revision == 0)
-        log_info("%s: held by %s", p->options->key_name, buffer_str(&holder->value));
-    p->seen_revision = revision;
-    all_is_well(p);
-    lease_lost(&p->lease, p->lease.ttl_usec, monotime_now());
-}
-
-// The key says that it is ours: from an earlier life, or from a request whose answer was lost.
-static void adopt(struct podmaster *p, const struct etcd_kv *kv)
-{
-    _cleanup_error_ struct error err = ERROR_NONE;
-    struct etcd_lease lease = {0};
-    monotime asked = monotime_now();
-    if (etcd_lease_keepalive(p->etcd, kv->lease, &lease, &err) < 0)
-        no_answer(p, "cannot take up the lease again", &err);
-    else
-        hold(p, &lease, asked);
-}
-
-static void win(struct podmaster *p)
-{
-    _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_etcd_create_ struct etcd_create create = {0};
-    struct etcd_lease lease = {0};
-    monotime asked = monotime_now();
-    int code = etcd_lease_grant(p->etcd, p->options->lease_ttl, &lease, &err);
-    if (code == 0)
-        code = etcd_create(p->etcd, p->options->key_name, p->mark, strlen(p->mark), lease.id,
-                           &create, &err);
-    if (code < 0) {
-        no_answer(p, "cannot contend for the lease", &err);
-    } else if (create.created || create.holder.lease == lease.id) {
-        hold(p, &lease, asked);
-    } else {
-        give_way(p, &create.holder, create.revision);
-        etcd_lease_revoke(p->etcd, lease.id, NULL); // else it runs out by itself
-    }
-}
-
-static void contend(struct podmaster *p)
-{
-    _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_etcd_kv_ struct etcd_kv kv = {0};
-    read_source(p);
-    if (p->manifest.len == 0) { // nothing to run here: leave the lease to others
-        lease_lost(&p->lease, p->lease.ttl_usec, monotime_now());
+    struct worker *worker = &m->workers[index];
+    int ends[2];
+    pid_t parent = getpid();
+    worker->again_at = monotime_add_ms(monotime_now(), AGAIN_MSEC);
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        log_error("%s: cannot start: %m", m->options->keys.items[index]);
         return;
     }
-    int64_t revision = 0;
-    int code = etcd_get(p->etcd, p->options->key_name, &kv, &revision, &err);
-    if (code == -ENOENT)
-        win(p);
-    else if (code < 0)
-        no_answer(p, "cannot look at the key", &err);
-    else if (str_equal(buffer_str(&kv.value), p->mark) && kv.lease != 0)
-        adopt(p, &kv);
-    else
-        give_way(p, &kv, revision);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        worker_main(m, index, ends[1], parent);
+    }
+    close(ends[1]);
+    if (pid < 0) {
+        log_error("%s: cannot start: %m", m->options->keys.items[index]);
+        close(ends[0]);
+        return;
+    }
+    worker->pid = pid;
+    worker->status_fd = ends[0];
+    worker->again_at = MONOTIME_NEVER;
 }
 
-// A lease that lives on is not enough: somebody may have deleted the key to move the pod away.
-static void renew(struct podmaster *p)
+static void tell_service_manager(const struct master *m)
 {
-    _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_etcd_kv_ struct etcd_kv kv = {0};
-    struct etcd_lease lease = {0};
-    monotime asked = monotime_now();
-    int code = etcd_get(p->etcd, p->options->key_name, &kv, NULL, &err);
-    bool lost = code == -ENOENT || (code == 0 && kv.lease != p->lease_id);
-    if (code == 0 && !lost) {
-        code = etcd_lease_keepalive(p->etcd, p->lease_id, &lease, &err);
-        lost = code == -ENOENT;
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    for (size_t i = 0; i < m->n; i++) {
+        if (!m->workers[i].status)
+            return; // it is ready when each of them knows whether the lease is its own
+        buffer_printf(&text, "%s%s", i > 0 ? "; " : "", m->workers[i].status);
     }
-    if (lost) {
-        take_manifest_away(p, "the lease or the key is gone");
-        lease_lost(&p->lease, p->lease.ttl_usec - p->lease.stop_usec, monotime_now());
-    } else if (code < 0) {
-        no_answer(p, "cannot renew the lease", &err);
-    } else {
-        hold(p, &lease, asked);
-    }
+    sd_notifyf(0, "READY=1\nSTATUS=%s", buffer_str(&text));
 }
 
-static void follow(struct podmaster *p, int64_t usec)
+static void read_status(struct master *m, struct worker *worker)
 {
-    _cleanup_error_ struct error err = ERROR_NONE;
-    int msec = (int)MIN(usec / USEC_PER_MSEC + 1, INT_MAX);
-    int code = etcd_wait_change(p->etcd, p->options->key_name, p->seen_revision, msec, &err);
-    if (code == 1) {
-        p->seen_revision = 0;
-        lease_wake(&p->lease, monotime_now());
-    } else if (code < 0) {
-        no_answer(p, "cannot follow the key", &err);
+    char text[STATUS_MAX + 1];
+    ssize_t n = read(worker->status_fd, text, STATUS_MAX);
+    if (n <= 0) {
+        close(worker->status_fd);
+        worker->status_fd = -1;
+        return;
+    }
+    while (n > 0 && text[n - 1] == '\n')
+        n--;
+    text[n] = '\0';
+    char *newline = strrchr(text, '\n');
+    free(worker->status);
+    worker->status = xstrdup(newline ? newline + 1 : text);
+    tell_service_manager(m);
+}
+
+static void hand_on(const struct master *m, int number)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (m->workers[i].pid > 0) // not reaped yet, so the number is still its own
+            kill(m->workers[i].pid, number);
+}
+
+static void reap(struct master *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        struct worker *worker = &m->workers[i];
+        int status;
+        if (worker->pid == 0 || waitpid(worker->pid, &status, WNOHANG) != worker->pid)
+            continue;
+        worker->pid = 0;
+        worker->again_at = monotime_add_ms(monotime_now(), AGAIN_MSEC);
+        if (!m->stopping)
+            log_error("%s: its process has ended (%s %d); starting another",
+                      m->options->keys.items[i], WIFSIGNALED(status) ? "signal" : "status",
+                      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
 }
 
-// --- the loop
-
-static void take_signals(struct podmaster *p)
+static void take_signals(struct master *m)
 {
     struct signalfd_siginfo info;
-    while (read(p->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-        p->stopping = true;
-}
-
-// Any event in the source's directory may be about the source: a symlink may have been turned.
-static void take_inotify(struct podmaster *p)
-{
-    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    while (read(p->inotify_fd, events, sizeof(events)) > 0)
-        ;
-    if (p->lease.state == LEASE_HELD)
-        place_manifest(p);
-    else if (p->manifest.len == 0)
-        lease_wake(&p->lease, monotime_now());
-}
-
-static void wait_for_events(struct podmaster *p, int64_t usec)
-{
-    struct pollfd fds[] = {{.fd = p->signal_fd, .events = POLLIN},
-                           {.fd = p->inotify_fd, .events = POLLIN}};
-    struct timespec timeout = {.tv_sec = (time_t)(usec / USEC_PER_SEC),
-                               .tv_nsec = (long)(usec % USEC_PER_SEC * NSEC_PER_USEC)};
-    if (ppoll(fds, ARRAY_SIZE(fds), &timeout, NULL) > 0 && fds[1].revents)
-        take_inotify(p);
-}
-
-static void step(struct podmaster *p)
-{
-    int64_t usec = 0;
-    monotime now = monotime_now();
-    enum lease_step next = lease_next(&p->lease, now, &usec);
-    etcd_client_set_timeout(p->etcd, (int)(lease_patience(&p->lease, now) / USEC_PER_MSEC));
-    switch (next) {
-    case LEASE_YIELD:
-        take_manifest_away(p, "the lease could not be renewed in time");
-        break;
-    case LEASE_CONTEND:
-        contend(p);
-        break;
-    case LEASE_RENEW:
-        renew(p);
-        break;
-    case LEASE_WAIT:
-        if (p->lease.state == LEASE_FREE && p->seen_revision != 0)
-            follow(p, usec);
-        else
-            wait_for_events(p, usec);
-        break;
+    while (read(m->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            continue;
+        if (!m->stopping)
+            sd_notify(0, "STOPPING=1");
+        m->stopping = true;
+        hand_on(m, SIGTERM);
     }
-    take_signals(p);
+    reap(m);
 }
 
-// The pod gets its time to stop before another node may start it; a second signal cuts that short.
-static void hand_over(struct podmaster *p)
+// How many milliseconds until a worker is due; starts those that are.
+static int look_after_workers(struct master *m)
 {
-    _cleanup_error_ struct error err = ERROR_NONE;
-    int64_t id = p->lease_id;
-    bool held = p->lease.state == LEASE_HELD;
-    take_manifest_away(p, "podmaster was told to stop");
-    sd_notify(0, "STOPPING=1");
-    if (!held)
-        return;
-    struct timespec timeout = {.tv_sec = (time_t)(p->lease.stop_usec / USEC_PER_SEC)};
-    struct pollfd fd = {.fd = p->signal_fd, .events = POLLIN};
-    ppoll(&fd, 1, &timeout, NULL);
-    etcd_client_set_interrupt(p->etcd, -1);
-    if (etcd_lease_revoke(p->etcd, id, &err) < 0)
-        log_warning("cannot release the lease, it will run out: %s", error_message(&err));
-    else
-        log_notice("%s: released the lease", p->options->key_name);
+    monotime next = MONOTIME_NEVER, now = monotime_now();
+    for (size_t i = 0; i < m->n && !m->stopping; i++) {
+        struct worker *worker = &m->workers[i];
+        if (worker->pid == 0 && monotime_reached(worker->again_at, now))
+            start_worker(m, i);
+        if (worker->pid == 0)
+            next = monotime_min(next, worker->again_at);
+    }
+    return monotime_is_never(next) ? -1 : (int)(monotime_since(next, now) / USEC_PER_MSEC) + 1;
 }
 
-// --- start
-
-static int watch_source(struct podmaster *p)
+static bool is_over(const struct master *m)
 {
-    const char *source = p->options->source;
-    const char *base = path_base(source);
-    _cleanup_free_ char *dir =
-        base == source ? xstrdup(".") : xstrndup(source, (size_t)(base - source));
-    p->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (p->inotify_fd < 0 ||
-        inotify_add_watch(p->inotify_fd, dir,
-                          IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0)
-        return -errno;
-    return 0;
+    for (size_t i = 0; i < m->n; i++)
+        if (m->workers[i].pid > 0)
+            return false;
+    return m->stopping;
 }
 
-static int open_signals(struct podmaster *p)
+static void wait_for_news(struct master *m, int msec)
+{
+    struct pollfd *fds = xcalloc(m->n + 1, sizeof(*fds));
+    for (size_t i = 0; i < m->n; i++)
+        fds[i] = (struct pollfd){.fd = m->workers[i].status_fd, .events = POLLIN};
+    fds[m->n] = (struct pollfd){.fd = m->signal_fd, .events = POLLIN};
+    if (poll(fds, m->n + 1, msec) > 0)
+        for (size_t i = 0; i < m->n; i++)
+            if (fds[i].revents)
+                read_status(m, &m->workers[i]);
+    free(fds);
+}
+
+static int open_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return -errno;
-    p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return p->signal_fd < 0 ? -errno : 0;
+    sigaddset(&set, SIGCHLD);
+    return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -1
+                                                  : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int start_etcd(struct podmaster *p, struct error *err)
+static int run_workers(const struct podmaster_options *options)
 {
-    struct etcd_config config = {.endpoints = &p->options->endpoints,
-                                 .cacert = p->options->cacert,
-                                 .cert = p->options->cert,
-                                 .key = p->options->key};
-    int code = etcd_client_new(&config, &p->etcd, err);
-    if (code == 0)
-        etcd_client_set_interrupt(p->etcd, p->signal_fd);
-    return code;
-}
-
-static int start(struct podmaster *p, struct error *err)
-{
-    char boot[BOOT_ID_SIZE];
-    monotime inherited = MONOTIME_NEVER;
-    _cleanup_free_ char *state =
-        xasprintf("%s/%s.lease", p->options->state_dir, path_base(p->options->destination));
-    // In this order: the watch is forked before anything is open that it should not have.
-    int code = fence_new(state, p->options->destination, &p->fence, &inherited, err);
-    if (code < 0)
-        return code;
-    code = open_signals(p);
-    if (code < 0)
-        return error_errno(err, code, "cannot take signals");
-    code = watch_source(p);
-    if (code < 0)
-        return error_errno(err, code, "cannot watch the directory of %s", p->options->source);
-    p->mark = xasprintf("%s %s", p->options->name, process_boot_id(boot));
-    lease_begin(&p->lease, p->options->lease_ttl, p->options->stop_time, monotime_now());
-    lease_inherit(&p->lease, inherited, monotime_now());
-    if (p->lease.state == LEASE_FREE) {
-        take_manifest_away(p, "this node does not hold the lease");
-    } else {
-        p->placed = true;
-        code = fence_set(p->fence, inherited, err);
-        // What is there came from the source, which may not be readable just now.
-        fs_read_file(AT_FDCWD, p->options->destination, MANIFEST_MAX, &p->manifest);
+    struct master m = {.options = options,
+                       .n = options->keys.n,
+                       .workers = xcalloc(options->keys.n, sizeof(*m.workers)),
+                       .signal_fd = open_signals()};
+    for (size_t i = 0; i < m.n; i++)
+        m.workers[i].status_fd = -1;
+    if (m.signal_fd < 0)
+        log_error("cannot take signals: %m");
+    while (m.signal_fd >= 0 && !is_over(&m)) {
+        wait_for_news(&m, look_after_workers(&m));
+        take_signals(&m);
     }
-    return code < 0 ? code : start_etcd(p, err);
-}
-
-static void podmaster_free(struct podmaster *p)
-{
-    etcd_client_free(p->etcd);
-    fence_free(p->fence);
-    buffer_free(&p->manifest);
-    free(p->mark);
-    free(p->complaint);
-    if (p->signal_fd >= 0)
-        close(p->signal_fd);
-    if (p->inotify_fd >= 0)
-        close(p->inotify_fd);
-}
-#define _cleanup_podmaster_ _cleanup_(podmaster_free)
-
-static int run(const struct podmaster_options *options)
-{
-    _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_podmaster_ struct podmaster p = {
-        .options = options, .signal_fd = -1, .inotify_fd = -1};
-    if (start(&p, &err) < 0) {
-        log_error("%s", error_message(&err));
-        return EXIT_FAILURE;
+    for (size_t i = 0; i < m.n; i++) {
+        free(m.workers[i].status);
+        if (m.workers[i].status_fd >= 0)
+            close(m.workers[i].status_fd);
     }
-    while (!p.stopping)
-        step(&p);
-    hand_over(&p);
-    return EXIT_SUCCESS;
+    free(m.workers);
+    return m.signal_fd < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
@@ -425,5 +217,7 @@ int main(int argc, char **argv)
     _cleanup_podmaster_options_ struct podmaster_options options = {0};
     log_open("podmaster", LOG_LEVEL_INFO);
     int status = podmaster_options_parse(&options, argc, argv);
-    return status < 0 ? run(&options) : status;
+    if (status >= 0)
+        return status;
+    return options.keys.n == 1 ? podmaster_pair_run(&options, 0, -1) : run_workers(&options);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fs.h"
 #include "base/process.h"
 #include "base/time-format.h"
 #include "podspec/checks.h"
@@ -136,10 +137,17 @@ static int parse_backoff(const struct pod *pod, const char *value, struct pod_an
     return 0;
 }
 
+static int parse_fence(const struct pod *pod, const char *value, struct pod_annotations *ret,
+                       struct error *err)
+{
+    return path_is_clean_absolute(value) ? 0 : error_set(err, EINVAL, "must be an absolute path");
+}
+
 static const struct row rows[] = {
     {"backoff", parse_backoff},
     {"confirm", parse_confirm},
     {"depends-on", parse_depends_on},
+    {"fence", parse_fence},
     {"reload-signal", parse_reload_signal},
     {"restart-on-change", parse_restart_on_change},
 };

@@ -9,6 +9,10 @@
 #include "base/string-list.h"
 #include "podspec/pod.h"
 
+// mainstay.dev/fence: "/run/mainstay/podmaster/X.lease": podmaster guards the pod and tells there
+// until when this node may have it (base/fence-state.h). podmaster puts it into the manifest.
+#define ANNOTATION_FENCE "mainstay.dev/fence"
+
 struct pod_annotations {
     // mainstay.dev/depends-on: "etcd,kube-system/kube-apiserver": pods (with or without the node's
     // suffix; without a namespace: of the pod's own) that must be ready before this one starts.

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "base/cgroup-dir.h"
 #include "supervisor/cgroup.h"
 
 // Those before the freezer are enabled in the v2 hierarchy (where freezing is no controller's).
@@ -50,22 +51,3 @@ void cgroup_limit_pod(const struct cgroup_tree *tree, const struct pod *pod,
 // True where `dir` is in the tree's hierarchy of that v1 controller.
 bool cgroup_is_in_v1(const struct cgroup_tree *tree, enum cgroup_controller controller,
                      const char *dir);
-
-// ---- files of a cgroup ----
-
-char *cgroup_read(const char *dir, const char *file); // NULL where it cannot be read
-int cgroup_write(const char *dir, const char *file, const char *value);
-bool cgroup_is_v2(const char *dir);
-
-// mkdir -p below an existing directory: 0 or a negative errno.
-int cgroup_make(const char *base, const char *below, char **ret_dir);
-
-// Removes a cgroup and those below it: 0, -EBUSY where something lives there.
-int cgroup_remove(const char *dir);
-
-// The number after `key` in a file of "key number" lines; 0 where there is none.
-uint64_t cgroup_read_key(const char *dir, const char *file, const char *key);
-
-// Calls back for every process in the cgroup and those below it. Stops at a non-zero return, which
-// it returns.
-int cgroup_each_pid(const char *dir, int (*each)(pid_t pid, void *userdata), void *userdata);

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/process.h"
+#include "podspec/annotations.h"
 #include "podspec/expand.h"
 #include "supervisor/container-spec-internal.h"
 #include "supervisor/device-filter.h"
@@ -50,6 +51,7 @@ static void set_identity(struct build *b, uint64_t restart_count)
     spec->log_max_bytes = b->options->log_max_bytes;
     spec->log_max_files = b->options->log_max_files;
     spec->journal_socket = xstrdup_or_null(b->options->journal_socket);
+    spec->fence = xstrdup_or_null(string_map_get(&meta->annotations, ANNOTATION_FENCE));
     spec->stdin_open = b->container->stdin_;
     spec->tty = b->container->tty;
     spec->exec_output_max = EXEC_OUTPUT_MAX;

@@ -147,6 +147,8 @@ static int become_container(const struct child_context *c, struct buffer *warnin
     int code = child_join_cgroups(c->spec, c->in_v2_group ? 1 : 0, !c->in_v2_group, warnings, err);
     if (code < 0)
         return code;
+    if ((code = container_fence_check(c->spec, err)) < 0)
+        return code;
     credentials_set_oom_score(c->spec, warnings);
     if ((code = set_up_namespaces(c, warnings, err)) < 0)
         return code;

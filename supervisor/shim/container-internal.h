@@ -91,6 +91,14 @@ int child_change_directory(const struct shim_spec *spec, struct error *err);
 pid_t container_clone(const struct shim_spec *spec, uint64_t flags, int *ret_pidfd,
                       bool *ret_in_group);
 
+// ---- container-fence.c ----
+
+// In a process that is in the container's first cgroup already: names that cgroup to the fence, and
+// then asks whether a process of the pod may begin now. The order is what counts: whoever kills
+// either finds the name, or has killed before the question, which is then answered with no. 0, also
+// for pods without a guard, or why not.
+int container_fence_check(const struct shim_spec *spec, struct error *err);
+
 // ---- container-cgroup.c ----
 
 // Joining a cgroup v1 costs milliseconds (the kernel waits for an RCU grace period), so a

@@ -63,7 +63,7 @@ static void init(struct shim *shim)
 {
     shim->dir = SHIM_FD_DIR;
     shim->exit_file = shim->epoll = shim->stdin_writer = -1;
-    shim->signals.fd = shim->listener.fd = -1;
+    shim->signals.fd = shim->listener.fd = shim->fence.fd = -1;
     for (int i = 0; i < 2; i++)
         shim->outputs[i] = (struct shim_output){.source.fd = -1, .stream = (enum shim_stream)i};
     shim->child = (struct shim_child){.pid = 0, .pidfd = -1};

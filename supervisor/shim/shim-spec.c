@@ -125,6 +125,7 @@ static const struct field spec_fields[] = {
     SPEC_FIELD(58, FIELD_STRING, apparmor_profile),
     SPEC_FIELD(59, FIELD_STRING, selinux_label),
     SPEC_FIELD(60, FIELD_BOOL, proc_unmasked),
+    SPEC_FIELD(61, FIELD_STRING, fence),
     SPEC_FIELD(71, FIELD_STRINGS, unenforced),
 };
 

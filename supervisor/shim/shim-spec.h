@@ -100,6 +100,10 @@ struct shim_spec {
     // for the agent after it.
     struct string_list unenforced;
 
+    // Where podmaster tells until when this node may have the pod (base/fence-state.h); NULL: it
+    // does not guard it.
+    char *fence;
+
     // Its logs.
     char *log_path;         // ".../<container>/<restart>.log"
     int64_t log_max_bytes;  // rotate at this size (containerLogMaxSize); 0: never

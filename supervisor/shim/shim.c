@@ -340,6 +340,7 @@ void shim_run(struct shim *shim)
         shim_report_state(shim);
         shim->oom_kills_before = shim_oom_kills(&shim->spec);
         join_own_cgroups(shim);
+        shim_fence_begin(shim);
         forget_start();
         loop_until_exited(shim);
         shim_kill_strays(shim);

@@ -42,7 +42,7 @@ struct shim {
     int dir;       // RUN/shims/ID
     int exit_file; // a file with room reserved for the exit, so that a full disk cannot hide it
     int epoll;
-    struct shim_source signals, listener;
+    struct shim_source signals, listener, fence;
     struct shim_output outputs[2];
     monotime output_at; // when the container last wrote something
     int stdin_writer;   // kept open where the container's stdin stays open
@@ -77,6 +77,10 @@ void shim_control_tell(struct shim *shim); // sends the state to those who asked
 void shim_control_end(struct shim *shim);  // kills what the clients run
 // A child that is not the container's first process was reaped.
 void shim_control_reaped(struct shim *shim, pid_t pid, int wait_status);
+
+// shim-fence.c: of a pod that podmaster guards, once it runs: kills it at the deadline. Nothing for
+// other pods.
+void shim_fence_begin(struct shim *shim);
 
 // shim-kill.c
 void shim_kill_container(struct shim *shim); // SIGKILL for everything in it

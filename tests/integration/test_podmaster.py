@@ -16,6 +16,16 @@ PODMASTER = os.path.join(BUILD, "podmaster")
 PUT = "put the manifest there"
 TAKEN = "took the manifest away"
 TTL = 4
+MANIFEST = """kind: Pod
+metadata: # one
+  name: x
+"""
+
+
+def guarded(text, state):
+    """What podmaster makes of it."""
+    return text.replace("  name:", f'  annotations:\n    mainstay.dev/fence: "{state}"\n  name:', 1)
+
 
 
 class Process:
@@ -65,9 +75,11 @@ class Etcd:
                         "--advertise-address", "127.0.0.1", "--etcd-client-port", str(client),
                         "--etcd-peer-port", str(peer), "--etcd-metrics-port", str(metrics)],
                        check=True, stdout=subprocess.DEVNULL)
-        self.tls = ["--cacert", f"{self.pki}/etcd/ca.crt",
-                    "--cert", f"{self.pki}/apiserver-etcd-client.crt",
-                    "--key", f"{self.pki}/apiserver-etcd-client.key"]
+        files = [f"{self.pki}/etcd/ca.crt", f"{self.pki}/apiserver-etcd-client.crt",
+                 f"{self.pki}/apiserver-etcd-client.key"]
+        self.tls = [f"--{flag}={file}" for flag, file in zip(("cacert", "cert", "key"), files)]
+        self.podmaster_tls = [f"--etcd-{flag}={file}"
+                              for flag, file in zip(("cafile", "certfile", "keyfile"), files)]
         self.command = [
             "etcd", "--name", "m0", "--data-dir", os.path.join(directory, "data"),
             "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
@@ -107,7 +119,7 @@ class Podmaster(unittest.TestCase):
         self.etcd = Etcd(self.dir)
         self.addCleanup(self.etcd.stop)
         self.source = os.path.join(self.dir, "pod.yaml")
-        self.write_source("kind: Pod\n")
+        self.write_source(MANIFEST)
 
     def write_source(self, text):
         with open(self.source + ".new", "w") as f:
@@ -119,7 +131,7 @@ class Podmaster(unittest.TestCase):
 
     def start(self, name, *flags, first="https://127.0.0.1:1"):
         process = Process([PODMASTER, "--etcd-endpoints", first + "," + self.etcd.url,
-                           *self.etcd.tls, "--name", name, "--key-name", "/test/pod",
+                           *self.etcd.podmaster_tls, "--name", name, "--key-name", "/test/pod",
                            "--lease-ttl", str(TTL), "--stop-time", "1", "--source", self.source,
                            "--destination", self.destination(name),
                            "--state-dir", os.path.join(self.dir, name), *flags])
@@ -142,7 +154,7 @@ class Podmaster(unittest.TestCase):
     def test_one_has_it(self):
         self.pair()
         with open(self.destination("a")) as f:
-            self.assertEqual(f.read(), "kind: Pod\n")
+            self.assertEqual(f.read(), guarded(MANIFEST, os.path.join(self.dir, "a", "pod.yaml.lease")))
         self.assertEqual(os.stat(self.destination("a")).st_mode & 0o777, 0o600)
         self.assertIn("a ", self.etcd.ctl("get", "--print-value-only", "/test/pod"))
 
@@ -211,10 +223,13 @@ class Podmaster(unittest.TestCase):
 
     def test_changes_of_the_source_are_passed_on(self):
         a, _ = self.pair()
-        self.write_source("kind: Pod # 2\n")
+        self.write_source("kind: Pod # no metadata\n")
+        a.await_line("not taken: " + self.source + ": is not the manifest of one Pod")
+        self.assert_at("a")
+        self.write_source(MANIFEST.replace("one", "two"))
         a.await_line(PUT)
         with open(self.destination("a")) as f:
-            self.assertEqual(f.read(), "kind: Pod # 2\n")
+            self.assertIn("# two", f.read())
 
     def test_a_source_that_goes_away_changes_nothing(self):
         a, _ = self.pair()
@@ -260,8 +275,8 @@ class Podmaster(unittest.TestCase):
     def test_a_member_of_another_ca_is_not_trusted(self):
         other = tempfile.mkdtemp(prefix="mainstay-podmaster-other-")
         self.addCleanup(shutil.rmtree, other, ignore_errors=True)
-        ours, self.etcd.tls = self.etcd.tls, []
-        flags = ["--cacert", os.path.join(other, "ca.crt"), *ours[2:]]
+        ours, self.etcd.podmaster_tls = self.etcd.podmaster_tls, []
+        flags = ["--etcd-cafile", os.path.join(other, "ca.crt"), *ours[1:]]
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=other", "-keyout",
                         os.path.join(other, "ca.key"), "-out", flags[1]], check=True,

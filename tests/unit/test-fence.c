@@ -27,6 +27,8 @@ struct fixture {
     int inotify_fd;
 };
 
+static const monotime never_begun = {0};
+
 static int set_up(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
@@ -62,10 +64,10 @@ static monotime in_msec(int64_t msec)
     return monotime_add_ms(monotime_now(), msec);
 }
 
-static struct fence *begin(const struct fixture *f, monotime *inherited)
+static struct fence *begin(const struct fixture *f, struct fence_state *inherited)
 {
     struct fence *fence = NULL;
-    monotime unused;
+    struct fence_state unused;
     assert_int_equal(
         fence_new(f->state, f->manifest, &fence, inherited ? inherited : &unused, NULL), 0);
     return fence;
@@ -85,9 +87,9 @@ static void die_holding(const struct fixture *f, monotime deadline)
     pid_t pid = fork();
     if (pid == 0) {
         struct fence *fence = NULL;
-        monotime inherited;
+        struct fence_state inherited;
         if (fence_new(f->state, f->manifest, &fence, &inherited, NULL) == 0 &&
-            fence_set(fence, deadline, NULL) == 0)
+            fence_set(fence, deadline, monotime_add_ms(deadline, 100), NULL) == 0)
             raise(SIGKILL);
         _exit(1);
     }
@@ -100,7 +102,7 @@ static void the_manifest_goes_at_the_deadline(void **state)
     struct fixture *f = *state;
     _cleanup_fence_ struct fence *fence = begin(f, NULL);
     monotime deadline = in_msec(50);
-    assert_int_equal(fence_set(fence, deadline, NULL), 0);
+    assert_int_equal(fence_set(fence, deadline, deadline, NULL), 0);
     await_removal(f);
     assert_true(monotime_reached(deadline, monotime_now()));
 }
@@ -109,19 +111,18 @@ static void a_deadline_that_moves_counts_as_it_is_last(void **state)
 {
     struct fixture *f = *state;
     _cleanup_fence_ struct fence *fence = begin(f, NULL);
-    assert_int_equal(fence_set(fence, in_msec(3600000), NULL), 0);
-    assert_int_equal(fence_set(fence, in_msec(0), NULL), 0);
+    assert_int_equal(fence_set(fence, in_msec(3600000), in_msec(3600000), NULL), 0);
+    assert_int_equal(fence_set(fence, in_msec(0), in_msec(0), NULL), 0);
     await_removal(f);
 }
 
-static void a_deadline_that_is_taken_back_does_nothing(void **state)
+static void without_a_deadline_the_manifest_goes_at_once(void **state)
 {
     struct fixture *f = *state;
-    struct fence *fence = begin(f, NULL);
-    assert_int_equal(fence_set(fence, in_msec(3600000), NULL), 0);
-    assert_int_equal(fence_set(fence, MONOTIME_NEVER, NULL), 0);
-    fence_free(fence);
-    assert_int_equal(access(f->manifest, F_OK), 0);
+    _cleanup_fence_ struct fence *fence = begin(f, NULL);
+    assert_int_equal(access(f->manifest, F_OK), 0); // as long as nobody has said anything
+    assert_int_equal(fence_set(fence, never_begun, never_begun, NULL), 0);
+    await_removal(f);
 }
 
 static void the_watch_outlives_its_podmaster(void **state)
@@ -134,19 +135,21 @@ static void the_watch_outlives_its_podmaster(void **state)
 static void a_podmaster_that_comes_back_inherits_the_deadline(void **state)
 {
     struct fixture *f = *state;
-    monotime deadline = in_msec(200), inherited = MONOTIME_NEVER;
+    monotime deadline = in_msec(200);
+    struct fence_state inherited;
     die_holding(f, deadline);
     _cleanup_fence_ struct fence *fence = begin(f, &inherited);
-    assert_int_equal(inherited.usec, deadline.usec);
+    assert_int_equal(inherited.start_until.usec, deadline.usec);
+    assert_int_equal(inherited.kill_at.usec, monotime_add_ms(deadline, 100).usec);
     // Its own watch is told another deadline; that of the dead one then does nothing. When a third
     // file goes at a later time, the first deadline has passed.
     _cleanup_free_ char *later = path_join(f->manifests, "later.yaml");
     _cleanup_free_ char *later_state = path_join(f->dir, "run/later.lease");
     assert_int_equal(fs_write_atomic(AT_FDCWD, later, "x", 1, 0600, 0), 0);
-    assert_int_equal(fence_set(fence, in_msec(3600000), NULL), 0);
+    assert_int_equal(fence_set(fence, in_msec(3600000), in_msec(3600000), NULL), 0);
     _cleanup_fence_ struct fence *clock = NULL;
     assert_int_equal(fence_new(later_state, later, &clock, &inherited, NULL), 0);
-    assert_int_equal(fence_set(clock, monotime_add_ms(deadline, 100), NULL), 0);
+    assert_int_equal(fence_set(clock, monotime_add_ms(deadline, 300), MONOTIME_NEVER, NULL), 0);
     struct pollfd fd = {.fd = f->inotify_fd, .events = POLLIN};
     assert_int_equal(poll(&fd, 1, WAIT_MSEC), 1);
     assert_int_equal(access(later, F_OK), -1);
@@ -159,7 +162,7 @@ static void two_are_refused(void **state)
     struct fence *fence = begin(f, NULL);
     _cleanup_error_ struct error err = ERROR_NONE;
     struct fence *second = NULL;
-    monotime inherited;
+    struct fence_state inherited;
     assert_int_equal(fence_new(f->state, f->manifest, &second, &inherited, &err), -EBUSY);
     assert_null(second);
     assert_non_null(strstr(error_message(&err), "another podmaster"));
@@ -172,11 +175,11 @@ static void damaged_state_inherits_nothing(void **state)
     const char *const rows[] = {"", "garbage",
                                 "00000000-0000-0000-0000-000000000000 00000000000000000001\n"};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        monotime inherited = {1};
+        struct fence_state inherited = {1, {1}, {1}};
         assert_int_equal(fs_mkdir_parents_of(AT_FDCWD, f->state), 0);
         assert_int_equal(fs_write_atomic(AT_FDCWD, f->state, rows[i], strlen(rows[i]), 0600, 0), 0);
         fence_free(begin(f, &inherited));
-        assert_true(monotime_is_never(inherited));
+        assert_true(inherited.start_until.usec == 0 && inherited.kill_at.usec == 0);
     }
 }
 
@@ -187,7 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_DIRECTORY(the_manifest_goes_at_the_deadline),
         WITH_DIRECTORY(a_deadline_that_moves_counts_as_it_is_last),
-        WITH_DIRECTORY(a_deadline_that_is_taken_back_does_nothing),
+        WITH_DIRECTORY(without_a_deadline_the_manifest_goes_at_once),
         WITH_DIRECTORY(the_watch_outlives_its_podmaster),
         WITH_DIRECTORY(a_podmaster_that_comes_back_inherits_the_deadline),
         WITH_DIRECTORY(two_are_refused),

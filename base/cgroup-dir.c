@@ -1,4 +1,6 @@
-// Directories and files of a cgroup hierarchy. See cgroup-internal.h.
+// See cgroup-dir.h.
+#include "base/cgroup-dir.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,9 +10,10 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
-#include "supervisor/cgroup-internal.h"
+#include "base/process.h"
+#include "base/string-list.h"
 
-enum { FILE_MAX = 4 << 20, DEPTH_MAX = 64 };
+enum { FILE_MAX = 4 << 20, DEPTH_MAX = 64, KILL_ROUNDS = 8, FREEZE_ROUNDS = 50 };
 
 char *cgroup_read(const char *dir, const char *file)
 {
@@ -118,4 +121,84 @@ int cgroup_each_pid(const char *dir, int (*each)(pid_t pid, void *userdata), voi
 {
     struct pid_walk walk = {each, userdata};
     return walk_pids(dir, 0, &walk);
+}
+
+static int found(pid_t pid, void *userdata)
+{
+    return 1;
+}
+
+int cgroup_dir_populated(const char *dir)
+{
+    if (cgroup_is_v2(dir))
+        return cgroup_read_key(dir, "cgroup.events", "populated") != 0;
+    return cgroup_each_pid(dir, found, NULL);
+}
+
+static bool names_group(const char *membership, const char *group)
+{
+    size_t length = strlen(group);
+    for (const char *p = membership; (p = strstr(p, group)); p += length)
+        if (p[length] == '\n' || p[length] == '/')
+            return true;
+    return false;
+}
+
+// The PID was read from the cgroup just now and may have been reused since: the pidfd is opened
+// first, and only then the cgroup is asked again.
+static int kill_one(pid_t pid, void *userdata)
+{
+    const char *dir = userdata;
+    char path[64];
+    _cleanup_close_ int pidfd = process_pidfd(pid);
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    if (pidfd < 0)
+        return 0;
+    snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+    if (fs_read_file(AT_FDCWD, path, 65536, &text) < 0)
+        return 0;
+    // The directory ends in what follows the hierarchy's mount point, and that is in the file.
+    const char *tail = strstr(dir, "/kubepods");
+    if (!tail || names_group(buffer_str(&text), tail))
+        process_signal(pidfd, SIGKILL);
+    return 0;
+}
+
+// v1 freezes in its own time, so it is asked a few times.
+void cgroup_dir_freeze(const char *dir, bool on)
+{
+    bool v2 = cgroup_is_v2(dir);
+    if (v2) {
+        (void)cgroup_write(dir, "cgroup.freeze", on ? "1" : "0");
+        return;
+    }
+    for (int i = 0; i < FREEZE_ROUNDS; i++) {
+        if (cgroup_write(dir, "freezer.state", on ? "FROZEN" : "THAWED") < 0 || !on)
+            return;
+        _cleanup_free_ char *state = cgroup_read(dir, "freezer.state");
+        if (!state || str_starts_with(state, "FROZEN"))
+            return;
+    }
+}
+
+// Freezing keeps a fork bomb from outrunning the list of its processes. What v1 does not freeze in
+// time is killed all the same.
+static void kill_frozen(const char *dir)
+{
+    for (int i = 0; i < KILL_ROUNDS; i++) {
+        cgroup_dir_freeze(dir, true);
+        cgroup_each_pid(dir, kill_one, (void *)(uintptr_t)dir);
+        cgroup_dir_freeze(dir, false);
+        if (cgroup_each_pid(dir, found, NULL) == 0)
+            return;
+    }
+}
+
+int cgroup_dir_kill(const char *dir)
+{
+    if (access(dir, F_OK) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (cgroup_write(dir, "cgroup.kill", "1") < 0)
+        kill_frozen(dir);
+    return 0;
 }
