@@ -41,6 +41,7 @@ install_completion(zsh share/zsh/site-functions/_mainstay)
 install_unit(completions/daemons.bash share/bash-completion/completions/mainstayd)
 install_unit(completions/daemons.bash share/bash-completion/completions/podmaster)
 install_unit(completions/_mainstayd share/zsh/site-functions/_mainstayd)
+install_unit(podmaster/podmaster.yaml share/doc/mainstay-podmaster/examples/podmaster.yaml)
 install_unit("systemd/mainstay-podmaster@.service" "lib/systemd/system/mainstay-podmaster@.service")
 
 # For the other inits: examples, of which a package or an operator takes one.

@@ -127,9 +127,9 @@ class DaemonTests:
     def test_daemons(self):
         self.becomes("mainstayd --pod-man", "mainstayd --pod-manifest-path ")
         self.becomes("mainstayd --config files/on", "mainstayd --config files/one.yaml ")
-        self.becomes("podmaster --etcd", "podmaster --etcd-endpoints ")
+        self.becomes("podmaster --etcd-s", "podmaster --etcd-servers ")
         flags = self.shell.all("podmaster --s")
-        self.assertEqual([f.rstrip("=") for f in flags], ["--source", "--state-dir", "--stop-time"])
+        self.assertEqual([f.rstrip("=") for f in flags], ["--source", "--source-file", "--state-dir", "--stop-time"])
 
 
 class CompletionTests:

@@ -93,6 +93,7 @@ class Deb(unittest.TestCase):
             self.assertEqual(self.files[name], ("-rw-r--r--", "root/root"))
         self.assertLessEqual({"/usr/sbin/podmaster", "/etc/default/mainstay-podmaster",
                               "/lib/systemd/system/mainstay-podmaster@.service",
+                              "/usr/share/doc/mainstay-podmaster/examples/podmaster.yaml",
                               "/usr/share/man/man8/podmaster.8.gz"}, self.podmaster_files.keys())
         pages = {os.path.basename(name).removesuffix(".gz") for name in self.files if "/man/" in name}
         self.assertLessEqual({"mainstayd.8", "mainstay.1", "mainstay-config.5", "mainstay-annotations.7"}
