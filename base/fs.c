@@ -89,8 +89,29 @@ static int write_and_publish(int dirfd, int fd, const char *temporary, const cha
     return flags & FS_WRITE_SYNC ? sync_directory_of(dirfd, path) : 0;
 }
 
-int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
-                    unsigned flags)
+// A new file that has no name until it is whole, so that not even a kill leaves a part of it
+// behind. -EOPNOTSUPP where the file system (or a missing /proc) does not let one.
+static int write_unnamed(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+                         unsigned flags)
+{
+    const char *base = path_base(path);
+    _cleanup_free_ char *dir = base == path ? xstrdup(".") : xstrndup(path, (size_t)(base - path));
+    _cleanup_close_ int fd = openat(dirfd, dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+    if (fd < 0)
+        return errno == EISDIR || errno == EINVAL ? -EOPNOTSUPP : -errno;
+    int code = fchmod(fd, mode) < 0 ? -errno : fs_write_all(fd, data, len);
+    if (code == 0 && (flags & FS_WRITE_SYNC) && fsync(fd) < 0)
+        code = -errno;
+    if (code < 0)
+        return code;
+    _cleanup_free_ char *self = xasprintf("/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, self, dirfd, path, AT_SYMLINK_FOLLOW) < 0)
+        return errno == ENOENT ? -EOPNOTSUPP : -errno;
+    return flags & FS_WRITE_SYNC ? sync_directory_of(dirfd, path) : 0;
+}
+
+static int write_named(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+                       unsigned flags)
 {
     const char *base = path_base(path);
     _cleanup_free_ char *temporary = NULL;
@@ -109,6 +130,14 @@ int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len, m
     if (code < 0)
         unlinkat(dirfd, temporary, 0);
     return code;
+}
+
+int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+                    unsigned flags)
+{
+    int code = flags & FS_WRITE_EXCLUSIVE ? write_unnamed(dirfd, path, data, len, mode, flags)
+                                          : -EOPNOTSUPP;
+    return code == -EOPNOTSUPP ? write_named(dirfd, path, data, len, mode, flags) : code;
 }
 
 static int make_directory(int dirfd, const char *path, mode_t mode)

@@ -22,7 +22,8 @@ enum fs_write_flags {
 };
 
 // Writes beside the target (".NAME.tmp-PID-N", mode `mode`) and renames over it: a reader sees the
-// old file or the new one, and a full disk leaves the old one.
+// old file or the new one, and a full disk leaves the old one. With FS_WRITE_EXCLUSIVE the new file
+// has no name until it is whole, where the file system can do that: a kill leaves nothing behind.
 int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
                     unsigned flags);
 

@@ -99,43 +99,22 @@ static int print_json(const struct piece *pieces, struct error *err)
     return failed ? error_errno(err, EIO, "standard output") : 0;
 }
 
-static int check_free(const struct piece *pieces, struct error *err)
-{
-    for (size_t i = 0; i < PIECES; i++)
-        if (pieces[i].text.len > 0 &&
-            faccessat(AT_FDCWD, pieces[i].path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-            return error_set(err, EEXIST,
-                             "%s is there already and is left alone; nothing was written. With "
-                             "--force it is kept under its name and the date",
-                             pieces[i].path);
-    return 0;
-}
-
-// The key first: a crash leaves at most a key without its certificate, and no certificate without
-// its key.
+// All of them at once: a crash leaves none or all.
 static int write_pieces(const struct piece *pieces, bool force, struct error *err)
 {
-    int code = force ? 0 : check_free(pieces, err);
-    for (size_t i = 0; i < PIECES && code == 0; i++) {
-        const struct piece *piece = &pieces[i];
-        if (piece->text.len == 0)
-            continue;
-        if (force)
-            code = pki_keep_old(piece->path, err);
-        if (code < 0)
-            return code;
-        code = fs_write_atomic(AT_FDCWD, piece->path, piece->text.data, piece->text.len,
-                               piece->mode, FS_WRITE_SYNC | (force ? 0U : FS_WRITE_EXCLUSIVE));
-        if (code < 0)
-            return error_errno(err, code, "cannot write %s", piece->path);
-    }
-    return code;
+    struct replacement files[PIECES];
+    size_t n = 0;
+    for (size_t i = 0; i < PIECES; i++)
+        if (pieces[i].text.len > 0)
+            files[n++] = (struct replacement){pieces[i].path, &pieces[i].text,
+                                              pieces[i].mode == MODE_SECRET};
+    return n > 0 ? replace_files(files, n, force ? 0 : REPLACE_NONE_THERE, err) : 0;
 }
 
 static int write_bare(const struct pki_options *options, struct piece *pieces, struct error *err)
 {
     _cleanup_close_ int lock = -1;
-    int code = pki_lock_directory_of(options->bare, &lock, err);
+    int code = replace_lock_directory_of(options->bare, &lock, err);
     for (size_t i = 0; i < PIECES; i++)
         pieces[i].path = xasprintf("%s%s", options->bare, pieces[i].suffix);
     if (code == 0)

@@ -31,7 +31,7 @@ static void add_directory(struct certificate_files *files, const char *dir, unsi
     for (int i = 0; i < n; i++) {
         _cleanup_free_ char *path = path_join(dir, entries[i]->d_name);
         struct stat st;
-        bool there = path_is_name(entries[i]->d_name) && stat(path, &st) == 0;
+        bool there = entries[i]->d_name[0] != '.' && stat(path, &st) == 0;
         if (there && S_ISDIR(st.st_mode))
             add_directory(files, path, depth + 1);
         else if (there && S_ISREG(st.st_mode) && is_certificate_name(entries[i]->d_name))

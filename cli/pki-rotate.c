@@ -12,12 +12,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/time-format.h"
 #include "cli/commands.h"
 #include "cli/pki-store.h"
+
+enum { KEY_TEXT_USUAL = 64 << 10 };
 
 enum stage {
     STAGE_NONE,    // one CA, one key
@@ -160,7 +163,7 @@ static int check_single_users(const struct rotation *r, struct error *err)
         return 0;
     int code = certificate_to_pem(r->signer, &text, err);
     if (code == 0)
-        code = pki_replace(r->signer_path, &text, false, err);
+        code = replace_file(r->signer_path, &text, false, err);
     if (code < 0)
         return code;
     return error_set(err, EBUSY,
@@ -205,42 +208,50 @@ static int trust_both(struct rotation *r, struct error *err)
 
 // ---- the second ----
 
+// The one that signs is the first, for whoever reads no more than one.
+static void put_first(struct certificate_bundle *chain, X509 *certificate)
+{
+    for (size_t i = 1; i < chain->n; i++)
+        if (chain->items[i] == certificate) {
+            chain->items[i] = chain->items[0];
+            chain->items[0] = certificate;
+        }
+}
+
+// The key, the CA's file and the one that holds its signer alone change at once, so that no
+// kube-controller-manager that starts meanwhile finds a key beside another's certificate.
+static int write_signer(const struct rotation *r, EVP_PKEY *key, struct error *err)
+{
+    _cleanup_secret_ struct buffer secret = BUFFER_EMPTY;
+    _cleanup_buffer_ struct buffer bundle = BUFFER_EMPTY, signer = BUFFER_EMPTY;
+    const struct replacement files[] = {{r->ca->key_path, &secret, true},
+                                        {r->ca->path, &bundle, false},
+                                        {r->signer_path, &signer, false}};
+    bool has_signer_file = access(r->signer_path, F_OK) == 0;
+    buffer_reserve(&secret, KEY_TEXT_USUAL);
+    int code = key_to_pem(key, &secret, err);
+    if (code == 0)
+        code = certificate_bundle_to_pem(&r->ca->chain, &bundle, err);
+    if (code == 0)
+        code = certificate_to_pem(r->ca->chain.items[0], &signer, err);
+    return code < 0 ? code : replace_files(files, has_signer_file ? 3 : 2, 0, err);
+}
+
 static int take_next_key(struct rotation *r, struct error *err)
 {
     X509 *new = certificate_bundle_of_key(&r->ca->chain, r->next);
-    int code = pki_keep_old(r->ca->key_path, err);
+    put_first(&r->ca->chain, new);
+    int code = write_signer(r, r->next, err);
     if (code < 0)
         return code;
-    if (rename(r->next_path, r->ca->key_path) < 0)
-        return error_errno(err, errno, "%s cannot become %s", r->next_path, r->ca->key_path);
+    printf("written  %s\nwritten  %s\n", r->ca->key_path, r->ca->path);
+    pki_followers_add(&r->followers, r->ca);
+    if (unlink(r->next_path) < 0)
+        return error_errno(err, errno, "%s", r->next_path);
     EVP_PKEY_free(r->ca->key);
     r->ca->key = TAKE_PTR(r->next);
     r->signer = new;
     return 0;
-}
-
-// The one that signs is the first, for whoever reads no more than one.
-static int put_signer_first(struct rotation *r, struct error *err)
-{
-    struct certificate_bundle *chain = &r->ca->chain;
-    if (chain->items[0] == r->signer)
-        return 0;
-    for (size_t i = 1; i < chain->n; i++)
-        if (chain->items[i] == r->signer) {
-            chain->items[i] = chain->items[0];
-            chain->items[0] = r->signer;
-        }
-    return write_item(r, r->ca, err);
-}
-
-static int write_signer_file(const struct rotation *r, struct error *err)
-{
-    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    _cleanup_x509_ X509 *there = NULL;
-    if (certificate_load(r->signer_path, &there, NULL) < 0 || X509_cmp(there, r->signer) == 0)
-        return 0;
-    int code = certificate_to_pem(r->signer, &text, err);
-    return code < 0 ? code : pki_replace(r->signer_path, &text, false, err);
 }
 
 static int renew_outdated(struct rotation *r, struct error *err)
@@ -266,10 +277,6 @@ static int sign_anew(struct rotation *r, struct error *err)
 {
     size_t n;
     int code = r->next ? take_next_key(r, err) : 0;
-    if (code == 0)
-        code = write_signer_file(r, err);
-    if (code == 0)
-        code = put_signer_first(r, err);
     if (code == 0)
         code = renew_outdated(r, err);
     return code < 0 ? code : spread_trust(r, &n, err);
@@ -350,6 +357,22 @@ static int advance(struct rotation *r, struct error *err)
 
 // ---- the command ----
 
+static int find_next(struct rotation *r, struct error *err)
+{
+    int code = key_load(r->next_path, &r->next, NULL, err);
+    if (code == -ENOENT) {
+        error_clear(err);
+        return 0;
+    }
+    // Interrupted when it had taken its place already.
+    if (code == 0 && EVP_PKEY_eq(r->next, r->ca->key) == 1) {
+        EVP_PKEY_free(TAKE_PTR(r->next));
+        if (!r->options->dry_run && unlink(r->next_path) < 0)
+            code = error_errno(err, errno, "%s", r->next_path);
+    }
+    return code;
+}
+
 static int find_ca(struct rotation *r, const char *word, struct error *err)
 {
     r->ca = pki_store_find(&r->store, word);
@@ -366,10 +389,7 @@ static int find_ca(struct rotation *r, const char *word, struct error *err)
                   (strrchr(path_base(r->ca->path), '.') ? strlen(strrchr(r->ca->path, '.')) : 0);
     r->next_path = xasprintf("%s.next", r->ca->key_path);
     r->signer_path = xasprintf("%.*s-signer%s", (int)stem, r->ca->path, r->ca->path + stem);
-    int code = key_load(r->next_path, &r->next, NULL, err);
-    if (code == -ENOENT)
-        error_clear(err);
-    return code == -ENOENT ? 0 : code;
+    return find_next(r, err);
 }
 
 static int run(struct rotation *r, const char *word, struct error *err)

@@ -98,18 +98,10 @@ static int read_kubeconfig(struct pki_item *item, struct error *err)
 
 static int read_certificate(struct pki_item *item, const char *text, size_t len, struct error *err)
 {
-    bool finished;
     item->key_path = key_path_of(item->path);
-    int code = pki_pair_finish(item->path, item->key_path, &finished, err);
-    if (code == 0)
-        code = finished ? certificate_bundle_load(item->path, &item->chain, err)
-                        : certificate_bundle_from_pem(text, len, &item->chain, err);
+    int code = certificate_bundle_from_pem(text, len, &item->chain, err);
     if (code < 0)
-        return code;
-    if (!item->chain.items)
-        return error_set(err, EINVAL, "%s: holds no certificate", item->path);
-    if (finished)
-        printf("finished  %s: its new key and certificate are in place\n", item->path);
+        return error_prefix(err, code, "%s", item->path);
     item->is_ca = X509_check_ca(item->chain.items[0]) == 1;
     key_load(item->key_path, &item->key, NULL, NULL); // without it, whoever needs it says so
     return 0;
@@ -157,7 +149,7 @@ static int lock_directory_of(struct pki_store *store, const char *path, struct s
     if (!real || string_list_contains(seen, real))
         return 0; // what is not there is told when it is read
     string_list_add(seen, real);
-    int fd = -1, code = pki_lock_directory_of(path, &fd, err);
+    int fd = -1, code = replace_lock_directory_of(path, &fd, err);
     if (code == 0)
         *LIST_APPEND(&store->locks) = fd;
     return code;
@@ -287,7 +279,7 @@ static int write_kubeconfig(const struct pki_item *item, bool new_key, struct er
     code = kubeconfig_replace(buffer_str(&old), &change, &text, err);
     if (code < 0)
         return error_prefix(err, code, "%s", item->path);
-    return pki_replace(item->path, &text, true, err);
+    return replace_file(item->path, &text, true, err);
 }
 
 int pki_item_write(const struct pki_item *item, bool new_key, struct error *err)
@@ -298,9 +290,11 @@ int pki_item_write(const struct pki_item *item, bool new_key, struct error *err)
         return write_kubeconfig(item, new_key, err);
     int code = certificate_bundle_to_pem(&item->chain, &certificate, err);
     if (code == 0 && !new_key)
-        return pki_replace(item->path, &certificate, false, err);
+        return replace_file(item->path, &certificate, false, err);
     buffer_reserve(&key, TEXT_USUAL);
     if (code == 0)
         code = key_to_pem(item->key, &key, err);
-    return code < 0 ? code : pki_replace_pair(item->path, &certificate, item->key_path, &key, err);
+    const struct replacement pair[] = {{item->key_path, &key, true},
+                                       {item->path, &certificate, false}};
+    return code < 0 ? code : replace_files(pair, ARRAY_SIZE(pair), 0, err);
 }

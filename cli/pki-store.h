@@ -24,7 +24,7 @@ struct pki_store {
     EVP_PKEY *given_key;
 };
 
-// Finds, locks and reads them, after finishing what an earlier run has left half done. `words` name
+// Finds, locks and reads them; what an earlier run has left half done is finished with the lock. `words` name
 // files beyond those that the manifests name and that lie in -dir; with such a file comes what lies
 // beside it. What cannot be read is told on stderr and left out. pki_store_free() it in any case.
 int pki_store_open(const struct pki_options *options, const char *const *words, size_t n,

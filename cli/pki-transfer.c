@@ -197,7 +197,7 @@ static int put_file(const char *path, const struct transfer_file *file, struct e
         return 0;
     }
     int code = there < 0
-                   ? pki_replace(path, &file->data, is_secret, err)
+                   ? replace_file(path, &file->data, is_secret, err)
                    : fs_write_atomic(AT_FDCWD, path, file->data.data, file->data.len,
                                      is_secret ? 0600 : 0644, FS_WRITE_SYNC | FS_WRITE_EXCLUSIVE);
     if (code < 0)
@@ -215,7 +215,7 @@ static int put_files(const struct pki_options *options, const struct transfer *t
     int code = fs_mkdir_parents_of(AT_FDCWD, inside);
     if (code < 0)
         return error_errno(err, code, "%s", dir);
-    code = pki_lock_directory_of(inside, &lock, err);
+    code = replace_lock(dir, &lock, err);
     LIST_EACH (file, &transfer->files) {
         _cleanup_free_ char *path = path_join(dir, file->name);
         if (code >= 0 && !options->force)

@@ -63,28 +63,6 @@ void pki_find_files(const struct pki_options *options, const char *dir,
 // What lies in `dir` and below it.
 void pki_find_in(const char *dir, struct certificate_files *ret);
 
-// ---- pki-replace.c ----
-
-// Takes the lock of the directory in which `path` lies: *ret is to be closed. -EBUSY where another
-// `mainstay pki` has it.
-int pki_lock_directory_of(const char *path, int *ret, struct error *err);
-
-// Keeps what is at `path` beside it, under its name and the date; 0 also where there is nothing.
-int pki_keep_old(const char *path, struct error *err);
-
-// Replaces a file that is there, in one step and synced; the old one is kept (pki_keep_old()), and
-// its owner remains. A secret gets mode 0600, anything else 0644.
-int pki_replace(const char *path, const struct buffer *text, bool is_secret, struct error *err);
-
-// The same for a key and its certificate: both are written beside the old ones as FILE.new first,
-// so that pki_pair_finish() completes what a crash has interrupted between the two renames.
-int pki_replace_pair(const char *certificate_path, const struct buffer *certificate,
-                     const char *key_path, const struct buffer *key, struct error *err);
-// Completes or takes back an interrupted pki_replace_pair(). True in *ret_finished where the new
-// pair is in place now.
-int pki_pair_finish(const char *certificate_path, const char *key_path, bool *ret_finished,
-                    struct error *err);
-
 // What was made. Any may be NULL.
 struct pki_made {
     X509 *certificate;

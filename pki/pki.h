@@ -5,3 +5,4 @@
 #include "pki/key.h"
 #include "pki/kubeconfig.h"
 #include "pki/layout.h"
+#include "pki/replace.h"

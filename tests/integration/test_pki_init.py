@@ -362,7 +362,7 @@ class FaultTest(PkiInitTest):
         self.assertIn(statuses, ([0, 0], [0, 1]))
         for process in both:
             if process.returncode:
-                self.assertIn("another `mainstay` works on", process.said[1])
+                self.assertIn("another `mainstay pki` writes into", process.said[1])
         self.assertIn("0 files made, 15 kept", self.init().stdout)
 
 
