@@ -117,7 +117,7 @@ static int round_of(struct follow *f, struct error *err)
     _cleanup_etcd_client_ struct etcd_client *client = NULL;
     int code = balancer_site_load(f->options, &site, err);
     if (code == 0)
-        code = balancer_connect(f->options, &client, err);
+        code = balancer_connect(f->options, &site, &client, err);
     if (code < 0)
         return code;
     etcd_client_set_interrupt(client, f->signal_fd);

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "cli/pki-report.h"
 #include "cli/term.h"
+#include "pki/layout.h"
 
 enum { CALL_MSEC = 5000, HOST_MAX = 253 };
 
@@ -102,14 +103,44 @@ void balancer_site_free(struct balancer_site *site)
     cluster_free(&site->cluster);
 }
 
-int balancer_connect(const struct balancer_options *options, struct etcd_client **ret,
-                     struct error *err)
+// Where no manifest of this node names etcd: its members by the cluster's file, and the certificate
+// that kube-apiserver would use. -ENOENT where this machine has none.
+static int find_by_cluster(const struct balancer_site *site, struct etcd_access *ret,
+                           struct error *err)
 {
-    _cleanup_etcd_access_ struct etcd_access access = {0};
-    _cleanup_free_ char *manifests =
-        xasprintf("%s/etc/kubernetes/manifests", options->root ? options->root : "");
-    int code = etcd_access_find(&options->etcd, manifests, &access, err);
-    return code < 0 ? code : etcd_access_connect(&access, NULL, CALL_MSEC, ret, err);
+    const struct cluster *cluster = &site->cluster;
+    _cleanup_string_list_ struct string_list owned = {0};
+    struct control_plane plane;
+    int code =
+        cluster_plane(cluster, site->node, *site->root ? site->root : NULL, &plane, &owned, err);
+    if (code < 0)
+        return code;
+    ret->cacert = xasprintf("%s/etcd/ca.crt", plane.pki_dir);
+    ret->cert = xasprintf("%s/apiserver-etcd-client.crt", plane.pki_dir);
+    ret->key = xasprintf("%s/apiserver-etcd-client.key", plane.pki_dir);
+    if (access(ret->key, R_OK) < 0)
+        return error_set(err, ENOENT, "this machine has no certificate for etcd (%s)", ret->cert);
+    for (size_t i = 0; i < cluster->n_nodes; i++)
+        if (cluster->nodes[i].roles & NODE_ETCD)
+            string_list_add_owned(&ret->endpoints,
+                                  pki_url(cluster->nodes[i].address, plane.etcd_client_port));
+    for (size_t i = 0; i < cluster->file.etcd_endpoints.n; i++)
+        string_list_add(&ret->endpoints, cluster->file.etcd_endpoints.items[i]);
+    return 0;
+}
+
+int balancer_connect(const struct balancer_options *options, const struct balancer_site *site,
+                     struct etcd_client **ret, struct error *err)
+{
+    _cleanup_etcd_access_ struct etcd_access found = {0};
+    _cleanup_free_ char *manifests = xasprintf("%s/etc/kubernetes/manifests", site->root);
+    int code = etcd_access_find(&options->etcd, manifests, &found, err);
+    if (code == -ENOENT) {
+        error_clear(err);
+        etcd_access_free(&found);
+        code = find_by_cluster(site, &found, err);
+    }
+    return code < 0 ? code : etcd_access_connect(&found, NULL, CALL_MSEC, ret, err);
 }
 
 int balancer_ask_etcd(struct etcd_client *client, struct node_entries *ret, int64_t *ret_revision,
@@ -135,14 +166,15 @@ bool balancer_is_registered(const struct node_entries *entries)
 // ---- render ----
 
 // The registered nodes; none where this machine has no way to etcd, or nobody is registered.
-static int registered_nodes(const struct balancer_options *options, struct node_entries *ret,
+static int registered_nodes(const struct balancer_options *options,
+                            const struct balancer_site *site, struct node_entries *ret,
                             struct error *err)
 {
     _cleanup_etcd_client_ struct etcd_client *client = NULL;
     int64_t revision = 0;
     if (options->offline)
         return 0;
-    int code = balancer_connect(options, &client, err);
+    int code = balancer_connect(options, site, &client, err);
     if (code == 0)
         code = balancer_ask_etcd(client, ret, &revision, err);
     if (code == -ENOENT) {
@@ -205,7 +237,7 @@ static int render(const struct balancer_options *options, const char *name, stru
         return error_set(err, ENOENT,
                          "node %s runs no balancer (loadBalancer in the cluster's file)",
                          site.node->name);
-    code = registered_nodes(options, &entries, err);
+    code = registered_nodes(options, &site, &entries, err);
     if (code == 0)
         code = balancer_render(&site.cluster, site.node, site.root,
                                balancer_is_registered(&entries) ? &entries : NULL, BALANCER_ALL,

@@ -30,12 +30,13 @@ int balancer_site_load(const struct balancer_options *options, struct balancer_s
 void balancer_site_free(struct balancer_site *site);
 #define _cleanup_balancer_site_ _cleanup_(balancer_site_free)
 
-// The nodes as etcd knows them, and the store's revision at that time. -ENOENT where this node has
-// no way to etcd.
+// A client of etcd by flags, by this node's manifests, else by the cluster's file. -ENOENT where
+// this machine has no way to etcd.
+int balancer_connect(const struct balancer_options *options, const struct balancer_site *site,
+                     struct etcd_client **ret, struct error *err);
+// The nodes as etcd knows them, and the store's revision at that time.
 int balancer_ask_etcd(struct etcd_client *client, struct node_entries *ret, int64_t *ret_revision,
                       struct error *err);
-int balancer_connect(const struct balancer_options *options, struct etcd_client **ret,
-                     struct error *err);
 
 // True where an apiserver is among them: else the cluster was laid out without init and join, and
 // its file holds.
