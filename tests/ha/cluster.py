@@ -20,6 +20,20 @@ COMPONENTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-schedul
 UP_SECONDS = float(os.environ.get("MAINSTAY_HA_UP_SECONDS", "300"))
 URL = f"https://{VIP}:{BALANCER_PORT}"
 
+CONFIGURATION = f"""apiVersion: kubeadm.k8s.io/v1beta2
+kind: ClusterConfiguration
+kubernetesVersion: v1.20.2
+controlPlaneEndpoint: {VIP}:{BALANCER_PORT}
+---
+apiVersion: mainstay.dev/v1
+kind: Cluster
+loadBalancer:
+  kind: haproxy
+  virtualIP: {VIP}/24
+  interface: eth0
+nodes:
+"""
+
 
 class Cluster:
     def __init__(self, rig):
@@ -49,78 +63,41 @@ class Cluster:
         first = self.rig[names[0]]
         self._init(first)
         for name in names[1:]:
-            sealed = self.rig.file(f"{name}.sealed")
-            key = first.mainstay("pki", "export", sealed, "--for", name).stdout.strip()
-            self.rig[name].mainstay("pki", "import", sealed, "--key", key)
-            self._init(self.rig[name])
+            self._join(self.rig[name], first)
         self.take_credentials(first)
         self.whole()
         say(f"up in {time.monotonic() - start:.0f} s")
 
-    def _init(self, node, state="new"):
-        members = ",".join(f"{n.name}=https://{n.address}:2380" for n in self.rig)
-        node.mainstay("init", "--wait=false", "--node-name", node.name, "--advertise-address", node.address,
-                      "--control-plane-endpoint", f"{VIP}:{BALANCER_PORT}",
-                      "--etcd-initial-cluster", members, "--etcd-initial-cluster-state", state,
-                      "--apiserver-arg=shutdown-delay-duration=8s")
-        self._balancer(node)
+    def _init(self, node):
+        """The cluster's file, and a first node of it; what is asked for is what a guide would ask for."""
+        write(node.path("etc/mainstay/kubeadm.yaml"), CONFIGURATION + "".join(
+            f"- {{name: {n.name}, address: {n.address}}}\n" for n in self.rig))
+        node.mainstay("init", "--config", "/etc/mainstay/kubeadm.yaml", "--advertise-address", node.address,
+                      "--timeout", f"{UP_SECONDS:.0f}s")
 
-    def _balancer(self, node):
-        os.makedirs(node.path("etc/mainstay/haproxy"), exist_ok=True)
-        servers = "".join(f"    server {n.name} {n.address}:6443 check check-ssl verify none inter 1s fall 2 rise 2\n"
-                          for n in self.rig)
-        write(node.path("etc/mainstay/haproxy/haproxy.cfg"), f"""defaults
-    mode tcp
-    timeout connect 2s
-    timeout client 1h
-    timeout server 1h
-frontend api
-    bind :{BALANCER_PORT}
-    default_backend api
-backend api
-    option httpchk GET /readyz
-    http-check expect status 200
-    option redispatch 1
-    retries 3
-    default-server on-marked-down shutdown-sessions
-{servers}""")
-        write(node.path("etc/mainstay/haproxy/keepalived.conf"), f"""global_defs {{
-    router_id {node.name}
-    script_user root
-    enable_script_security
-}}
-vrrp_script api {{
-    script "/usr/bin/curl -skf -m 2 -o /dev/null https://127.0.0.1:{BALANCER_PORT}/readyz"
-    interval 2
-    timeout 3
-    fall 2
-    rise 1
-}}
-vrrp_instance api {{
-    state BACKUP
-    interface eth0
-    virtual_router_id 51
-    priority {100 + int(node.address.rsplit(".", 1)[1])}
-    advert_int 1
-    garp_master_refresh 5
-    virtual_ipaddress {{
-        {VIP}/24
-    }}
-    track_script {{
-        api
-    }}
-}}
-""")
-        for name, words in {"haproxy": ["haproxy", "-W", "-db", "-f", "/etc/mainstay/haproxy/haproxy.cfg"],
-                            "keepalived": ["keepalived", "-n", "-l", "-f", "/etc/mainstay/haproxy/keepalived.conf"]}.items():
-            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "kube-system"},
-                   "spec": {"hostNetwork": True, "containers": [
-                       {"name": name, "image": f"localhost/{name}:1", "imagePullPolicy": "IfNotPresent",
-                        "command": words, "securityContext": {"privileged": True}, 
-                        "volumeMounts": [{"name": "c", "mountPath": "/etc/mainstay/haproxy"}]}],
-                       "volumes": [{"name": "c", "hostPath": {"path": "/etc/mainstay/haproxy"}}]}}
-            write(node.path(f"etc/kubernetes/.{name}.json"), json.dumps(pod))
-            os.rename(node.path(f"etc/kubernetes/.{name}.json"), node.path(f"etc/kubernetes/manifests/{name}.json"))
+    def _join(self, node, first):
+        sealed = self.rig.file(f"{node.name}.sealed")
+        key = first.mainstay("pki", "export", sealed, "--for", node.name).stdout.strip()
+        if node.mainstay("join", "--help", check=False).returncode:
+            return self._join_by_hand(node, first, sealed, key)
+        node.mainstay("join", sealed, "--key", key, "--advertise-address", node.address)
+
+    def _join_by_hand(self, node, first, sealed, key):
+        node.mainstay("pki", "import", sealed, "--key", key)
+        shutil.copy(first.path("etc/mainstay/cluster.yaml"), node.path("etc/mainstay/cluster.yaml"))
+        for _ in range(60):
+            out = first.run("etcdctl", "--endpoints", "https://127.0.0.1:2379", "--cacert", "/etc/kubernetes/pki/etcd/ca.crt",
+                  "--cert", "/etc/kubernetes/pki/etcd/server.crt", "--key", "/etc/kubernetes/pki/etcd/server.key",
+                  "member", "add", node.name, f"--peer-urls=https://{node.address}:2380", check=False)
+            if out.returncode == 0: break
+            time.sleep(1)
+        members = [l for l in out.stdout.splitlines() if l.startswith("ETCD_INITIAL_CLUSTER=")][0].split("=",1)[1].strip('"')
+        node.mainstay("init", "--etcd-initial-cluster", members, "--etcd-initial-cluster-state", "existing", "--node-name", node.name,
+            "--advertise-address", node.address, "--control-plane-endpoint", f"{VIP}:{BALANCER_PORT}", "--wait=false", "--ignore-preflight-errors=all",
+            "--apiserver-arg=shutdown-delay-duration=10s")
+        shutil.copy(first.path("etc/mainstay/cluster.yaml"), node.path("etc/mainstay/cluster.yaml"))
+        node.mainstay("balancer", "render", "--write", "--offline")
+        first.mainstay("balancer", "render", "--write", "--offline")
 
     # ---- the client's side
 

@@ -1,7 +1,7 @@
 """Three machines on one: nodes of namespaces and cgroups, joined by a bridge that only they see.
 
 A node has its own PID, mount, network, UTS, IPC and cgroup namespaces, and its own file trees: /etc,
-/var/lib and /root are the host's below a layer of the node's own, /etc/kubernetes, /etc/mainstay,
+/var/lib, /usr/local and /root are the host's below a layer of the node's own, /etc/kubernetes, /etc/mainstay,
 /var/lib/mainstay, /var/lib/etcd and /var/log are the node's alone, and /var/lib/etcd is a disk (a file
 system in a file) that can be filled. Its first process is `mainstayd --init`, as on a machine
 without anything else. Whatever belongs to the rig is in one cgroup: to kill that is to end it all,
@@ -46,7 +46,7 @@ read -r _
 exec >>"$log" 2>&1 </dev/null
 hostname "$node"
 mount -t proc -o nosuid,nodev,noexec proc /proc
-for part in etc var/lib root; do
+for part in etc var/lib root usr/local; do
     mount -t overlay overlay -o "lowerdir=/$part,upperdir=$tree/over/$part,workdir=$tree/work/$part" "/$part"
 done
 for part in etc/kubernetes etc/mainstay var/lib/mainstay var/lib/etcd var/log; do
@@ -249,14 +249,16 @@ class Node:
 
     def make(self):
         for part in ("etc/kubernetes/manifests", "etc/mainstay", "var/lib/mainstay", "var/lib/etcd", "var/log",
-                     "over/etc", "over/var/lib", "over/root", "work/etc", "work/var/lib",
-                     "work/root"):
+                     "over/etc", "over/var/lib", "over/root", "over/usr/local/bin",
+                     "work/etc", "work/var/lib", "work/root", "work/usr/local"):
             os.makedirs(self.path(part), exist_ok=True)
         os.chmod(self.path("var/lib/etcd"), 0o700)
         hosts = "127.0.0.1 localhost\n" + "".join(f"{NETWORK}.{i} {n}\n" for n, i in ADDRESS.items())
         write(self.path("over/etc/hosts"), hosts)
         write(self.path("over/etc/hostname"), self.name + "\n")
         write(self.path("over/etc/machine-id"), uuid.uuid4().hex + "\n")
+        for name in ("mainstay", "mainstayd", "mainstay-shim", "podmaster"):
+            os.symlink(os.path.join(BUILD, name), self.path(f"over/usr/local/bin/{name}"))
         self._images()
         self._disk()
 
