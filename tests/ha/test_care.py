@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "integration"))
 import harness
 import rig as rig_module
 from cluster import HaTest
-from rig import until, write
+from rig import write
 
 WORKERS = 6  # of the client: each has one request in flight
 

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from email.utils import parsedate_to_datetime
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,7 +20,7 @@ import clock
 import harness
 import rig as rig_module
 from cluster import COMPONENTS, HaTest, each_round
-from rig import until, write
+from rig import call, until, write
 
 STAY_SECONDS = float(os.environ.get("MAINSTAY_HA_STAY_SECONDS", "8"))  # how long a fault lasts
 
@@ -127,8 +128,15 @@ class Faults(HaTest):
                                      (self.balancing_node(), -120, "two minutes back")]:
             with self.fault(f"{node.name}'s clock {words}{self.roles(node)}, and right again"):
                 node.move_clock(seconds)
+                self.assertAlmostEqual(self.clock_of(node), time.time() + seconds, delta=30)
                 self.last()
                 node.move_clock(0)
+
+    def clock_of(self, node):
+        """What its kube-apiserver takes for the time."""
+        head = call(*self.rig.in_client("curl", "-skI", f"https://{node.address}:6443/livez"))
+        date = next(line.split(":", 1)[1] for line in head.splitlines() if line.lower().startswith("date:"))
+        return parsedate_to_datetime(date.strip()).timestamp()
 
     @each_round
     def test_10_a_boot_with_another_monotonic_clock(self):
