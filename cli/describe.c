@@ -117,6 +117,8 @@ static void describe_head(struct buffer *out, const json_t *pod)
         describe_line(out, 0, "Message", field_text(pod, "mainstay.message"));
     if (field_text(pod, "mainstay.heldBack"))
         describe_line(out, 0, "Held Back", field_text(pod, "mainstay.heldBack"));
+    if (field_text(pod, "mainstay.guard"))
+        describe_line(out, 0, "Quorum Guard", field_text(pod, "mainstay.guard"));
     describe_line(out, 0, "IP", field_text(pod, "status.podIP"));
     describe_line(out, 0, "UID", field_text(pod, "metadata.uid"));
     describe_line(out, 0, "Agent State", field_text(pod, "mainstay.state"));

@@ -15,9 +15,10 @@
 #include "cli/check.h"
 #include "cli/commands.h"
 
-#define ETCD_WORDS "status, health, members or member"
+#define ETCD_WORDS "status, health, members, member or guard"
 
 enum { TIMEOUT_SEC = 5, TIMEOUT_SEC_MOST = 3600, WAIT_SEC = 30 * 60 };
+enum { PATIENCE_SEC = 120, BACK_SEC = 300 };
 
 static const char *const output_formats[] = {"wide", "json", "yaml", NULL};
 
@@ -52,6 +53,16 @@ static const struct option etcd_option_rows[] = {
                          "not)"),
     OPT_BOOL(etcd_options, force, .name = "force",
              .help = "Do it also where the cluster loses its quorum by it"),
+    OPT_STRING(etcd_options, name, .name = "name", .argument = "MEMBER",
+               .help = "guard: the member that is to be stopped (default: this node's)"),
+    OPT_DURATION(etcd_options, go_nsec, .name = "timeout", .argument = "DURATION",
+                 .help = "guard: give up when it may not be stopped by then (default: never)"),
+    OPT_DURATION(etcd_options, patience_nsec, .name = "patience", .argument = "DURATION",
+                 .help = "guard: how long to refuse where nobody can be asked (default 2m)"),
+    OPT_DURATION(etcd_options, back_nsec, .name = "back", .argument = "DURATION",
+                 .help = "guard: how long the member may take to be well again (default 5m)"),
+    OPT_BOOL(etcd_options, probe_failed, .name = "probe-failed",
+             .help = "guard: it is to be restarted because a probe of it has failed"),
     COMMON_OPTIONS(etcd_options),
 };
 
@@ -65,7 +76,7 @@ static const struct {
     {"member", etcd_cmd_member},
 };
 
-static const char *const etcd_words[] = {"status", "health", "members", "member", NULL};
+static const char *const etcd_words[] = {"status", "health", "members", "member", "guard", NULL};
 
 int etcd_failed(const struct error *err)
 {
@@ -142,6 +153,8 @@ static int run(const struct etcd_options *options, const struct options_rest *re
     if (rest->n == 0)
         return etcd_usage("say what to do: " ETCD_WORDS);
     const char *word = rest->arguments[0];
+    if (str_equal(word, "guard"))
+        return etcd_cmd_guard(options, rest);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (str_equal(word, rows[i].name))
             return rows[i].run(options, rest->arguments + 1, rest->n - 1);
@@ -155,6 +168,8 @@ static int cmd_etcd(int argc, char **argv)
 {
     struct etcd_options options = {.timeout_nsec = TIMEOUT_SEC * NSEC_PER_SEC,
                                    .wait_nsec = WAIT_SEC * NSEC_PER_SEC,
+                                   .patience_nsec = PATIENCE_SEC * NSEC_PER_SEC,
+                                   .back_nsec = BACK_SEC * NSEC_PER_SEC,
                                    .learner = true};
     _cleanup_options_rest_ struct options_rest rest = {0};
     int status;
@@ -168,18 +183,29 @@ const struct command command_etcd = {
     .name = "etcd",
     .group = "The control plane",
     .summary = "Look after etcd: its members, its health, its snapshots",
-    .usage = "status|health|members|member",
+    .usage = "status|health|members|member|guard",
     .description =
         "status          every member: where it is, who leads, terms, sizes, how far it is "
         "behind,\n"
         "                alarms, how long a read through it takes; and how many may fail\n"
         "health          whether each member answers a read that needs the quorum, as guides "
-        "check it\n\n"
+        "check it\n"
+        "guard           waits until a member may be stopped without the cluster losing its "
+        "quorum, "
+        "and\n"
+        "                takes a turn, so that no other one is stopped meanwhile; then it runs the "
+        "command\n"
+        "                behind --, and waits until the member is well again. Without a command it "
+        "writes\n"
+        "                wait, refuse and go lines, and holds the turn until its standard input "
+        "ends: that\n"
+        "                is how the agent asks before it stops a member\n\n"
         "Endpoints and certificates are those that the flags of this node's manifests name. "
         "Exit\n"
         "status 0: it is well, or done. 1: it is not.",
     .examples = "  mainstay etcd status\n"
-                "  mainstay etcd health --endpoints=https://10.0.0.2:2379",
+                "  mainstay etcd health --endpoints=https://10.0.0.2:2379\n"
+                "  mainstay etcd guard -- systemctl restart etcd",
     .options = etcd_option_rows,
     .n_options = ARRAY_SIZE(etcd_option_rows),
     .argument = ARGUMENT_WORD_FILES,

@@ -17,6 +17,10 @@ struct etcd_options {
     const char *peer_urls; // member add, update
     const char *node;      // member replace: NAME=IP
     int64_t wait_nsec;     // member replace
+    // guard
+    const char *name;
+    int64_t go_nsec, patience_nsec, back_nsec;
+    bool probe_failed;
 };
 
 // What one of its words does with the words behind it: the exit status.
@@ -26,6 +30,8 @@ int etcd_cmd_status(const struct etcd_options *options, const char *const *words
 int etcd_cmd_health(const struct etcd_options *options, const char *const *words, size_t n);
 int etcd_cmd_members(const struct etcd_options *options, const char *const *words, size_t n);
 int etcd_cmd_member(const struct etcd_options *options, const char *const *words, size_t n);
+
+int etcd_cmd_guard(const struct etcd_options *options, const struct options_rest *rest);
 
 // "error: …" on stderr; returns the exit status.
 int etcd_failed(const struct error *err);

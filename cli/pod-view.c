@@ -139,6 +139,8 @@ static void read_extension(const json_t *pod, struct pod_view *view)
         append_status(view, manifest);
     if (str_equal(field_text(pod, "mainstay.trial.state"), "OnTrial"))
         append_status(view, "OnTrial");
+    if (field_text(pod, "mainstay.guard"))
+        append_status(view, "QuorumGuard");
 }
 
 static enum term_style style_of(const json_t *pod, const struct pod_view *view)
@@ -236,6 +238,9 @@ void pod_explain_unready(const json_t *pod, struct buffer *out)
     const json_t *findings = field_at(pod, "mainstay.manifest.findings");
     if (field_text(pod, "mainstay.heldBack"))
         buffer_printf(out, "  %s\n", field_text(pod, "mainstay.heldBack"));
+    if (field_text(pod, "mainstay.guard"))
+        buffer_printf(out, "  the quorum guard does not let it be stopped yet: %s\n",
+                      field_text(pod, "mainstay.guard"));
     if (reason || message)
         buffer_printf(out, "  %s%s%s\n", reason ? reason : "", reason && message ? ": " : "",
                       message ? message : "");

@@ -77,6 +77,9 @@ static void advise_pod(const json_t *pod, struct buffer *out)
     else if (field_text(pod, "mainstay.heldBack"))
         buffer_printf(out, "%s runs on as it was before its manifest changed: %s.\n", name,
                       field_text(pod, "mainstay.heldBack"));
+    else if (field_text(pod, "mainstay.guard"))
+        buffer_printf(out, "%s is to be stopped, but runs on: %s.\n", name,
+                      field_text(pod, "mainstay.guard"));
     else if (str_starts_with(view.status, "Dependency"))
         buffer_printf(out, "%s does not start yet: %s.\n", name,
                       field_text_or_empty(pod, "mainstay.message"));

@@ -143,11 +143,19 @@ static int parse_fence(const struct pod *pod, const char *value, struct pod_anno
     return path_is_clean_absolute(value) ? 0 : error_set(err, EINVAL, "must be an absolute path");
 }
 
+static int parse_quorum_guard(const struct pod *pod, const char *value, struct pod_annotations *ret,
+                              struct error *err)
+{
+    bool known = str_equal(value, "true") || str_equal(value, "false");
+    return known ? 0 : error_set(err, EINVAL, "must be \"true\" or \"false\"");
+}
+
 static const struct row rows[] = {
     {"backoff", parse_backoff},
     {"confirm", parse_confirm},
     {"depends-on", parse_depends_on},
     {"fence", parse_fence},
+    {"quorum-guard", parse_quorum_guard},
     {"reload-signal", parse_reload_signal},
     {"restart-on-change", parse_restart_on_change},
 };

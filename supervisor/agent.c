@@ -320,6 +320,8 @@ static int make_pods(struct agent *agent, struct error *err)
 {
     const struct config *config = agent->config;
     struct pods_options options = {
+        .guard_program = agent->config->command_path,
+        .guard_patience_usec = agent->config->quorum_guard_usec,
         .runtime =
             {
                 .event = agent->loop,

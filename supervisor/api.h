@@ -82,6 +82,7 @@
 // Pods carry, beside the v1 status, the extension "mainstay" at the top level:
 //   {"state":"Waiting|Initializing|Running|Stopping|Held|Finished|Gone","file","hash",
 //    "held":bool,"removing":bool,"successor":uid|null,"heldBack":why|null,
+//    "guardAsked":bool (it is to be stopped, and waits for the quorum guard),"guard":why|null,
 //    "reason","message" (why it waits or failed; null),
 //    "manifest":{"state","findings":[…],"conflictWith"}|null (its file, when refused or in
 //    conflict),

@@ -222,6 +222,8 @@ static bool end_turn(struct changes *ch, struct watched_pod *p)
 {
     const struct pod_worker *w = changes_worker(ch, p);
     monotime now = monotime_now();
+    if (w && w->asked) // its turn is to come yet
+        ch->roll.deadline = monotime_add_usec(now, ROLL_PATIENCE_USEC);
     if (w && !w->removing && !is_back(ch, w, now)) {
         bool lost = monotime_reached(ch->roll.deadline, now) || is_in_back_off(w);
         if (lost && !ch->roll.told)

@@ -89,6 +89,10 @@ const struct setting config_settings[] = {
     HONOUR("renew-certificates", NULL, STRING, "DIR", setting_set_path_or_none, renew_certificates,
            "directory of certificates that are renewed at 2/3 of their life, with those that the "
            "manifests name, by the CAs there; \"\" for none (the default)"),
+    HONOUR("quorum-guard-patience", NULL, DURATION, "DURATION", setting_set_positive_duration,
+           quorum_guard_usec,
+           "how long a member of etcd is not stopped where nobody can be asked whether the quorum "
+           "would be kept"),
     HONOUR("healthz-bind-address", "healthzBindAddress", STRING, "IP", setting_set_ip,
            healthz_bind_address, "address of the healthz endpoint"),
     HONOUR("healthz-port", "healthzPort", INT, "PORT", setting_set_port, healthz_port,

@@ -17,6 +17,7 @@ enum {
     FILE_CHECK_SEC = 20, // pkg/kubelet/apis/config/v1beta1/defaults.go, here and below
     HTTP_CHECK_SEC = 20,
     RUNTIME_REQUEST_SEC = 120,
+    QUORUM_GUARD_SEC = 120,
     VOLUME_STATS_SEC = 60,
     HEALTHZ_PORT = 10248,
     LOG_BYTES = 10 << 20,
@@ -78,6 +79,7 @@ void config_set_defaults(const struct config_host *host, struct config *config)
         .resolv_conf = xstrdup("/etc/resolv.conf"),
         .allowed_unsafe_sysctls = xstrdup(""),
         .cni_timeout_usec = RUNTIME_REQUEST_SEC * USEC_PER_SEC,
+        .quorum_guard_usec = QUORUM_GUARD_SEC * USEC_PER_SEC,
         .http_check_usec = HTTP_CHECK_SEC * USEC_PER_SEC,
         .volume_stats_usec = VOLUME_STATS_SEC * USEC_PER_SEC,
         .healthz_port = HEALTHZ_PORT,

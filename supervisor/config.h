@@ -49,14 +49,15 @@ struct config {
     char *resolv_conf;            // --resolv-conf; "" for none
     char *allowed_unsafe_sysctls; // --allowed-unsafe-sysctls: joined by commas; "" for none
 
-    char *root_dir;           // --root-dir: state, images, pods
-    char *run_dir;            // --run-dir: sockets and shims
-    char *pod_log_dir;        // --pod-log-dir, podLogsDir
-    char *socket_path;        // --socket
-    char *pid_file;           // --pid-file; "" for none
-    char *renew_certificates; // --renew-certificates; "" for none
-    char *command_path;       // the `mainstay` program that belongs to this agent
-    char *shim_path;          // --shim
+    char *root_dir;            // --root-dir: state, images, pods
+    char *run_dir;             // --run-dir: sockets and shims
+    char *pod_log_dir;         // --pod-log-dir, podLogsDir
+    char *socket_path;         // --socket
+    char *pid_file;            // --pid-file; "" for none
+    char *renew_certificates;  // --renew-certificates; "" for none
+    char *command_path;        // the `mainstay` program that belongs to this agent
+    char *shim_path;           // --shim
+    int64_t quorum_guard_usec; // --quorum-guard-patience
 
     char *healthz_bind_address; // --healthz-bind-address
     int healthz_port;           // --healthz-port; 0: no healthz endpoint

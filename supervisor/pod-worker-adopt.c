@@ -215,5 +215,6 @@ void pod_worker_resume(struct pod_worker *w, monotime now)
         pod_worker_do_start(w, now);
     if (w->state == POD_STOPPING || w->state == POD_ENDING)
         pod_worker_do_stop(w, now);
+    pod_worker_ask_again(w, now);
     pod_worker_settle(w, now);
 }

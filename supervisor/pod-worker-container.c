@@ -365,7 +365,7 @@ void pod_worker_hook_done(struct container_worker *c, bool ok, const char *why, 
 
 // K/kuberuntime/kuberuntime_manager.go, computePodActions(): the words, and that OnFailure restarts
 // it whatever its exit status.
-static void stop_unhealthy(struct container_worker *c, enum probe_kind kind, monotime now)
+void container_stop_unhealthy(struct container_worker *c, enum probe_kind kind, monotime now)
 {
     const struct probe *probe = container_probe(c->spec, kind);
     bool restart = c->sidecar || strcmp(container_restart_policy(c), "Never") != 0;
@@ -383,8 +383,11 @@ static void stop_unhealthy(struct container_worker *c, enum probe_kind kind, mon
 void pod_worker_probed(struct container_worker *c, enum probe_kind kind, enum probe_result result,
                        monotime now)
 {
+    bool stops = result == PROBE_FAILURE && kind != PROBE_READINESS;
     c->probes[kind] = result;
-    if (result == PROBE_FAILURE && kind != PROBE_READINESS)
-        stop_unhealthy(c, kind, now);
+    if (stops && pod_worker_may_stop(c->pod, POD_ORDER_PROBE))
+        container_stop_unhealthy(c, kind, now);
+    else
+        container_ask_probe(c, kind, stops);
     pod_worker_settle(c->pod, now);
 }

@@ -47,6 +47,20 @@ void pod_worker_do_start(struct pod_worker *w, monotime now);
 void pod_worker_do_stop(struct pod_worker *w, monotime now);
 void pod_worker_do_rest(struct pod_worker *w, monotime now);
 
+// In pod-worker-guard.c: false where the order has to wait for the guard's word.
+bool pod_worker_may_stop(struct pod_worker *w, enum pod_order order);
+// Nothing waits for it any more.
+void pod_worker_forget_orders(struct pod_worker *w, int orders);
+// What waited for the word of an earlier agent's guard (w->asked as it was saved) is asked anew.
+void pod_worker_ask_again(struct pod_worker *w, monotime now);
+// An order that the guard has nothing (more) to say about.
+void pod_worker_do_remove(struct pod_worker *w, monotime now);
+void pod_worker_do_hold(struct pod_worker *w, monotime now);
+// Whether the probe's failure waits for the guard's word.
+void container_ask_probe(struct container_worker *c, enum probe_kind kind, bool waits);
+void container_do_restart(struct container_worker *c, monotime now);
+void container_stop_unhealthy(struct container_worker *c, enum probe_kind kind, monotime now);
+
 // After any event: lets the pod's machine catch up with its containers, arms the timer and saves.
 void pod_worker_settle(struct pod_worker *w, monotime now);
 

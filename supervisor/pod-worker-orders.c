@@ -51,20 +51,30 @@ void pod_worker_hold_back(struct pod_worker *w, const char *why, monotime now)
     pod_worker_settle(w, now);
 }
 
-void pod_worker_remove(struct pod_worker *w, monotime now)
+void pod_worker_do_remove(struct pod_worker *w, monotime now)
 {
-    if (w->removing)
-        return;
+    pod_worker_forget_orders(w, ~0);
     w->removing = true;
     w->removed_at = pod_worker_wall(w);
     pod_worker_step(w, POD_EV_REMOVE, now);
     pod_worker_settle(w, now);
 }
 
+void pod_worker_remove(struct pod_worker *w, monotime now)
+{
+    if (!w->removing && pod_worker_may_stop(w, POD_ORDER_REMOVE))
+        pod_worker_do_remove(w, now);
+}
+
 void pod_worker_hold(struct pod_worker *w, monotime now)
 {
-    if (w->held || w->removing)
-        return;
+    if (!w->held && !w->removing && pod_worker_may_stop(w, POD_ORDER_HOLD))
+        pod_worker_do_hold(w, now);
+}
+
+void pod_worker_do_hold(struct pod_worker *w, monotime now)
+{
+    pod_worker_forget_orders(w, POD_ORDER_HOLD | POD_ORDER_RESTART | POD_ORDER_PROBE);
     w->held = true;
     pod_worker_event(w, NULL, EVENT_NORMAL, "Stopped",
                      "stopped by an operator until "
@@ -76,6 +86,15 @@ void pod_worker_hold(struct pod_worker *w, monotime now)
 
 void pod_worker_hold_for_exit(struct pod_worker *w, const char *why, monotime now)
 {
+    if (w->asked & POD_ORDER_REMOVE) { // the machine's end does not wait for the guard
+        pod_worker_do_remove(w, now);
+        return;
+    }
+    if (w->asked & POD_ORDER_HOLD) {
+        pod_worker_do_hold(w, now);
+        return;
+    }
+    pod_worker_forget_orders(w, ~0);
     // What has ended, or is about to, is not to be done again by the next agent.
     if (w->held || w->removing || w->state == POD_FINISHED || w->state == POD_ENDING)
         return;
@@ -126,6 +145,7 @@ void pod_worker_release(struct pod_worker *w, monotime now)
 {
     if (w->removing)
         return;
+    pod_worker_forget_orders(w, POD_ORDER_HOLD);
     w->held = w->held_for_exit = false;
     if (w->state == POD_HELD || w->state == POD_FINISHED)
         pod_worker_set_waiting(w, NULL, NULL);
@@ -144,8 +164,9 @@ void pod_worker_forget_hold(struct pod_worker *w)
     w->ops->save(w->runtime, w);
 }
 
-static void restart_container(struct container_worker *c, monotime now)
+void container_do_restart(struct container_worker *c, monotime now)
 {
+    c->restart_asked = false;
     if (container_state_is_alive(c->state)) {
         c->restart_requested = true;
         container_stop(c, now);
@@ -163,15 +184,21 @@ void pod_worker_restart(struct pod_worker *w, const char *container, monotime no
     }
     if (w->state != POD_RUNNING && w->state != POD_INITIALIZING)
         return;
-    bool running = w->state == POD_RUNNING;
+    bool running = w->state == POD_RUNNING, waits = !pod_worker_may_stop(w, POD_ORDER_RESTART);
     for (size_t i = 0; i < w->n_containers; i++) {
         struct container_worker *c = &w->containers[i];
         bool has_part = running ? !c->init || c->sidecar : c->init;
         bool wanted = container ? strcmp(c->spec->name, container) == 0
                                 : running || container_state_is_alive(c->state);
-        if (has_part && wanted)
-            restart_container(c, now);
+        if (!has_part || !wanted)
+            continue;
+        if (waits && container_state_is_alive(c->state))
+            c->restart_asked = true;
+        else
+            container_do_restart(c, now);
     }
+    if (!waits)
+        pod_worker_forget_orders(w, POD_ORDER_RESTART | POD_ORDER_PROBE);
     pod_worker_settle(w, now);
 }
 

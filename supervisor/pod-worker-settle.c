@@ -180,6 +180,11 @@ void pod_worker_settle(struct pod_worker *w, monotime now)
 {
     if (w->adopting)
         return;
+    if (w->asked && !pod_worker_is_alive(w)) { // it ended by itself: nothing is to be asked
+        w->guard->forget(w);
+        pod_worker_let_go(w, now);
+        return;
+    }
     while (advance(w, now))
         ;
     settle_probes(w);

@@ -106,6 +106,7 @@ void pod_worker_free(struct pod_worker *w)
     free(w->waiting_reason);
     free(w->waiting_message);
     free(w->held_back);
+    free(w->asked_why);
     free(w->failed_reason);
     free(w->failed_message);
     free(w);

@@ -35,6 +35,22 @@ struct pod_condition {
     walltime since;
 };
 
+// Why a pod that runs is to be stopped.
+enum pod_order {
+    POD_ORDER_REMOVE = 1 << 0,  // its manifest is gone or was replaced
+    POD_ORDER_HOLD = 1 << 1,    // mainstay stop
+    POD_ORDER_RESTART = 1 << 2, // an operator or changed files
+    POD_ORDER_PROBE = 1 << 3,   // a failed liveness or startup probe
+};
+
+// Who may have to be asked before a pod that runs is stopped for one of these orders. Nobody is
+// before its end by itself, or before the machine's.
+struct pod_guard_ops {
+    // True where it may be stopped at once. False: pod_worker_let_go() follows.
+    bool (*ask)(struct pod_worker *w, enum pod_order order);
+    void (*forget)(struct pod_worker *w); // nothing is asked any more
+};
+
 struct container_worker {
     struct pod_worker *pod;
     const struct container *spec; // in pod->pod
@@ -46,6 +62,8 @@ struct container_worker {
     bool start_failed;      // the newest attempt did not get as far as a process
     bool stop_requested;    // the pod stops, or an operator restarts it: an exit now is no crash
     bool restart_requested; // after the stop, start again at once
+    bool restart_asked;     // the guard was asked whether it may be restarted
+    bool probe_asked[PROBE_KINDS]; // or stopped because of a failed probe
     enum container_state state;
     monotime deadline;      // of the state; MONOTIME_NEVER where it has none
     uint64_t restart_count; // of the run that is on, or the newest
@@ -86,6 +104,8 @@ struct pod_runtime_ops {
     // Begin with (or end) the probes of a container that runs; pod_worker_probed() follows. Called
     // for containers only that have any.
     void (*probe)(void *runtime, struct container_worker *c, bool on);
+    // Go on with a liveness or startup probe that has failed: the container is not stopped yet.
+    void (*probe_on)(void *runtime, struct container_worker *c, enum probe_kind kind);
     // The shim is over: kill what is left and call pod_worker_container_proven() when nothing is.
     void (*prove)(void *runtime, struct container_worker *c);
     // The exit is on record: let go of the run (c->run becomes NULL).
@@ -123,7 +143,11 @@ struct pod_worker {
     bool gated;                    // but not where its owner admits each start
     char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
     char *held_back;                        // why it runs on although its manifest changed; or NULL
-    char *failed_reason, *failed_message;   // POD_FINISHED with phase Failed, or NULL
+    const struct pod_guard_ops *guard;      // NULL: nobody is asked
+    int asked;                              // enum pod_order: those that wait for its word
+    walltime asked_since;
+    char *asked_why;                      // what it waits for; NULL where nothing was said yet
+    char *failed_reason, *failed_message; // POD_FINISHED with phase Failed, or NULL
     walltime created_at, started_at, removed_at; // removed_at: when it was decided; 0: it stays
     monotime active_until; // activeDeadlineSeconds from started_at; MONOTIME_NEVER: no end is set
     bool rebooted;         // what is known of it was written before the machine was started anew
@@ -156,6 +180,12 @@ void pod_worker_wait(struct pod_worker *w, enum event_type type, const char *rea
 // Says why it runs on although another spec is to follow; NULL: that is over.
 void pod_worker_hold_back(struct pod_worker *w, const char *why, monotime now);
 void pod_worker_remove(struct pod_worker *w, monotime now);
+// The guard's word on the orders that wait for it: not yet (a warning, or only news), or now.
+void pod_worker_guard_waits(struct pod_worker *w, enum event_type type, const char *why,
+                            monotime now);
+void pod_worker_let_go(struct pod_worker *w, monotime now);
+// Takes back a removal that waits for the guard.
+void pod_worker_keep(struct pod_worker *w, monotime now);
 void pod_worker_hold(struct pod_worker *w, monotime now);
 void pod_worker_release(struct pod_worker *w, monotime now);
 // For the agent's or the machine's end (`why`, for people): whatever becomes of this agent on the

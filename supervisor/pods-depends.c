@@ -211,7 +211,7 @@ static void explain_worker(const struct pod_worker *w, struct buffer *why)
 static bool is_satisfied(const struct slot *slot)
 {
     const struct pod_worker *w = slot->worker;
-    bool replaced = slot->next && !slot->held_back;
+    bool replaced = slot->next && !slot->held_back && !(w && w->asked);
     return w && !slot->gone && !slot->restored && !w->removing && !replaced &&
            (pod_worker_is_ready(w) || (w->state == POD_FINISHED && !w->failed_reason));
 }

@@ -24,6 +24,8 @@ struct slot {
     struct string_list depends_on; // of the worker's pod (mainstay.dev/depends-on)
     int64_t priority;              // of the worker's pod
     enum stop_step stop;
+    struct slot_guard *guard;     // NULL: nothing is asked of the quorum guard
+    monotime forced_until;        // a stop until then is not guarded
     monotime stop_until;          // STOP_TOLD: how long others wait for it
     bool was_ready, became_ready; // and what depends on it has not been told yet
 };
@@ -103,6 +105,14 @@ int pods_order_init(struct pods *pods);
 void pods_order_free(struct pods *pods);
 // The order may have changed.
 void pods_order_stale(struct pods *pods);
+
+// ---- pods-guard.c ----
+
+extern const struct pod_guard_ops pods_guard_ops; // of every worker
+// The slot's pod changed: the member may be back.
+void pods_guard_changed(struct slot *slot);
+void pods_guard_gone(struct slot *slot); // the member stays away
+void pods_guard_free(struct slot *slot); // the agent ends
 
 // ---- pods-stop.c ----
 

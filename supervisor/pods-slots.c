@@ -69,6 +69,7 @@ void slot_drop_next(struct slot *slot)
 
 void slot_free(struct slot *slot)
 {
+    pods_guard_free(slot);
     if (slot->worker) {
         runtime_release(slot->pods->runtime, slot->worker);
         pod_worker_free(TAKE_PTR(slot->worker));
@@ -85,6 +86,7 @@ void slot_free(struct slot *slot)
 void slot_remove(struct pods *pods, const struct slot *slot)
 {
     size_t i = slot_index(pods, slot->namespace_, slot->name);
+    pods_guard_gone(pods->slots[i]);
     slot_free(pods->slots[i]);
     memmove(&pods->slots[i], &pods->slots[i + 1], (pods->n - i - 1) * sizeof(struct slot *));
     pods->n--;
@@ -98,6 +100,7 @@ struct pod_worker *slot_new_worker(struct slot *slot, struct pod *pod, const cha
                                   pods->options.runtime.events);
     slot->worker->owner = slot;
     slot->worker->gated = true;
+    slot->worker->guard = &pods_guard_ops;
     slot->gone = slot->was_ready = false;
     depends_read(slot);
     return slot->worker;

@@ -84,6 +84,7 @@ void pods_set(struct pods *pods, struct pod *pod, const char *file)
     if (!slot->gone && !slot->worker->removing && is_same(slot->worker, pod)) {
         set_file(slot->worker, file);
         pod_free(pod);
+        pod_worker_keep(slot->worker, monotime_now());
         if (slot->restored)
             confirm_restored(slot);
         return;
@@ -105,7 +106,8 @@ void pods_removed(struct pods *pods, const char *namespace_, const char *name, c
     struct slot *slot = slot_find(pods, namespace_, name);
     if (!slot)
         return;
-    bool held_back = slot->held_back; // what runs is known by the UID of its successor
+    // What runs on is known by the UID of its successor.
+    bool held_back = slot->held_back || (slot->worker && slot->worker->asked & POD_ORDER_REMOVE);
     bool drops = slot->next && (!uid || str_equal(slot->next->metadata.uid, uid));
     if (drops)
         slot_drop_next(slot);
@@ -205,6 +207,7 @@ static void on_changed(void *userdata, struct pod_worker *w)
     struct slot *slot = w->owner;
     pods->options.changed(pods->options.userdata, w, false);
     depends_changed(slot);
+    pods_guard_changed(slot);
     if (w->state == POD_WAITING && !w->waiting_reason)
         pods->at_gates++;
     pods_look_at_gates(pods);

@@ -24,6 +24,8 @@ struct pods_options {
     struct backoff_curve curve;
     const char *allowed_unsafe_sysctls; // of pod-sysctls.h; NULL for none
     struct pods_budget budget;
+    const char *guard_program;   // `mainstay`, for the quorum guard; NULL: there is none
+    int64_t guard_patience_usec; // how long members that cannot be asked hold a pod's stop up
     // A pod changed, or (deleted) is gone; it must not be touched from inside.
     void (*changed)(void *userdata, const struct pod_worker *w, bool deleted);
     // pods_restore() has got on by one pod.
@@ -68,6 +70,10 @@ struct pod_worker *pods_worker(const struct pods *pods, const char *namespace_, 
 
 // A spec that waits for the running instance to be gone, or NULL.
 const struct pod *pods_successor(const struct pods *pods, const struct pod_worker *w);
+
+// The quorum guard is not to hold up the pod's stop: true where it did, and does not any more.
+// `coming`: else the next one, if it is ordered in a moment (a manifest that was just written).
+bool pods_force(struct pods *pods, const struct pod_worker *w, bool coming);
 
 // Operators' verbs. Return at once; the change is followed through the API's watch.
 //

@@ -78,6 +78,14 @@ void probe_machine_unblock(struct probe_machine *m, monotime now)
         m->due = turn_after(m, now);
 }
 
+void probe_machine_go_on(struct probe_machine *m, monotime now)
+{
+    if (!m->on_hold)
+        return;
+    m->on_hold = false;
+    m->due = turn_after(m, now);
+}
+
 monotime probe_machine_due(const struct probe_machine *m)
 {
     bool started = m->kind == PROBE_STARTUP && m->result == PROBE_SUCCESS;

@@ -73,6 +73,9 @@ void probe_machine_take_over(struct probe_machine *m, enum probe_result result, 
 // liveness at its next turn.
 void probe_machine_unblock(struct probe_machine *m, monotime now);
 
+// The container is not stopped although its liveness or startup probe has failed: asked on.
+void probe_machine_go_on(struct probe_machine *m, monotime now);
+
 // When the next question is to be put; MONOTIME_NEVER while none is.
 monotime probe_machine_due(const struct probe_machine *m);
 // The question is put.

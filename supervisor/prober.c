@@ -253,6 +253,15 @@ void probes_free(struct probes *probes)
     free(probes);
 }
 
+void probes_go_on(struct probes *probes, enum probe_kind kind, monotime now)
+{
+    struct asker *a = &probes->askers[kind];
+    if (!a->probes)
+        return;
+    probe_machine_go_on(&a->machine, now);
+    arm(a);
+}
+
 uint64_t probes_overdue(const struct probes *probes, monotime now)
 {
     for (size_t i = 0; i < PROBE_KINDS; i++) {

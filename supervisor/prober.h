@@ -26,6 +26,9 @@ struct probes *probes_new(struct prober *prober, struct container_worker *c,
                           struct shim_link *link);
 void probes_free(struct probes *probes);
 
+// Asks on for a probe that has failed for good, since its container is not stopped (yet).
+void probes_go_on(struct probes *probes, enum probe_kind kind, monotime now);
+
 // How a question is put to the container of `link`, for its probes and hooks alike. `network`: it
 // goes over the network.
 struct probe_target;

@@ -16,7 +16,6 @@
 #include "supervisor/runtime-internal.h"
 #include "supervisor/seccomp.h"
 #include "supervisor/state.h"
-#include "supervisor/termination-files.h"
 #include "supervisor/termination.h"
 #include "supervisor/volumes.h"
 
@@ -253,6 +252,13 @@ static void op_probe(void *runtime, struct container_worker *c, bool on)
         run->probes = probes_new(rt->prober, c, run->link);
 }
 
+static void op_probe_on(void *runtime, struct container_worker *c, enum probe_kind kind)
+{
+    const struct run *run = c->run;
+    if (run && run->probes)
+        probes_go_on(run->probes, kind, monotime_now());
+}
+
 // ---- proof that nothing is left ----
 
 static void on_empty(void *userdata)
@@ -326,20 +332,12 @@ static void op_forget(void *runtime, struct container_worker *c)
 
 // ---- the pod's end ----
 
-static void remove_message(const struct runtime *rt, struct pod_worker *w, const char *path)
-{
-    _cleanup_error_ struct error err = ERROR_NONE;
-    if (termination_file_remove(rt->options.containers.root_dir, path, &err) < 0)
-        pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "%s", error_message(&err));
-}
-
-static void forget_all(const struct runtime *rt, struct pod_worker *w)
+static void forget_all(struct pod_worker *w)
 {
     struct keep *keep = keep_of(w);
     LIST_EACH (run, &keep->done) {
         if ((*run)->over)
             shim_link_forget((*run)->link);
-        remove_message(rt, w, (*run)->spec.termination_file);
         run_free(*run);
     }
     keep->done.n = 0;
@@ -351,7 +349,7 @@ static void op_bury(void *runtime, struct pod_worker *w)
     _cleanup_error_ struct error err = ERROR_NONE;
     const struct container_spec_options *containers = &rt->options.containers;
     struct volumes_options volumes = runtime_volumes(rt);
-    forget_all(rt, w);
+    forget_all(w);
     volumes_limits_remove(rt->limits, w);
     if (volumes_remove(&volumes, w->pod->metadata.uid, &err) < 0)
         pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "%s", error_message(&err));
@@ -422,6 +420,7 @@ const struct pod_runtime_ops runtime_ops = {
     .hook = runtime_hook,
     .cancel_hook = runtime_cancel_hook,
     .probe = op_probe,
+    .probe_on = op_probe_on,
     .prove = op_prove,
     .forget = op_forget,
     .prepare = runtime_prepare,
@@ -441,8 +440,6 @@ int runtime_new(const struct runtime_options *options, const struct runtime_owne
     rt->ops = ops;
     rt->userdata = userdata;
     rt->options.containers.seccomp = seccomp_cache_new();
-    rt->options.containers.spares =
-        termination_spares_new(options->event, options->containers.root_dir);
     rt->prober = prober_new(options->event, options->containers.node_ip);
     struct volumes_options volumes = runtime_volumes(rt);
     rt->sweeper =
@@ -471,7 +468,6 @@ void runtime_free(struct runtime *rt)
     sandboxes_free(rt->sandboxes);
     prober_free(rt->prober);
     seccomp_cache_free(rt->options.containers.seccomp);
-    termination_spares_free(rt->options.containers.spares);
     volumes_sweeper_free(rt->sweeper);
     volumes_limits_free(rt->limits);
     free(rt);

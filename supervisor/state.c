@@ -61,6 +61,7 @@ static const struct row pod_rows[] = {
     {"prepared_since", KIND_WALLTIME, offsetof(struct pod_worker, prepared.since)},
     {"prepared", KIND_BOOL, offsetof(struct pod_worker, prepared.status)},
     ROW(pod_worker, active_until, KIND_MONOTIME),
+    ROW(pod_worker, asked, KIND_INT),
 };
 
 static const struct row container_rows[] = {
@@ -72,6 +73,7 @@ static const struct row container_rows[] = {
     ROW(container_worker, over_at, KIND_MONOTIME),
     ROW(container_worker, stop_requested, KIND_BOOL),
     ROW(container_worker, restart_requested, KIND_BOOL),
+    ROW(container_worker, restart_asked, KIND_BOOL),
     ROW(container_worker, grace_end, KIND_MONOTIME),
     ROW(container_worker, started_at, KIND_WALLTIME),
     ROW(container_worker, process_at, KIND_MONOTIME),

@@ -141,5 +141,8 @@ json_t *status_conditions(const struct pod_worker *w)
     json_array_append_new(list, ready(w, "ContainersReady"));
     json_array_append_new(list, condition("PodScheduled", true, NULL, NULL, w->created_at));
     add_unenforced(list, w);
+    if (w->asked_why)
+        json_array_append_new(list, condition(CONDITION_MAY_BE_STOPPED, false, "QuorumGuard",
+                                              w->asked_why, w->asked_since));
     return list;
 }

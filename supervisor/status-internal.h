@@ -12,6 +12,7 @@ bool status_container_is_ready(const struct container_worker *c);
 // v1 VolumeMountStatus, one for each of volumeMounts (status-volumes.c).
 json_t *status_volume_mounts(const struct container *container);
 
-// v1 PodConditions (status-conditions.c): the kubelet's four, and this one where it is False.
+// v1 PodConditions (status-conditions.c): the kubelet's four, and these two where they are False.
 #define CONDITION_RESOURCES_ENFORCED "mainstay.dev/ResourcesEnforced"
+#define CONDITION_MAY_BE_STOPPED     "mainstay.dev/MayBeStopped"
 json_t *status_conditions(const struct pod_worker *w);

@@ -206,6 +206,8 @@ json_t *status_pod_extension(const struct pod_worker *w, const struct status_con
     json_object_set_new(o, "removing", json_boolean(w->removing));
     json_object_set_new(o, "successor", json_text(next ? next->metadata.uid : NULL));
     json_object_set_new(o, "heldBack", json_text(w->held_back));
+    json_object_set_new(o, "guardAsked", json_boolean(w->asked != 0));
+    json_object_set_new(o, "guard", json_text(w->asked_why));
     json_object_set_new(o, "reason", json_text(failed ? w->failed_reason : w->waiting_reason));
     json_object_set_new(o, "message", json_text(failed ? w->failed_message : w->waiting_message));
     add_manifest_and_trial(o, w, context);
