@@ -29,6 +29,7 @@ static const struct command *const all[] = {
     &command_rollback,
     &command_reload,
     &command_init,
+    &command_join,
     &command_render,
     &command_balancer,
     &command_pki,

@@ -7,8 +7,11 @@
 #include "base/alloc.h"
 #include "cli/commands.h"
 #include "cli/init-preflight.h"
+#include "cli/node-etcd.h"
 #include "cli/node-plan.h"
 #include "cli/node-start.h"
+
+enum { ASK_MSEC = 5000 };
 
 struct init_options {
     struct common_options common;
@@ -121,6 +124,24 @@ static int make(struct node_plan *plan, struct error *err)
     return code == 0 ? node_plan_write_manifests(plan, COMPONENTS, err) : code;
 }
 
+// Where a part of the node was asked for (--only), it is no node yet.
+static int register_node(const struct node_plan *plan, struct error *err)
+{
+    _cleanup_node_etcd_ struct node_etcd etcd = {0};
+    _cleanup_etcd_client_ struct etcd_client *client = NULL;
+    if (plan->options->only.n > 0)
+        return 0;
+    node_etcd_find(plan, NULL, true, &etcd);
+    int code = node_etcd_connect(&etcd, ASK_MSEC, &client, err);
+    return code < 0 ? code : node_etcd_register(plan, client, err);
+}
+
+static int start(const struct init_options *options, const struct node_plan *plan, struct error *err)
+{
+    int code = node_start_wait(plan, &options->start, options->common.socket, err);
+    return code == 0 && options->start.wait ? register_node(plan, err) : code;
+}
+
 static int failed(const struct error *err)
 {
     fflush(stdout);
@@ -147,7 +168,7 @@ static int init_run(struct init_options *options, struct node_plan *plan)
            plan->plane.advertise_address, plan->plane.api_port);
     if (make(plan, &err) < 0)
         return failed(&err);
-    if (agent.is_ours && node_start_wait(plan, &options->start, options->common.socket, &err) < 0)
+    if (agent.is_ours && start(options, plan, &err) < 0)
         return failed(&err);
     say_next(plan, &agent);
     return CLI_DONE;

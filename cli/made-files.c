@@ -14,7 +14,7 @@ enum { MADE_MAX = 1 << 20 };
 
 static const char *const kind_names[MADE_KINDS] = {
     [MADE_MANIFEST] = "manifest",   [MADE_KUBECONFIG] = "kubeconfig", [MADE_PKI] = "pki",
-    [MADE_ETCD_DATA] = "etcd-data", [MADE_CLUSTER] = "cluster",
+    [MADE_ETCD_DATA] = "etcd-data", [MADE_BALANCER] = "balancer",     [MADE_CLUSTER] = "cluster",
 };
 static const char *const pki_names[] = {
     "ca.crt",
@@ -42,13 +42,14 @@ static const char *const pki_names[] = {
 };
 static const char *const kubeconfig_names[] = {"admin.conf", "super-admin.conf", "kubelet.conf",
                                                "controller-manager.conf", "scheduler.conf"};
-static const char *const manifest_names[] = {"kube-apiserver.yaml",
-                                             "kube-controller-manager.yaml",
-                                             "kube-scheduler.yaml",
-                                             "haproxy.yaml",
-                                             "nginx.yaml",
-                                             "keepalived.yaml",
-                                             "etcd.yaml"};
+static const char *const manifest_names[] = {"kube-apiserver.yaml",  "kube-controller-manager.yaml",
+                                             "kube-scheduler.yaml",  "haproxy.yaml",
+                                             "balancer-follow.yaml", "nginx.yaml",
+                                             "keepalived.yaml",      "etcd.yaml"};
+
+static const char *const balancer_names[] = {
+    "etc/haproxy/haproxy.cfg", "etc/nginx/kube-apiserver.conf", "etc/keepalived/keepalived.conf",
+    "etc/keepalived/check-apiserver"};
 
 // ---- lists ----
 
@@ -87,6 +88,8 @@ static void list_candidates(const struct node_places *places, struct made_list *
     add_names(ret, MADE_KUBECONFIG, places->kubeconfig_dir, kubeconfig_names,
               ARRAY_SIZE(kubeconfig_names));
     add_names(ret, MADE_PKI, places->pki_dir, pki_names, ARRAY_SIZE(pki_names));
+    for (size_t i = 0; i < ARRAY_SIZE(balancer_names); i++)
+        add(ret, MADE_BALANCER, xasprintf("%s/%s", places->root, balancer_names[i]));
     add(ret, MADE_ETCD_DATA, xstrdup(places->etcd_data_dir));
     add(ret, MADE_CLUSTER, xstrdup(places->cluster_file));
 }

@@ -15,6 +15,7 @@ enum made_kind {
     MADE_KUBECONFIG,
     MADE_PKI,
     MADE_ETCD_DATA, // what is in that directory
+    MADE_BALANCER,  // its configuration
     MADE_CLUSTER,   // the cluster file
     MADE_KINDS,
 };
@@ -34,6 +35,7 @@ void made_list_free(struct made_list *list);
 struct node_places {
     const char *pki_dir, *kubeconfig_dir, *manifests, *etcd_data_dir;
     const char *cluster_file, *made_file;
+    const char *root; // "" for none
 };
 
 // Writes down what init or join may make there and is not there now (of a directory: is empty).

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "manifests/balancer.h"
 
 enum { MANIFEST_MAX = 10 << 20 };
 
@@ -21,20 +22,6 @@ const char *const node_plan_components[] = {"etcd", "kube-apiserver", "kube-cont
 const char *const node_plan_key_types[] = {"ecdsa-p256", "ecdsa-p384", "rsa-2048",
                                            "rsa-3072",   "rsa-4096",   NULL};
 const char *const node_plan_balancers[] = {"haproxy", "nginx", "none", NULL};
-
-void node_plan_free(struct node_plan *plan)
-{
-    LIST_EACH (file, &plan->files) {
-        free(file->path);
-        buffer_free(&file->text);
-    }
-    free(plan->files.items);
-    cluster_free(&plan->cluster);
-    string_list_free(&plan->api_sans);
-    string_list_free(&plan->etcd_server_sans);
-    string_list_free(&plan->etcd_peer_sans);
-    string_list_free(&plan->owned);
-}
 
 static void warn_all(const struct string_list *warnings)
 {
@@ -242,6 +229,7 @@ static int find_places(struct node_plan *plan, struct error *err)
     };
     if (!plan->places.manifests)
         return -EINVAL;
+    plan->places.root = options->root ? options->root : "";
     plan->places.cluster_file = control_plane_options_path(options, NULL, CLUSTER_FILE, err);
     plan->places.made_file = control_plane_options_path(options, NULL, MADE_FILE, err);
     return plan->places.cluster_file && plan->places.made_file ? 0 : -EINVAL;
@@ -250,11 +238,15 @@ static int find_places(struct node_plan *plan, struct error *err)
 static int make_plane(struct node_plan *plan, struct error *err)
 {
     struct control_plane_options *options = plan->options->plane;
-    const char *root =
-        options->root ? control_plane_options_path(options, options->root, NULL, err) : NULL;
-    if (options->root && !root)
-        return -EINVAL;
-    int code = cluster_plane(&plan->cluster, plan->self, root, &plan->plane, &plan->owned, err);
+    if (options->root && strspn(options->root, "/") == strlen(options->root))
+        options->root = NULL;
+    if (options->root) { // absolute, for the manifests
+        options->root = control_plane_options_path(options, options->root, NULL, err);
+        if (!options->root)
+            return -EINVAL;
+    }
+    int code =
+        cluster_plane(&plan->cluster, plan->self, options->root, &plan->plane, &plan->owned, err);
     if (code < 0)
         return code;
     // What is unsaid must mean the same to the next version of this program.
@@ -351,43 +343,134 @@ int node_plan_make(struct node_plan_options *options, struct node_plan *plan, st
 
 // ---- manifests ----
 
-static int render_one(struct node_plan *plan, enum control_plane_component component,
-                      struct error *err)
+// Lines that other commands keep in step with the cluster's members.
+static bool is_followed(const char *line)
+{
+    static const char *const flags[] = {
+        "--initial-cluster=", "--initial-cluster-state=", "--etcd-servers="};
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+        const char *at = strstr(line, flags[i]);
+        if (at && at < line + strcspn(line, "\n"))
+            return true;
+    }
+    return false;
+}
+
+static void add_steady_lines(const char *text, struct buffer *out)
+{
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        if (!is_followed(text))
+            buffer_add(out, text, len);
+        text += len + (text[len] == '\n');
+        buffer_add_char(out, '\n');
+    }
+}
+
+static bool is_same_but_for_members(const char *a, const char *b)
+{
+    _cleanup_buffer_ struct buffer steady_a = BUFFER_EMPTY, steady_b = BUFFER_EMPTY;
+    add_steady_lines(a, &steady_a);
+    add_steady_lines(b, &steady_b);
+    return str_equal(buffer_str(&steady_a), buffer_str(&steady_b));
+}
+
+// What a member was told of the others counts until it has data.
+static bool has_data(const struct node_plan *plan)
+{
+    _cleanup_free_ char *member = path_join(plan->plane.etcd_data_dir, "member");
+    return access(member, F_OK) == 0;
+}
+
+static void compare(const struct node_plan *plan, struct node_file *file)
 {
     _cleanup_buffer_ struct buffer old = BUFFER_EMPTY;
-    struct node_file *file = LIST_APPEND(&plan->files);
-    file->component = component;
-    file->path =
-        xasprintf("%s/%s.yaml", plan->places.manifests, control_plane_component_name(component));
-    int code = control_plane_render(&plan->plane, component, &file->text, err);
-    if (code < 0)
-        return code;
-    code = fs_read_file(AT_FDCWD, file->path, MANIFEST_MAX, &old);
+    int code = fs_read_file(AT_FDCWD, file->path, MANIFEST_MAX, &old);
     file->exists = code != -ENOENT;
     file->unreadable = code == -EACCES;
     file->same = code == 0 && old.len == file->text.len &&
                  memcmp(buffer_str(&old), buffer_str(&file->text), old.len) == 0;
-    return 0;
+    if (code < 0 || file->same)
+        return;
+    if (!file->is_manifest) // `balancer follow` keeps it in step with the nodes
+        file->same = true;
+    else if (is_same_but_for_members(buffer_str(&old), buffer_str(&file->text))) {
+        file->same = file->component != COMPONENT_ETCD || has_data(plan);
+        file->outdated = !file->same;
+    }
 }
 
-int node_plan_render(struct node_plan *plan, struct error *err)
+static int render_one(struct node_plan *plan, enum control_plane_component component,
+                      struct error *err)
+{
+    struct node_file *file = LIST_APPEND(&plan->files);
+    file->component = component;
+    file->is_manifest = true;
+    file->mode = 0600;
+    file->path =
+        xasprintf("%s/%s.yaml", plan->places.manifests, control_plane_component_name(component));
+    int code = control_plane_render(&plan->plane, component, &file->text, err);
+    if (code == 0)
+        compare(plan, file);
+    return code;
+}
+
+static int render_balancer(struct node_plan *plan, struct error *err)
+{
+    static const char manifests[] = "etc/kubernetes/manifests/";
+    const char *root = plan->places.root;
+    _cleanup_file_set_ struct file_set set = {0};
+    int code = balancer_render(&plan->cluster, plan->self, *root ? root : NULL, NULL, BALANCER_ALL,
+                               &set, err);
+    for (size_t i = 0; i < set.n && code == 0; i++) {
+        struct node_file *file = LIST_APPEND(&plan->files);
+        file->component = COMPONENTS;
+        file->is_manifest = str_starts_with(set.items[i].path, manifests);
+        file->mode = set.items[i].mode;
+        file->path = file->is_manifest
+                         ? path_join(plan->places.manifests, set.items[i].path + strlen(manifests))
+                         : xasprintf("%s/%s", root, set.items[i].path);
+        buffer_add(&file->text, set.items[i].text.data, set.items[i].text.len);
+        compare(plan, file);
+    }
+    return code;
+}
+
+static void drop_files(struct node_plan *plan)
 {
     LIST_EACH (file, &plan->files) {
         free(file->path);
         buffer_free(&file->text);
     }
+    free(plan->files.items);
+    plan->files.items = NULL;
     plan->files.n = 0;
+}
+
+void node_plan_free(struct node_plan *plan)
+{
+    drop_files(plan);
+    cluster_free(&plan->cluster);
+    string_list_free(&plan->api_sans);
+    string_list_free(&plan->etcd_server_sans);
+    string_list_free(&plan->etcd_peer_sans);
+    string_list_free(&plan->owned);
+}
+
+int node_plan_render(struct node_plan *plan, struct error *err)
+{
+    drop_files(plan);
     for (int i = 0; i < COMPONENTS; i++)
         if (plan->wanted[i] && render_one(plan, (enum control_plane_component)i, err) < 0)
             return -EINVAL;
-    return 0;
+    return plan->options->only.n == 0 ? render_balancer(plan, err) : 0;
 }
 
 bool node_plan_conflicts(const struct node_plan *plan)
 {
     bool conflict = false;
     LIST_EACH (file, &plan->files) {
-        if (plan->options->force || !file->exists || file->same)
+        if (plan->options->force || !file->exists || file->same || file->outdated)
             continue;
         if (file->unreadable) {
             fprintf(stderr, "error: %s cannot be read: run this as root\n", file->path);
@@ -405,7 +488,8 @@ bool node_plan_conflicts(const struct node_plan *plan)
 void node_plan_pods(const struct node_plan *plan, struct node_manifests *ret)
 {
     LIST_EACH (file, &plan->files)
-        node_manifests_add(ret, file->path, &file->text, plan->plane.node_name);
+        if (file->is_manifest)
+            node_manifests_add(ret, file->path, &file->text, plan->plane.node_name);
 }
 
 void node_plan_subject(const struct node_plan *plan, const struct node_manifests *pods,

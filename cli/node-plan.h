@@ -40,12 +40,16 @@ extern const char *const node_plan_components[], *const node_plan_key_types[],
         OPT_LIST(tag, plan.etcd_sans, .name = "etcd-cert-extra-sans", .argument = "NAME,...",      \
                  .help = "Further names and addresses for etcd's certificates")
 
-// A manifest that is to be written, and what is there.
+// A file that is to be written, and what is there.
 struct node_file {
-    enum control_plane_component component;
+    enum control_plane_component component; // COMPONENTS: of the balancer
+    bool is_manifest;
     char *path;
+    mode_t mode;
     struct buffer text;
-    bool exists, unreadable, same;
+    bool exists, unreadable;
+    bool same;     // or as good as the same: it stays
+    bool outdated; // it was for a member that never started: it is replaced
 };
 
 struct node_plan {
@@ -91,6 +95,6 @@ void node_plan_subject(const struct node_plan *plan, const struct node_manifests
 // Notes what will be made (made-files.h), and writes the cluster file.
 int node_plan_write_cluster(struct node_plan *plan, struct error *err);
 int node_plan_write_pki(struct node_plan *plan, struct error *err);
-// Those of this component, or with COMPONENTS all.
+// That of this component, or with COMPONENTS all. node_plan_render() comes first.
 int node_plan_write_manifests(struct node_plan *plan, enum control_plane_component component,
                               struct error *err);

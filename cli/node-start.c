@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/digest.h"
+#include "base/fs.h"
 #include "base/monotime.h"
 #include "cli/client.h"
 #include "cli/manifest-wait.h"
@@ -48,37 +49,52 @@ static void explain_chain(const struct node_plan *plan, enum control_plane_compo
     }
 }
 
+// The pod of a manifest, by its file's name. The caller frees.
+static char *pod_of(const struct node_file *file)
+{
+    const char *base = path_base(file->path);
+    return xstrndup(base, strcspn(base, "."));
+}
+
 static int see_through(const struct node_file *file, const char *socket, monotime deadline,
                        struct error *err)
 {
     _cleanup_client_ struct client *client = client_new(socket);
-    const struct pod_target target = {.namespace_ = "kube-system",
-                                      .name = control_plane_component_name(file->component)};
+    _cleanup_free_ char *pod = pod_of(file);
+    const struct pod_target target = {.namespace_ = "kube-system", .name = pod};
     char sha256[DIGEST_HEX_SIZE];
     digest_sha256_hex(file->text.data, file->text.len, sha256);
     int code = manifest_wait(client, file->path, sha256, deadline, err);
     return code < 0 ? code : pods_wait(client, &target, 1, POD_GOAL_READY, 0, deadline, err);
 }
 
-int node_start_wait_for(const struct node_plan *plan, enum control_plane_component component,
-                        const char *socket, monotime since, monotime deadline, struct error *err)
+static int wait_for(const struct node_plan *plan, const struct node_file *file, const char *socket,
+                    monotime since, monotime deadline, struct error *err)
 {
-    const struct node_file *file = find_file(plan, component);
-    if (!file)
-        return 0;
     int code = see_through(file, socket, deadline, err);
     if (code < 0) {
         _cleanup_buffer_ struct buffer chain = BUFFER_EMPTY;
-        explain_chain(plan, component, &chain);
+        if (file->component != COMPONENTS)
+            explain_chain(plan, file->component, &chain);
         return error_set(err, code, "%s%s", error_message(err), buffer_str(&chain));
     }
+    _cleanup_free_ char *pod = pod_of(file);
     int64_t usec = monotime_since(monotime_now(), since);
     _cleanup_free_ char *what =
-        xasprintf("%s (after %.1f s)", control_plane_component_name(component),
-                  (double)usec / (double)USEC_PER_SEC);
+        xasprintf("%s (after %.1f s)", pod, (double)usec / (double)USEC_PER_SEC);
     pki_say("ready", TERM_GREEN, what, NULL);
     fflush(stdout);
     return 0;
+}
+
+int node_start_wait_for(const struct node_plan *plan, enum control_plane_component component,
+                        const char *socket, monotime since, monotime deadline, struct error *err)
+{
+    int code = 0;
+    LIST_EACH (file, &plan->files)
+        if (code == 0 && file->is_manifest && file->component == component)
+            code = wait_for(plan, file, socket, since, deadline, err);
+    return code;
 }
 
 int node_start_wait(const struct node_plan *plan, const struct node_start_options *options,
@@ -91,7 +107,7 @@ int node_start_wait(const struct node_plan *plan, const struct node_start_option
         return 0;
     printf("\n");
     fflush(stdout);
-    for (int i = 0; i < COMPONENTS && code == 0; i++)
+    for (int i = 0; i <= COMPONENTS && code == 0; i++)
         code =
             node_start_wait_for(plan, (enum control_plane_component)i, socket, now, deadline, err);
     return code;

@@ -24,6 +24,7 @@ struct node_start_options {
 // with all that is known about why.
 int node_start_wait(const struct node_plan *plan, const struct node_start_options *options,
                     const char *socket, struct error *err);
-// The same for one component. `since` is when the waiting began; nothing happens without --wait.
+// The same for one component, or with COMPONENTS the balancer's pods. `since` is when the waiting
+// began.
 int node_start_wait_for(const struct node_plan *plan, enum control_plane_component component,
                         const char *socket, monotime since, monotime deadline, struct error *err);

@@ -73,15 +73,18 @@ int node_plan_write_pki(struct node_plan *plan, struct error *err)
     return code < 0 ? error_prefix(err, code, "no manifest was written") : 0;
 }
 
-static int write_manifest(struct node_plan *plan, const struct node_file *file, struct error *err)
+static int write_file(struct node_plan *plan, const struct node_file *file, struct error *err)
 {
     if (file->same) {
         plan->kept++;
         pki_say("kept", TERM_DIM, file->path, NULL);
         return 0;
     }
-    unsigned flags = FS_WRITE_SYNC | (plan->options->force ? 0 : FS_WRITE_EXCLUSIVE);
-    int code = fs_write_atomic(AT_FDCWD, file->path, file->text.data, file->text.len, 0600, flags);
+    bool replaces = plan->options->force || file->outdated;
+    int code = fs_mkdir_parents_of(AT_FDCWD, file->path);
+    if (code >= 0)
+        code = fs_write_atomic(AT_FDCWD, file->path, file->text.data, file->text.len, file->mode,
+                               FS_WRITE_SYNC | (replaces ? 0 : FS_WRITE_EXCLUSIVE));
     if (code < 0)
         return error_errno(err, code, "cannot write %s", file->path);
     plan->made++;
@@ -100,8 +103,11 @@ int node_plan_write_manifests(struct node_plan *plan, enum control_plane_compone
         code = fs_mkdir_parents(AT_FDCWD, plan->plane.etcd_data_dir, 0700);
     if (code < 0)
         return error_errno(err, code, "cannot make %s", plan->plane.etcd_data_dir);
-    LIST_EACH (file, &plan->files)
-        if (code == 0 && (component == COMPONENTS || component == file->component))
-            code = write_manifest(plan, file, err);
+    // What a pod reads comes before the pod.
+    for (int manifests = 0; manifests <= 1; manifests++)
+        LIST_EACH (file, &plan->files)
+            if (code == 0 && file->is_manifest == manifests &&
+                (component == COMPONENTS || component == file->component))
+                code = write_file(plan, file, err);
     return code;
 }

@@ -11,7 +11,9 @@
 #include "base/base64.h"
 #include "base/fs.h"
 #include "cli/commands.h"
+#include "cli/pki-sealed.h"
 #include "cli/pki.h"
+#include "manifests/cluster.h"
 #include "pki/transfer.h"
 
 // What kubeadm's upload-certs carries, too (phases/copycerts); nothing else is taken in.
@@ -32,9 +34,17 @@ static const struct shared {
 
 enum { KEY_TEXT_MAX = 128 };
 
-static const char *directory(const struct pki_options *options)
+// Where the shared files lie, and the cluster's. The caller frees.
+static char *directory(const struct pki_options *options)
 {
-    return options->dir ? options->dir : PKI_DIR;
+    const char *root = options->init.root;
+    return options->dir ? xstrdup(options->dir) : xasprintf("%s" PKI_DIR, root ? root : "");
+}
+
+static char *cluster_file(const struct pki_options *options)
+{
+    const char *root = options->init.root;
+    return xasprintf("%s" CLUSTER_FILE, root ? root : "");
 }
 
 // ---- export ----
@@ -57,6 +67,20 @@ static int add_file(struct transfer *transfer, const char *dir, const struct sha
         return 0;
     }
     return error_errno(err, code, "%s", path);
+}
+
+// What `mainstay join` has to know besides. Nodes that neither init nor join has made have none.
+static int add_cluster(struct transfer *transfer, const char *path, struct error *err)
+{
+    struct transfer_file file = {.name = xstrdup(SEALED_CLUSTER)};
+    int code = fs_read_file(AT_FDCWD, path, TRANSFER_FILE_MAX, &file.data);
+    if (code == 0) {
+        *LIST_APPEND(&transfer->files) = file;
+        return 0;
+    }
+    free(file.name);
+    buffer_free(&file.data);
+    return code == -ENOENT ? 0 : error_errno(err, code, "%s", path);
 }
 
 static int write_sealed(const struct transfer *transfer, const char *file, struct error *err)
@@ -95,8 +119,11 @@ int pki_export(const struct pki_options *options, const char *const *words, size
     if (!certificate_name_is_valid(options->for_node))
         return pki_usage("--for: \"%s\" cannot be the name of a node", options->for_node);
     transfer.node = xstrdup(options->for_node);
+    _cleanup_free_ char *dir = directory(options), *cluster = cluster_file(options);
     for (size_t i = 0; i < ARRAY_SIZE(shared) && code == 0; i++)
-        code = add_file(&transfer, directory(options), &shared[i], &err);
+        code = add_file(&transfer, dir, &shared[i], &err);
+    if (code == 0)
+        code = add_cluster(&transfer, cluster, &err);
     if (code == 0)
         code = write_sealed(&transfer, words[0], &err);
     return code < 0 ? pki_failed(&err) : CLI_DONE;
@@ -122,7 +149,7 @@ static int read_key(const char *word, unsigned char *key, struct error *err)
     return 0;
 }
 
-static const struct transfer_file *find_file(const struct transfer *transfer, const char *name)
+const struct transfer_file *sealed_find(const struct transfer *transfer, const char *name)
 {
     LIST_EACH (file, &transfer->files)
         if (str_equal(file->name, name))
@@ -141,7 +168,7 @@ static const struct shared *find_shared(const char *name)
 static int check_pair(const struct transfer *transfer, const struct shared *what,
                       const struct transfer_file *file, struct error *err)
 {
-    const struct transfer_file *other = find_file(transfer, what->key_of);
+    const struct transfer_file *other = sealed_find(transfer, what->key_of);
     _cleanup_certificate_bundle_ struct certificate_bundle bundle = {0};
     _cleanup_key_ EVP_PKEY *key = NULL;
     int code =
@@ -159,9 +186,11 @@ static int check_contents(const struct transfer *transfer, struct error *err)
     int code = 0;
     LIST_EACH (file, &transfer->files) {
         const struct shared *what = find_shared(file->name);
+        if (!what && str_equal(file->name, SEALED_CLUSTER))
+            continue;
         if (!what)
             return error_set(err, EINVAL, "%s in it is none of the shared files", file->name);
-        if (find_file(transfer, file->name) != file)
+        if (sealed_find(transfer, file->name) != file)
             return error_set(err, EINVAL, "%s is in it twice", file->name);
         if (code == 0 && what->key_of)
             code = check_pair(transfer, what, file, err);
@@ -206,23 +235,31 @@ static int put_file(const char *path, const struct transfer_file *file, struct e
     return 0;
 }
 
-static int put_files(const struct pki_options *options, const struct transfer *transfer,
-                     struct error *err)
+int sealed_check(const char *dir, const struct transfer *transfer, struct error *err)
 {
-    const char *dir = directory(options);
+    int code = 0;
+    LIST_EACH (file, &transfer->files) {
+        _cleanup_free_ char *path = path_join(dir, file->name);
+        if (code >= 0 && !str_equal(file->name, SEALED_CLUSTER))
+            code = look_at(path, file, err);
+    }
+    return code < 0 ? code : 0;
+}
+
+int sealed_put(const char *dir, const struct transfer *transfer, bool force, struct error *err)
+{
     _cleanup_free_ char *inside = xasprintf("%s/x", dir);
     _cleanup_close_ int lock = -1;
     int code = fs_mkdir_parents_of(AT_FDCWD, inside);
     if (code < 0)
         return error_errno(err, code, "%s", dir);
     code = replace_lock(dir, &lock, err);
+    if (code >= 0 && !force)
+        code = sealed_check(dir, transfer, err);
     LIST_EACH (file, &transfer->files) {
         _cleanup_free_ char *path = path_join(dir, file->name);
-        if (code >= 0 && !options->force)
-            code = look_at(path, file, err);
-    }
-    LIST_EACH (file, &transfer->files) {
-        _cleanup_free_ char *path = path_join(dir, file->name);
+        if (str_equal(file->name, SEALED_CLUSTER))
+            continue;
         if (code >= 0)
             code = fs_mkdir_parents_of(AT_FDCWD, path);
         if (code >= 0)
@@ -231,26 +268,33 @@ static int put_files(const struct pki_options *options, const struct transfer *t
     return code < 0 ? code : 0;
 }
 
-static int import(const struct pki_options *options, const char *file, struct error *err)
+int sealed_read(const char *file, const char *key_word, struct transfer *ret, struct error *err)
 {
     unsigned char key[TRANSFER_KEY_SIZE];
     _cleanup_buffer_ struct buffer sealed = BUFFER_EMPTY;
-    _cleanup_transfer_ struct transfer transfer = {0};
     int code = fs_read_file(AT_FDCWD, file, TRANSFER_MAX + 4096, &sealed);
     if (code < 0)
         return error_errno(err, code, "%s", file);
-    code = read_key(options->key, key, err);
+    code = read_key(key_word, key, err);
     if (code < 0)
         return code;
-    code = transfer_open(sealed.data, sealed.len, key, &transfer, err);
+    code = transfer_open(sealed.data, sealed.len, key, ret, err);
     OPENSSL_cleanse(key, sizeof(key));
     if (code == 0)
-        code = check_contents(&transfer, err);
-    if (code < 0)
-        return error_prefix(err, code, "%s", file);
-    code = put_files(options, &transfer, err);
+        code = check_contents(ret, err);
+    return code < 0 ? error_prefix(err, code, "%s", file) : 0;
+}
+
+static int import(const struct pki_options *options, const char *file, struct error *err)
+{
+    _cleanup_transfer_ struct transfer transfer = {0};
+    _cleanup_free_ char *dir = directory(options);
+    int code = sealed_read(file, options->key, &transfer, err);
     if (code == 0)
-        printf("Sealed for %s; `mainstay init` makes what is this node's own.\n", transfer.node);
+        code = sealed_put(dir, &transfer, options->force, err);
+    if (code == 0)
+        printf("Sealed for %s; `mainstay join` or `init` makes what is this node's own.\n",
+               transfer.node);
     return code;
 }
 
