@@ -47,7 +47,10 @@ def lacks(*programs):
     return next((f"{program} is not installed" for program in programs if not shutil.which(program)), None)
 
 
-WHY_NOT = lacks("haproxy", "openssl", "ip") or own_network()
+def setUpModule():
+    why_not = lacks("haproxy", "openssl", "ip") or own_network()
+    if why_not:
+        raise unittest.SkipTest(why_not)
 
 
 def cluster_yaml(nodes, **balancer):
@@ -157,7 +160,7 @@ class Requests(threading.Thread):
             except (OSError, http.client.HTTPException) as e:
                 self.failures.append(f"{len(self.answers)} answers, then {e!r}")
                 closes = True
-            if closes or not self.kept:
+            if connection and (closes or not self.kept):
                 connection.close()
                 connection = None
 
@@ -165,6 +168,14 @@ class Requests(threading.Thread):
         self.over.set()
         self.join(WAIT_SECONDS)
         return self.failures
+
+    def await_server(self, name):
+        """Until a new connection leads to this server."""
+        since = time.monotonic()
+        while name not in self.servers_since(since) and time.monotonic() < since + WAIT_SECONDS:
+            self.over.wait(0.05)
+        if name not in self.servers_since(since):
+            raise AssertionError(f"no connection led to {name}: {self.answers[-5:]} {self.failures[:3]}")
 
     def servers_since(self, when):
         return {server for began, server in self.answers if began > when}
@@ -176,7 +187,7 @@ class Watch(threading.Thread):
     def __init__(self, certificates):
         super().__init__(daemon=True)
         self.certificates, self.over = certificates, threading.Event()
-        self.news, self.watches, self.broken = 0, 0, []
+        self.news, self.watches, self.broken, self.first = 0, 0, [], threading.Event()
         self.start()
 
     def run(self):
@@ -188,10 +199,10 @@ class Watch(threading.Thread):
                 self.watches += 1
                 while not self.over.is_set() and answer.readline():
                     self.news += 1
+                    self.first.set()
+                connection.close()
             except (OSError, http.client.HTTPException) as e:
                 self.broken.append(repr(e))
-            finally:
-                connection.close()
 
     def end(self):
         self.over.set()
@@ -199,7 +210,6 @@ class Watch(threading.Thread):
         return self.broken
 
 
-@unittest.skipIf(WHY_NOT, str(WHY_NOT))
 class BalancerTest(AgentTest):
     def setUp(self):
         self.root = tempfile.mkdtemp(prefix="mainstay-balancer-")
@@ -274,12 +284,9 @@ class Draining(BalancerTest):
             self.assertNotIn(name, clients[0].servers_since(left), "a new connection to one that drains")
             doubles[name] = self.double(name)
             haproxy.await_line(f"Server kube-apiserver/{name} is UP")
-        back = time.monotonic()
-        while "m2" not in clients[0].servers_since(back) and time.monotonic() < back + WAIT_SECONDS:
-            clients[0].over.wait(0.05)
+        clients[0].await_server("m2")  # one that is back gets connections again
         failures = [client.end() for client in clients] + [watch.end()]
         self.assertEqual(failures, [[], [], []])
-        self.assertIn("m2", clients[0].servers_since(back), "one that is back gets connections again")
         for client in clients:
             self.assertGreater(len(client.answers), 100)
         self.assertGreater(watch.news, 20)
@@ -435,13 +442,10 @@ class Following(BalancerTest):
             event = agent.wait_event("FilesChanged", "haproxy", after=after)
             self.assertIn("sending SIGUSR2 to container haproxy", event["message"])
             self.await_servers(servers)
-        since = time.monotonic()
-        while "m4" not in clients[0].servers_since(since) and time.monotonic() < since + WAIT_SECONDS:
-            clients[0].over.wait(0.05)
+        clients[0].await_server("m4")
         self.assertEqual([client.end() for client in clients] + [watch.end()], [[], [], []])
         self.assertEqual(watch.watches, 1, "the connection of before is there still")
         self.assertGreater(watch.news, 10)
-        self.assertIn("m4", clients[0].servers_since(since))
         self.assertEqual(pid_of(agent.pod("haproxy"), "haproxy"), pid)
 
     def await_servers(self, wanted):
@@ -567,6 +571,66 @@ class VirtualAddress(BalancerTest):
         with open(f"/run/netns/{self.spaces[name]}") as f:
             if ctypes.CDLL(None).setns(f.fileno(), CLONE_NEWNET) != 0:
                 raise OSError("setns")
+
+
+NGINX_CACHE = os.path.expanduser("~/.cache/mainstay/nginx-stream")
+
+
+def nginx():
+    """The program, the line that loads its stream module, and why there is none: of Debian's packages, which are
+    unpacked and not installed, as in test_nginx.py."""
+    module = "usr/lib/nginx/modules/ngx_stream_module.so"
+    if shutil.which("nginx") and glob.glob("/etc/nginx/modules-enabled/*stream*.conf"):
+        return shutil.which("nginx"), "", None
+    if not os.path.exists(os.path.join(NGINX_CACHE, module)):
+        with tempfile.TemporaryDirectory() as directory:
+            os.chmod(directory, 0o755)
+            done = subprocess.run(["apt-get", "download", "-q", "nginx", "libnginx-mod-stream"], cwd=directory,
+                                  capture_output=True, text=True)
+            packages = glob.glob(os.path.join(directory, "*.deb"))
+            if done.returncode != 0 or len(packages) != 2:
+                return None, None, f"nginx cannot be downloaded: {done.stderr.strip()[-200:]}"
+            for package in packages:
+                subprocess.run(["dpkg-deb", "-x", package, NGINX_CACHE], check=True)
+    return (os.path.join(NGINX_CACHE, "usr/sbin/nginx"),
+            f"load_module {os.path.join(NGINX_CACHE, module)};", None)
+
+
+NGINX, LOAD_STREAM, NO_NGINX = nginx()  # before setUpModule() takes the world's network away
+
+
+@unittest.skipIf(NO_NGINX, str(NO_NGINX))
+class Nginx(BalancerTest):
+    def render(self, *nodes):
+        """The rendered file, with the module from where it was unpacked."""
+        self.write("etc/mainstay/cluster.yaml", cluster_yaml(nodes, kind="nginx"))
+        text = self.balancer("render", "--offline", "kube-apiserver.conf").stdout
+        include = "include /etc/nginx/modules-enabled/*.conf;"
+        self.assertIn(include, text)
+        self.write("etc/nginx/kube-apiserver.conf", text.replace(include, LOAD_STREAM))
+        return self.path("etc/nginx/kube-apiserver.conf")
+
+    def test_servers_come_and_go(self):
+        doubles = {name: self.double(name) for name in ("m1", "m2", "m3")}
+        config = self.render("m1", "m2")
+        subprocess.run([NGINX, "-t", "-e", "stderr", "-c", config], check=True, capture_output=True)
+        manifest = self.balancer("render", "--offline", "nginx.yaml").stdout
+        self.assertIn("daemon off;", manifest)
+        running = self.process(NGINX, "-e", "stderr", "-c", config, "-g", "daemon off;")
+        running.await_line("start worker process")
+        watch = Watch(self.certificates)
+        clients = [Requests(self.certificates, kept=kept) for kept in (False, True)]
+        self.assertTrue(watch.first.wait(WAIT_SECONDS))
+        # A reload with a node more: the old workers go on with the connections that they have.
+        self.render("m1", "m2", "m3")
+        running.process.send_signal(signal.SIGHUP)
+        clients[0].await_server("m3")
+        self.assertEqual((watch.watches, watch.broken), (1, []))
+        # One that is being stopped is noticed when it has closed its port: the next server is asked instead.
+        doubles["m3"].process.send_signal(signal.SIGTERM)
+        self.assertEqual(doubles["m3"].process.wait(WAIT_SECONDS), 0)
+        self.assertEqual([client.end() for client in clients] + [watch.end()], [[], [], []])
+        self.assertTrue({"m1", "m2"} & clients[0].servers_since(time.monotonic() - 1))
 
 
 if __name__ == "__main__":
