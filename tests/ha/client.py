@@ -2,9 +2,12 @@
 
 It runs in the client's namespace (rig.py) and knows the control plane by its virtual address only.
 
-    client.py load  CREDENTIALS URL BOOK [--seconds N]    writes and reads until it is told to end (SIGTERM)
+    client.py load  CREDENTIALS URL BOOK [--seconds N] [--timeout N]
+                       writes and reads until it is told to end (SIGTERM)
     client.py whole CREDENTIALS SECONDS URL…              waits until the cluster is whole; says what is not
     client.py check CREDENTIALS BOOK URL…                 reads everything back, from each URL
+    client.py snapshot CREDENTIALS BOOK REVISION BEGAN ENDED URL…
+                       the same of a cluster that was restored from a snapshot taken between two moments
 
 Writers are of two kinds. "create" makes an object of its own for every write, so that each can be
 looked up afterwards. "update" changes one object again and again under the condition that it still
@@ -99,8 +102,9 @@ def reason(error):
 
 
 class Load:
-    def __init__(self, url, credentials, book):
+    def __init__(self, url, credentials, book, timeout=REQUEST_SECONDS):
         self.url = url
+        self.timeout = timeout
         self.context = credentials.context()
         self.book = open(book, "a", buffering=1)
         self.lock = threading.Lock()
@@ -213,7 +217,7 @@ class Load:
         for kind, function in work:
             for keep in (True, False):
                 worker = f"{kind}-{'kept' if keep else 'new'}"
-                endpoint = Endpoint(self.url, self.context, keep)
+                endpoint = Endpoint(self.url, self.context, keep, self.timeout)
                 threads.append(threading.Thread(target=function, args=(worker, endpoint)))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.ended.set())
@@ -284,6 +288,29 @@ def acknowledged(book, before=float("inf")):
         elif outcome.startswith("4"):
             maybe[name].discard(sequence)  # refused is refused
     return known, maybe
+
+
+def acknowledged_until(book, revision, began, ended):
+    """As acknowledged(), of a snapshot at a revision that was taken between two moments: the revision of each write
+    tells on which side it is. And what is wrong with that revision, as lines."""
+    known, maybe, wrong = {}, {}, []
+    for moment, _, kind, name, sequence, outcome, at, seconds in entries(book):
+        if kind not in ("create", "update"):
+            continue
+        if outcome == "ok" and moment < began and at > revision:
+            wrong.append(f"{name}={sequence} was acknowledged at {at} before the snapshot of {revision}")
+        if outcome == "ok" and moment - seconds > ended and at <= revision:
+            wrong.append(f"{name}={sequence} was written at {at} after the snapshot of {revision}")
+        if outcome == "try":
+            maybe.setdefault(name, set()).add(sequence)
+        elif outcome == "ok":
+            maybe[name].discard(sequence)
+            if at <= revision:
+                known[name] = (sequence, at)
+                maybe[name] = {s for s in maybe[name] if s > sequence}
+        elif outcome.startswith("4"):
+            maybe[name].discard(sequence)
+    return known, maybe, wrong
 
 
 def compare(known, maybe, found):
@@ -395,16 +422,18 @@ def whole(credentials, seconds, urls):
 def main():
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, words in {"load": ["url", "book"], "whole": ["seconds", "urls"], "check": ["book", "urls"]}.items():
+    for name, words in {"load": ["url", "book"], "whole": ["seconds", "urls"], "check": ["book", "urls"],
+                        "snapshot": ["book", "revision", "began", "ended", "urls"]}.items():
         command = commands.add_parser(name)
         command.add_argument("credentials", type=Credentials)
         for word in words:
             command.add_argument(word, **({"nargs": "+"} if word == "urls" else {}))
         if name == "load":
             command.add_argument("--seconds", type=float)
+            command.add_argument("--timeout", type=float, default=REQUEST_SECONDS)
     options = parser.parse_args()
     if options.command == "load":
-        Load(options.url, options.credentials, options.book).run(options.seconds)
+        Load(options.url, options.credentials, options.book, options.timeout).run(options.seconds)
         return 0
     if options.command == "whole":
         faults = whole(options.credentials, float(options.seconds), options.urls)
@@ -414,7 +443,12 @@ def main():
     for url in options.urls:
         start = time.monotonic()
         found = objects(Endpoint(url, options.credentials.context(), seconds=30.0))
-        known, maybe = acknowledged(options.book, start)
+        if options.command == "check":
+            known, maybe = acknowledged(options.book, start)
+        else:
+            known, maybe, more = acknowledged_until(options.book, int(options.revision), float(options.began),
+                                                    float(options.ended))
+            wrong += more
         wrong += [f"{url}: {line}" for line in compare(known, maybe, found)]
     print("\n".join(wrong) if wrong else f"{len(known)} objects, each as acknowledged")
     return 1 if wrong else 0

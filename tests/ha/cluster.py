@@ -61,21 +61,21 @@ class Cluster:
             node.boot()
         names = list(self.rig.nodes)
         first = self.rig[names[0]]
-        self._init(first)
+        self.init(first)
         for name in names[1:]:
-            self._join(self.rig[name], first)
+            self.join(self.rig[name], first)
         self.take_credentials(first)
         self.whole()
         say(f"up in {time.monotonic() - start:.0f} s")
 
-    def _init(self, node):
+    def init(self, node):
         """The cluster's file, and a first node of it; what is asked for is what a guide would ask for."""
         write(node.path("etc/mainstay/kubeadm.yaml"), CONFIGURATION + "".join(
             f"- {{name: {n.name}, address: {n.address}}}\n" for n in self.rig))
         node.mainstay("init", "--config", "/etc/mainstay/kubeadm.yaml", "--advertise-address", node.address,
                       "--timeout", f"{UP_SECONDS:.0f}s")
 
-    def _join(self, node, first):
+    def join(self, node, first):
         sealed = self.rig.file(f"{node.name}.sealed")
         key = first.mainstay("pki", "export", sealed, "--for", node.name).stdout.strip()
         if node.mainstay("join", "--help", check=False).returncode:
@@ -137,9 +137,10 @@ class Cluster:
         if done.returncode != 0:
             raise AssertionError(f"not whole after {seconds:.0f} s:\n{done.stdout}{done.stderr}")
 
-    def start_load(self):
+    def start_load(self, *flags):
         self.kubectl("create", "namespace", client.NAMESPACE, check=False)
-        self.load = subprocess.Popen(self._client("load", self.credentials, URL, self.book), stdin=subprocess.DEVNULL,
+        self.load = subprocess.Popen(self._client("load", self.credentials, URL, self.book, *flags),
+                                     stdin=subprocess.DEVNULL,
                                      start_new_session=True, preexec_fn=self.rig.client_cell.enter)
         until(lambda: os.path.exists(self.book) and client.summary(self.book)["writes"] >= 20, "the load")
 
@@ -148,6 +149,13 @@ class Cluster:
             self.load.send_signal(signal.SIGTERM)
             self.load.wait(60)
             self.load = None
+
+    def check_snapshot(self, revision, began, ended):
+        """Exactly what had been acknowledged is there: nothing of what came after the snapshot's revision."""
+        done = self._run_client("snapshot", self.credentials, self.book, revision, began, ended, *self.urls())
+        if done.returncode != 0:
+            raise AssertionError("the snapshot is not what was acknowledged:\n" + done.stdout + done.stderr)
+        return done.stdout.strip()
 
     def check(self):
         """Everything that was acknowledged is there, from each API server by itself."""
@@ -172,6 +180,8 @@ def each_round(test):
 class HaTest(unittest.TestCase):
     """A cluster under load for the tests of a class. What was measured is printed as a table at its end."""
 
+    load_flags = ()
+
     @classmethod
     def setUpClass(cls):
         reason = missing()
@@ -191,7 +201,7 @@ class HaTest(unittest.TestCase):
         cls.cluster.bring_up()
         cls.table.append(("three nodes up", f"{time.monotonic() - start:.0f} s, "
                           f"{sum(n.cell.memory() or 0 for n in cls.rig) >> 20} MB"))
-        cls.cluster.start_load()
+        cls.cluster.start_load(*cls.load_flags)
 
     @classmethod
     def take_down(cls):

@@ -507,6 +507,22 @@ class Rig:
         for node in self:
             node.make()
 
+    def add(self, name):
+        """One more machine, which is off."""
+        self.nodes[name] = Node(self, name)
+        self.nodes[name].make()
+        write(self.file("names"), " ".join(self.nodes) + "\n")
+        return self.nodes[name]
+
+    def scrap(self, name):
+        """A machine and all that was on it is gone for good."""
+        node = self.nodes.pop(name)
+        node.kill()
+        node.cell.remove()
+        self.room("umount", node.path("var/lib/etcd"), mount=True)
+        shutil.rmtree(node.tree)
+        write(self.file("names"), " ".join(self.nodes) + "\n")
+
     def reap(self):
         self.children = [c for c in self.children if c.poll() is None]
 

@@ -2,7 +2,9 @@
 restored on fresh machines. Beside test_faults.py, with the same rig and the same client.
 """
 
+import json
 import os
+import subprocess
 import sys
 import time
 
@@ -13,12 +15,15 @@ sys.path.insert(0, os.path.join(HERE, "..", "integration"))
 import harness
 import rig as rig_module
 from cluster import HaTest
-from rig import write
+from rig import call, write
 
 WORKERS = 6  # of the client: each has one request in flight
 
 
 class Care(HaTest):
+    # No request is given up for being slow: what counts here is whether one fails.
+    load_flags = ("--timeout", "30")
+
     # ---- flags
 
     def with_flag(self, node, component, flag, value):
@@ -85,6 +90,63 @@ class Care(HaTest):
 
     def runs_anew(self, node, before):
         return self.runs(node, "etcd") and self.pid(node, "etcd") != before[node.name]
+
+    # ---- machines
+
+    def test_4_a_dead_machine_is_replaced(self):
+        first = list(self.rig)[0]
+        sealed = self.rig.file("m4.sealed")
+        with self.fault("m3 gone for good, m4 in its place"):
+            self.rig.scrap("m3")
+            self.served()
+            new = self.rig.add("m4")
+            new.boot()
+            # The one command, on a node that lives; it waits for the new machine, which joins as any does.
+            replacing = subprocess.Popen(first.inside("mainstay", "etcd", "member", "replace", "m3", "--node",
+                                                      f"m4={new.address}", "--wait", "5m"),
+                                         preexec_fn=first.cell.enter, stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            with replacing.stdout:
+                said = []
+                for line in replacing.stdout:
+                    said.append(line)
+                    if line.startswith("next"):
+                        key = first.mainstay("pki", "export", sealed, "--for", "m4").stdout.strip()
+                        new.mainstay("join", sealed, "--key", key, "--advertise-address", new.address)
+            self.assertEqual(replacing.wait(60), 0, "".join(said))
+        members = self.etcdctl("member", "list").stdout
+        self.assertEqual(sorted(line.split(", ")[2] for line in members.splitlines()), ["m1", "m2", "m4"])
+        for node in self.rig:  # whoever balances follows
+            self.assertIn(f"{new.address}:6443", rig_module.read(node.path("over/etc/haproxy/haproxy.cfg")))
+
+    def test_5_a_snapshot_is_restored_on_fresh_machines(self):
+        first = list(self.rig)[0]
+        snapshot = self.rig.file("snapshot.db")
+        self.served()
+        began = time.monotonic()
+        first.mainstay("etcd", "snapshot", "save", snapshot)
+        ended = time.monotonic()
+        self.served()  # what comes after it must not be there afterwards
+        self.cluster.stop_load()
+        revision = json.loads(call("env", "ETCDCTL_API=3", "etcdctl", "snapshot", "status", snapshot, "-w",
+                                   "json"))["revision"]
+        sealed = self.rig.file("backup.sealed")
+        key = first.mainstay("pki", "export", sealed, "--for", first.name).stdout.strip()
+        for name in list(self.rig.nodes):
+            self.rig.scrap(name)
+        start = time.monotonic()
+        for name in ("m1", "m2", "m3"):
+            self.rig.add(name).boot()
+        first = self.rig["m1"]
+        first.mainstay("pki", "import", sealed, "--key", key)
+        self.cluster.init(first)
+        first.mainstay("etcd", "snapshot", "restore", snapshot)
+        for node in list(self.rig)[1:]:
+            self.cluster.join(node, first)
+        self.cluster.whole()
+        self.table.append(("a snapshot restored on three fresh machines", f"{time.monotonic() - start:.0f} s"))
+        lines = self.cluster.check_snapshot(revision, began, ended)
+        self.table.append(("  taken under load, compared with the client's book", lines))
 
 
 if __name__ == "__main__":
