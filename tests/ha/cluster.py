@@ -78,26 +78,7 @@ class Cluster:
     def join(self, node, first):
         sealed = self.rig.file(f"{node.name}.sealed")
         key = first.mainstay("pki", "export", sealed, "--for", node.name).stdout.strip()
-        if node.mainstay("join", "--help", check=False).returncode:
-            return self._join_by_hand(node, first, sealed, key)
         node.mainstay("join", sealed, "--key", key, "--advertise-address", node.address)
-
-    def _join_by_hand(self, node, first, sealed, key):
-        node.mainstay("pki", "import", sealed, "--key", key)
-        shutil.copy(first.path("etc/mainstay/cluster.yaml"), node.path("etc/mainstay/cluster.yaml"))
-        for _ in range(60):
-            out = first.run("etcdctl", "--endpoints", "https://127.0.0.1:2379", "--cacert", "/etc/kubernetes/pki/etcd/ca.crt",
-                  "--cert", "/etc/kubernetes/pki/etcd/server.crt", "--key", "/etc/kubernetes/pki/etcd/server.key",
-                  "member", "add", node.name, f"--peer-urls=https://{node.address}:2380", check=False)
-            if out.returncode == 0: break
-            time.sleep(1)
-        members = [l for l in out.stdout.splitlines() if l.startswith("ETCD_INITIAL_CLUSTER=")][0].split("=",1)[1].strip('"')
-        node.mainstay("init", "--etcd-initial-cluster", members, "--etcd-initial-cluster-state", "existing", "--node-name", node.name,
-            "--advertise-address", node.address, "--control-plane-endpoint", f"{VIP}:{BALANCER_PORT}", "--wait=false", "--ignore-preflight-errors=all",
-            "--apiserver-arg=shutdown-delay-duration=10s")
-        shutil.copy(first.path("etc/mainstay/cluster.yaml"), node.path("etc/mainstay/cluster.yaml"))
-        node.mainstay("balancer", "render", "--write", "--offline")
-        first.mainstay("balancer", "render", "--write", "--offline")
 
     # ---- the client's side
 

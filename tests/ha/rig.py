@@ -31,6 +31,7 @@ CLIENT_ADDRESS = f"{NETWORK}.100"
 BALANCER_PORT = 8443
 DISK_MB = 768  # etcd writes its log in files of 64 MB, and keeps five
 MEMORY_LIMIT = 5 << 30  # of a node; three of them take a quarter of that
+CPU_SHARES = 16 * 1024  # as much as so many processes: three machines are more than that
 KUBERNETES = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 PROGRAMS = ["unshare", "nsenter", "ip", "bridge", "ebtables-nft", "mkfs.ext4", "etcd", "etcdctl",
             "kubectl", "haproxy", "keepalived"]
@@ -182,6 +183,12 @@ class Cell:
         for point, kind, options in cgroup_mounts():
             if "memory" in options.split(","):
                 write(os.path.join(point, self.name, "memory.limit_in_bytes"), str(size))
+
+    def weigh(self, shares):
+        """A cgroup counts as one process beside those that are in none, however many it holds; 1024 is one."""
+        for point, _, options in cgroup_mounts():
+            if "cpu" in options.split(","):
+                write(os.path.join(point, self.name, "cpu.shares"), str(shares))
 
     def enter(self):
         """For a child between fork and exec."""
@@ -495,6 +502,8 @@ class Rig:
         self.down()
         os.makedirs(self.directory)
         write(self.file("names"), " ".join(self.nodes) + "\n")
+        self.cell.make()
+        self.cell.weigh(CPU_SHARES)
         self.room_pid = self._hold("room", "--net", "--mount")
         self.client_pid = self._hold("client", "--net")
         self.room("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0")
