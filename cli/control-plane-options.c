@@ -216,10 +216,6 @@ static void resolve_strings(struct control_plane_options *options, struct contro
     }
     if (isdigit((unsigned char)plane->kubernetes_version[0])) // the images' tags have a "v"
         plane->kubernetes_version = own(options, xasprintf("v%s", plane->kubernetes_version));
-    int minor = 0;
-    if (!options->etcd_image_tag &&
-        kubernetes_version_parse(plane->kubernetes_version, &minor, NULL) == 0)
-        plane->etcd_image_tag = kubernetes_etcd_tag(minor);
     plane->extra_args[COMPONENT_ETCD] = options->etcd_args;
     plane->extra_args[COMPONENT_KUBE_APISERVER] = options->api_args;
     plane->extra_args[COMPONENT_KUBE_CONTROLLER_MANAGER] = options->controller_manager_args;
@@ -230,7 +226,11 @@ int control_plane_options_resolve(struct control_plane_options *options, struct 
                                   struct error *err)
 {
     struct control_plane plane = CONTROL_PLANE_DEFAULTS;
+    int minor = 0;
     resolve_strings(options, &plane);
+    if (!options->etcd_image_tag &&
+        kubernetes_version_parse(plane.kubernetes_version, &minor, NULL) == 0)
+        plane.etcd_image_tag = kubernetes_etcd_tag(minor);
     int code = resolve_directories(options, &plane, err);
     if (code == 0)
         code = resolve_node_name(options, &plane, err);

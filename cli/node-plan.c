@@ -44,7 +44,7 @@ static void split_commas(const struct string_list *from, struct string_list *to)
 
 // ---- the cluster ----
 
-static int read_config(const char *path, struct cluster *cluster, struct error *err)
+int node_plan_read_cluster(const char *path, struct cluster *cluster, struct error *err)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     _cleanup_string_list_ struct string_list warnings = {0};
@@ -75,8 +75,8 @@ static void set_text(struct cluster *cluster, const char **field, const char *gi
 
 // What holds for every node goes into the cluster's file; arguments and ports that a flag says are
 // this node's own.
-static int apply_flags(const struct node_plan_options *options, struct cluster *cluster,
-                       struct error *err)
+int node_plan_apply_flags(const struct node_plan_options *options, struct cluster *cluster,
+                          struct error *err)
 {
     struct kubeadm_config *file = &cluster->file;
     const struct control_plane_options *plane = options->plane;
@@ -277,6 +277,7 @@ static void choose_sans(struct node_plan *plan)
     const struct kubeadm_config *file = &plan->cluster.file;
     const struct node_plan_options *options = plan->options;
     choose_names(&plan->api_sans, &options->api_sans, &file->api_sans);
+    cluster_api_names(&plan->cluster, &plan->api_sans);
     choose_names(&plan->etcd_server_sans, &options->etcd_sans, &file->etcd_server_sans);
     choose_names(&plan->etcd_peer_sans, &options->etcd_sans, &file->etcd_peer_sans);
     plan->external_etcd = (struct pki_external_etcd){
@@ -286,21 +287,13 @@ static void choose_sans(struct node_plan *plan)
     };
 }
 
-static int choose_algorithm(struct node_plan *plan, struct error *err)
-{
-    const char *type = plan->options->key_type;
-    plan->algorithm =
-        plan->cluster.file.says_ecdsa && !plan->cluster.file.ecdsa ? KEY_RSA_2048 : KEY_ECDSA_P256;
-    return type ? key_algorithm_parse(type, &plan->algorithm, err) : 0;
-}
-
 int node_plan_make_of(struct node_plan_options *options, struct cluster *cluster,
                       struct node_plan *plan, struct error *err)
 {
     plan->options = options;
     plan->cluster = *cluster;
     *cluster = (struct cluster){0};
-    int code = apply_flags(options, &plan->cluster, err);
+    int code = node_plan_apply_flags(options, &plan->cluster, err);
     if (code == 0)
         code = find_self(plan, err);
     if (code == 0)
@@ -308,7 +301,7 @@ int node_plan_make_of(struct node_plan_options *options, struct cluster *cluster
     if (code == 0)
         code = make_plane(plan, err);
     if (code == 0)
-        code = choose_algorithm(plan, err);
+        code = cluster_key_algorithm(&plan->cluster, options->key_type, &plan->algorithm, err);
     if (code == 0)
         code = find_places(plan, err);
     if (code == 0)
@@ -334,7 +327,7 @@ int node_plan_make(struct node_plan_options *options, struct node_plan *plan, st
     const char *config = NULL;
     int code = choose_config(options, &config, err);
     if (code == 0)
-        code = read_config(config, &cluster, err);
+        code = node_plan_read_cluster(config, &cluster, err);
     if (code == 0)
         return node_plan_make_of(options, &cluster, plan, err);
     cluster_free(&cluster);

@@ -67,6 +67,13 @@ struct node_plan {
     size_t made, kept;
 };
 
+// Reads kubeadm's file with our document (NULL: none); warnings go to stderr. 0, or a negative
+// errno.
+int node_plan_read_cluster(const char *path, struct cluster *cluster, struct error *err);
+// Puts the flags over what the cluster's file says. 0, or -EINVAL.
+int node_plan_apply_flags(const struct node_plan_options *options, struct cluster *cluster,
+                          struct error *err);
+
 // From the file of --config (NULL for none), the flags and this machine. Warnings go to stderr. 0,
 // or -EINVAL. node_plan_free() it in either case; the options are not freed.
 int node_plan_make(struct node_plan_options *options, struct node_plan *plan, struct error *err);

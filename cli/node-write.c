@@ -53,6 +53,7 @@ static struct pki_layout layout_of(const struct node_plan *plan)
         .etcd_peer_sans = &plan->etcd_peer_sans,
         .external_etcd = plan->cluster.file.has_external_etcd ? &plan->external_etcd : NULL,
         .algorithm = plan->algorithm,
+        .without = cluster_pki_without(plan->self->roles),
     };
 }
 

@@ -1,9 +1,12 @@
 // What the control plane of one node of a cluster is made from.
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "manifests/balancer.h"
 #include "manifests/cluster.h"
+#include "manifests/user-template.h"
 #include "manifests/versions.h"
 #include "pki/layout.h"
 
@@ -110,7 +113,7 @@ int cluster_plane(const struct cluster *cluster, const struct cluster_node *node
     plane.etcd_ca_file = file->etcd_ca_file;
     plane.etcd_certificate_file = file->etcd_certificate_file;
     plane.etcd_key_file = file->etcd_key_file;
-    plane.shutdown_delay_seconds = has_balancer(cluster) ? CLUSTER_DRAIN_SECONDS : 0;
+    plane.shutdown_delay_seconds = has_balancer(cluster) ? BALANCER_SHUTDOWN_DELAY_SEC : 0;
     int code = plane_version(cluster, &plane, owned, err);
     if (code < 0)
         return code;
@@ -124,5 +127,71 @@ int cluster_plane(const struct cluster *cluster, const struct cluster_node *node
         plane.extra_envs[i] = file->extra_envs[i];
     }
     *ret = plane;
+    return 0;
+}
+
+// ---- certificates ----
+
+unsigned cluster_pki_without(unsigned roles)
+{
+    return (roles & NODE_APISERVER ? 0 : PKI_WITHOUT_APISERVER) |
+           (roles & NODE_ETCD ? 0 : PKI_WITHOUT_ETCD) |
+           (roles & NODE_CONTROLLERS ? 0 : PKI_WITHOUT_CONTROLLERS);
+}
+
+static void add_once(struct string_list *names, const char *name)
+{
+    if (!string_list_contains(names, name))
+        string_list_add(names, name);
+}
+
+void cluster_api_names(const struct cluster *cluster, struct string_list *names)
+{
+    const struct cluster_balancer *balancer = &cluster->balancer;
+    if (balancer->virtual_ip)
+        add_once(names, balancer->virtual_ip);
+    if (balancer->kind == BALANCER_NONE)
+        return;
+    for (size_t i = 0; i < balancer->n_nodes; i++) {
+        add_once(names, balancer->nodes[i].name);
+        add_once(names, balancer->nodes[i].address);
+    }
+    // A balancer on the nodes is asked by their own programs at the loopback's address.
+    add_once(names, "127.0.0.1");
+}
+
+int cluster_key_algorithm(const struct cluster *cluster, const char *type, enum key_algorithm *ret,
+                          struct error *err)
+{
+    const char *said = type ? type : cluster->file.encryption_algorithm;
+    bool rsa = cluster->file.says_ecdsa && !cluster->file.ecdsa;
+    *ret = rsa ? KEY_RSA_2048 : KEY_ECDSA_P256;
+    if (!said)
+        return 0;
+    _cleanup_free_ char *lower = xstrdup(said);
+    for (char *p = lower; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    return key_algorithm_parse(lower, ret, err);
+}
+
+// ---- etcd's discovery ----
+
+int cluster_set_discovery(struct cluster *cluster, const char *url, const char *token,
+                          struct error *err)
+{
+    static const char mark[] = "${DISCOVERY_TOKEN}";
+    const char *text = url ? url : cluster->etcd_discovery;
+    const char *at = text ? strstr(text, mark) : NULL;
+    if (token && !discovery_token_is_valid(token))
+        return error_set(err, EINVAL,
+                         "discovery token \"%s\": letters, digits, \"-\" and \"_\" only", token);
+    if (at && !token)
+        return error_set(err, EINVAL, "%s: say what the token is: --discovery-token TOKEN", text);
+    if (!text)
+        return 0;
+    char *whole = at ? xasprintf("%.*s%s%s", (int)(at - text), text, token, at + strlen(mark))
+                     : xstrdup(text);
+    free(cluster->etcd_discovery);
+    cluster->etcd_discovery = whole;
     return 0;
 }

@@ -28,6 +28,7 @@
 #include "base/string-list.h"
 #include "manifests/control-plane.h"
 #include "manifests/kubeadm-config.h"
+#include "pki/key.h"
 
 #define CLUSTER_FILE "/etc/mainstay/cluster.yaml"
 
@@ -114,6 +115,20 @@ int cluster_api_port(const struct cluster *cluster);                 // the apis
 // below `root` where that is not NULL. *ret borrows from the cluster and from what `owned` gets.
 int cluster_plane(const struct cluster *cluster, const struct cluster_node *node, const char *root,
                   struct control_plane *ret, struct string_list *owned, struct error *err);
+
+// What of the keys, certificates and kubeconfigs a node with these roles has no use for: of enum
+// pki_without.
+unsigned cluster_pki_without(unsigned roles);
+// Names and addresses by which clients reach the kube-apiservers beside their own: those of the
+// balancer. Adds them to the names for their certificates.
+void cluster_api_names(const struct cluster *cluster, struct string_list *names);
+// What keys are to be: `type` ("rsa-2048", …), or with NULL what the file says. 0, or -EINVAL.
+int cluster_key_algorithm(const struct cluster *cluster, const char *type, enum key_algorithm *ret,
+                          struct error *err);
+// Puts the token in the place of ${DISCOVERY_TOKEN} in etcdDiscovery; `url` (NULL: none) takes that
+// one's place first. -EINVAL where a token is needed and not there, or is none.
+int cluster_set_discovery(struct cluster *cluster, const char *url, const char *token,
+                          struct error *err);
 
 // Which components run on a node with these roles.
 bool cluster_runs(unsigned roles, enum control_plane_component component);

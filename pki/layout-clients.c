@@ -26,7 +26,11 @@ static const struct client {
 
 static bool is_wanted(const struct pki_layout *layout, const struct client *client)
 {
-    return layout->kubeconfig_dir && (!client->for_kubelet || layout->kubelet);
+    unsigned without = PKI_WITHOUT_APISERVER | PKI_AUTHORITIES_ONLY;
+    if (!client->through_endpoint)
+        without |= PKI_WITHOUT_CONTROLLERS;
+    return layout->kubeconfig_dir && !(layout->without & without) &&
+           (!client->for_kubelet || layout->kubelet);
 }
 
 size_t pki_missing_clients(const struct pki_layout *layout)

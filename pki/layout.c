@@ -107,7 +107,18 @@ static int check_layout(struct run *run, struct error *err)
 
 static bool is_needed(const struct run *run, enum authority authority)
 {
-    return authority != AUTHORITY_ETCD || !run->maker.layout->external_etcd;
+    const struct pki_layout *layout = run->maker.layout;
+    return authority == AUTHORITY_ETCD ? !layout->external_etcd
+                                       : !(layout->without & PKI_WITHOUT_APISERVER);
+}
+
+// kube-apiserver's certificate as a client of etcd is the one of etcd's CA that is not a member's.
+static bool is_leaf_needed(const struct run *run, const struct leaf *leaf)
+{
+    bool of_member = str_starts_with(leaf->base, "etcd/");
+    unsigned without = run->maker.layout->without;
+    return is_needed(run, leaf->authority) && !(without & PKI_AUTHORITIES_ONLY) &&
+           !(without & (of_member ? PKI_WITHOUT_ETCD : PKI_WITHOUT_APISERVER));
 }
 
 static bool is_missing(const struct run *run, const char *base)
@@ -125,7 +136,7 @@ static size_t count_missing_keys(const struct run *run)
     for (int i = 0; i < AUTHORITIES; i++)
         n += is_needed(run, (enum authority)i) && is_missing(run, authorities[i].base);
     for (size_t i = 0; i < ARRAY_SIZE(leaves); i++)
-        n += is_needed(run, leaves[i].authority) && is_missing(run, leaves[i].base);
+        n += is_leaf_needed(run, &leaves[i]) && is_missing(run, leaves[i].base);
     return n + pki_missing_clients(run->maker.layout);
 }
 
@@ -157,11 +168,13 @@ static void make_all(struct run *run)
     }
     for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
         struct pki_leaf leaf = leaf_of(run, &leaves[i]);
-        if (is_needed(run, leaves[i].authority))
+        if (is_leaf_needed(run, &leaves[i]))
             pki_make_leaf(&run->maker, &run->signers[leaves[i].authority], &leaf);
     }
-    if (run->maker.layout->external_etcd)
+    if (run->maker.layout->external_etcd && !run->maker.layout->external_etcd->elsewhere)
         pki_check_external_etcd(&run->maker);
+    if (run->maker.layout->without & PKI_WITHOUT_APISERVER)
+        return;
     pki_make_service_account_key(&run->maker);
     pki_make_clients(&run->maker, &run->signers[AUTHORITY_CLUSTER], false);
 }
@@ -170,7 +183,7 @@ static void request_all(struct run *run)
 {
     for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
         struct pki_leaf leaf = leaf_of(run, &leaves[i]);
-        if (is_needed(run, leaves[i].authority))
+        if (is_leaf_needed(run, &leaves[i]))
             pki_request_leaf(&run->maker, &leaf);
     }
     pki_make_clients(&run->maker, &run->signers[AUTHORITY_CLUSTER], true);

@@ -17,6 +17,15 @@
 // The files of an etcd that somebody else runs. NULL: none (etcd without TLS).
 struct pki_external_etcd {
     const char *ca_file, *certificate_file, *key_file;
+    bool elsewhere; // they lie on another machine, and cannot be looked at
+};
+
+// What a node that does not run everything has no use for.
+enum pki_without {
+    PKI_WITHOUT_APISERVER = 1 << 0,   // etcd's CA and certificates only, no kubeconfigs
+    PKI_WITHOUT_ETCD = 1 << 1,        // no certificates of a member of its own
+    PKI_WITHOUT_CONTROLLERS = 1 << 2, // no controller-manager.conf and scheduler.conf
+    PKI_AUTHORITIES_ONLY = 1 << 3,    // the CAs and the service accounts' key
 };
 
 // All borrowed.
@@ -35,6 +44,7 @@ struct pki_layout {
     const char *csr_dir;                           // of pki_layout_request(); NULL: beside the keys
     int api_port;                                  // 6443
     bool kubelet;                                  // kubelet.conf too
+    unsigned without;                              // of enum pki_without
     enum key_algorithm algorithm;
 };
 
