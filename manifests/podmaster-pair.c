@@ -22,7 +22,7 @@
 #include "manifests/guard.h"
 #include "manifests/lease.h"
 
-enum { MANIFEST_MAX = 10 << 20, BOOT_ID_SIZE = 37 };
+enum { MANIFEST_MAX = 10 << 20, BOOT_ID_SIZE = 37, RELEASE_MSEC = 5000 };
 
 struct podmaster {
     const struct podmaster_options *options;
@@ -362,6 +362,7 @@ static void hand_over(struct podmaster *p)
     if (!held)
         return;
     etcd_client_set_interrupt(p->etcd, -1);
+    etcd_client_set_timeout(p->etcd, RELEASE_MSEC);
     if (!dead)
         log_error("%s: something of the pod does not die: the lease is left to run out",
                   p->destination);

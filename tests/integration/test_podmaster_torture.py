@@ -178,21 +178,22 @@ class Relays:
 
 
 class Etcd:
-    """Three members without TLS (test_podmaster.py has that), on files in memory."""
+    """Members without TLS (test_podmaster.py has that), on files in memory."""
 
-    def __init__(self):
+    def __init__(self, size=3):
         self.dir = tempfile.mkdtemp(prefix="mainstay-torture-etcd-", dir="/dev/shm")
-        self.ports = free_ports(6)
-        cluster = ",".join(f"e{i}=http://127.0.0.1:{self.ports[3 + i]}" for i in range(3))
+        ports = free_ports(2 * size)
+        self.ports, peers = ports[:size], ports[size:]
+        cluster = ",".join(f"e{i}=http://127.0.0.1:{peers[i]}" for i in range(size))
         self.commands = [[
             "etcd", "--name", f"e{i}", "--data-dir", os.path.join(self.dir, f"e{i}"),
             "--listen-client-urls", f"http://127.0.0.1:{self.ports[i]}",
             "--advertise-client-urls", f"http://127.0.0.1:{self.ports[i]}",
-            "--listen-peer-urls", f"http://127.0.0.1:{self.ports[3 + i]}",
-            "--initial-advertise-peer-urls", f"http://127.0.0.1:{self.ports[3 + i]}",
-            "--initial-cluster", cluster] for i in range(3)]
-        self.members = [None] * 3
-        for i in range(3):
+            "--listen-peer-urls", f"http://127.0.0.1:{peers[i]}",
+            "--initial-advertise-peer-urls", f"http://127.0.0.1:{peers[i]}",
+            "--initial-cluster", cluster] for i in range(size)]
+        self.members = [None] * size
+        for i in range(size):
             self.start(i)
         self.ctl("endpoint", "health")
 
@@ -207,15 +208,15 @@ class Etcd:
         self.members[i].wait()
 
     def ctl(self, *words):
-        endpoints = ",".join(f"http://127.0.0.1:{port}" for port in self.ports[:3])
+        endpoints = ",".join(f"http://127.0.0.1:{port}" for port in self.ports)
         return subprocess.run(
             ["etcdctl", "--endpoints", endpoints, "--dial-timeout", "30s", "--command-timeout", "30s",
              *words], check=True, env=dict(os.environ, ETCDCTL_API="3"), stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=WAIT_SECONDS).stdout
 
     def close(self):
-        for i in range(3):
-            if self.members[i]:
+        for i, member in enumerate(self.members):
+            if member:
                 self.kill(i)
         shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -246,7 +247,7 @@ class Node:
         else:
             self.env = dict(os.environ)
         self.agent.start()
-        self.urls = ",".join(f"http://127.0.0.1:{relays.listen(name, port)}" for port in etcd.ports[:3])
+        self.urls = ",".join(f"http://127.0.0.1:{relays.listen(name, port)}" for port in etcd.ports)
         self.edits = 0
         self.edit()
         self.podmaster = None

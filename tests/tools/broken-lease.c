@@ -1,6 +1,6 @@
 // podmaster-broken: podmaster with deadlines that are too late, for the proof that the checker of
-// test_podmaster_torture.py finds what it looks for. Nothing else is different, and podmaster itself
-// has no such switch.
+// test_podmaster_torture.py finds what it looks for. Nothing else is different, and podmaster
+// itself has no such switch.
 #include "manifests/lease.h"
 
 bool lease_held_rightly(struct lease *lease, int64_t ttl_sec, monotime asked, monotime now);

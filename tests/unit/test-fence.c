@@ -10,11 +10,13 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/cgroup-dir.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "manifests/fence.h"
@@ -156,6 +158,110 @@ static void a_podmaster_that_comes_back_inherits_the_deadline(void **state)
     assert_int_equal(access(f->manifest, F_OK), 0);
 }
 
+// A cgroup of its own where this host has the v2 hierarchy, with a process in it; or NULL.
+static char *make_cgroup(pid_t *ret_pid)
+{
+    static const char *const roots[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+    for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+        _cleanup_free_ char *dir = xasprintf("%s/test-fence-%d", roots[i], (int)getpid());
+        _cleanup_free_ char *events = path_join(dir, "cgroup.events");
+        if (mkdir(dir, 0755) < 0 || access(events, F_OK) < 0) {
+            rmdir(dir);
+            continue;
+        }
+        *ret_pid = fork();
+        if (*ret_pid == 0) {
+            if (cgroup_write(dir, "cgroup.procs", "0") < 0)
+                _exit(1);
+            raise(SIGSTOP); // as a component that hangs
+            _exit(1);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(*ret_pid, &status, WUNTRACED), *ret_pid);
+        assert_true(WIFSTOPPED(status));
+        return TAKE_PTR(dir);
+    }
+    return NULL;
+}
+
+static void name_cgroup(const struct fixture *f, const char *name, const char *cgroup)
+{
+    _cleanup_free_ char *dir = fence_state_cgroups(f->state);
+    _cleanup_free_ char *path = path_join(dir, name);
+    assert_int_equal(symlink(cgroup, path), 0);
+}
+
+static void what_is_named_is_killed_at_the_deadline(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_fence_ struct fence *fence = begin(f, NULL);
+    pid_t pid = 0;
+    _cleanup_free_ char *cgroup = make_cgroup(&pid);
+    assert_int_equal(fence_await_dead(fence, in_msec(0), -1), -ENOENT);
+    if (!cgroup)
+        skip();
+    name_cgroup(f, "pod_main", cgroup);
+    name_cgroup(f, "pod_gone", "/sys/fs/cgroup/no/such");
+    monotime deadline = in_msec(150);
+    assert_int_equal(fence_set(fence, in_msec(50), deadline, NULL), 0);
+    assert_int_equal(fence_await_dead(fence, in_msec(0), -1), 0);
+    await_removal(f);
+    assert_int_equal(fence_await_dead(fence, in_msec(WAIT_MSEC), -1), 1);
+    assert_true(monotime_reached(deadline, monotime_now()));
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    // It is thawed again, for the next one there.
+    _cleanup_free_ char *frozen = cgroup_read(cgroup, "cgroup.freeze");
+    assert_int_equal(fence_set(fence, never_begun, never_begun, NULL), 0);
+    assert_int_equal(rmdir(cgroup), 0);
+    assert_true(!frozen || *frozen == '0');
+}
+
+static void a_wait_for_death_can_be_interrupted(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_fence_ struct fence *fence = begin(f, NULL);
+    pid_t pid = 0;
+    int ends[2];
+    _cleanup_free_ char *cgroup = make_cgroup(&pid);
+    if (!cgroup)
+        skip();
+    name_cgroup(f, "pod_main", cgroup);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(fence_await_dead(fence, in_msec(WAIT_MSEC), ends[0]), 0);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(fence_set(fence, never_begun, never_begun, NULL), 0); // at once, then
+    assert_int_equal(fence_await_dead(fence, in_msec(WAIT_MSEC), -1), 1);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(rmdir(cgroup), 0);
+}
+
+static void the_state_is_read_as_it_was_written_or_has_passed(void **state)
+{
+    struct fixture *f = *state;
+    struct fence_state wrote = {7, {UINT64_MAX}, {12345}}, got;
+    _cleanup_free_ char *path = path_join(f->dir, "s");
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(fence_state_read_path(path, &got), -EBADMSG); // nothing yet
+    assert_int_equal(fence_state_write(fd, &wrote), 0);
+    assert_int_equal(fence_state_read_path(path, &got), 0);
+    assert_memory_equal(&got, &wrote, sizeof(got));
+    for (off_t at = 0; at < FENCE_STATE_SIZE; at++) { // a read that met a write halfway
+        char was, other;
+        assert_int_equal(pread(fd, &was, 1, at), 1);
+        other = was == '1' ? '2' : '1';
+        assert_int_equal(pwrite(fd, &other, 1, at), 1);
+        assert_true(fence_state_read(fd, &got) < 0);
+        assert_true(got.start_until.usec == 0 && got.kill_at.usec == 0);
+        assert_int_equal(pwrite(fd, &was, 1, at), 1);
+    }
+    assert_int_equal(fence_state_read(fd, &got), 0);
+    assert_int_equal(fence_state_read_path("/no/such", &got), -ENOENT);
+}
+
 static void two_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -193,6 +299,9 @@ int main(void)
         WITH_DIRECTORY(without_a_deadline_the_manifest_goes_at_once),
         WITH_DIRECTORY(the_watch_outlives_its_podmaster),
         WITH_DIRECTORY(a_podmaster_that_comes_back_inherits_the_deadline),
+        WITH_DIRECTORY(what_is_named_is_killed_at_the_deadline),
+        WITH_DIRECTORY(a_wait_for_death_can_be_interrupted),
+        WITH_DIRECTORY(the_state_is_read_as_it_was_written_or_has_passed),
         WITH_DIRECTORY(two_are_refused),
         WITH_DIRECTORY(damaged_state_inherits_nothing),
     };

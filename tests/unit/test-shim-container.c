@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/fence-state.h"
 #include "base/fs.h"
 #include "supervisor/shim/container.h"
 #include "supervisor/shim/credentials.h"
@@ -683,6 +684,54 @@ static void capabilities_are_computed(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void write_state(const struct fixture *f, int64_t start_msec)
+{
+    struct fence_state state = {1, monotime_add_ms(monotime_now(), start_msec), {UINT64_MAX}};
+    _cleanup_close_ int fd = open(f->spec.fence, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(fence_state_write(fd, &state), 0);
+}
+
+static void assert_refused(struct fixture *f, int code, const char *why)
+{
+    assert_int_equal(run(f), code);
+    assert_string_equal(f->reason, "CreateContainerError");
+    assert_non_null(strstr(error_message(&f->err), why));
+}
+
+// The order that counts is asked for in the tests of the fence and of podmaster; here, who answers
+// what. The cgroup is a directory that only has to have a cgroup.procs.
+static void a_guarded_container_starts_only_before_the_deadline(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *group = in_dir(f, "group"), *other = in_dir(f, "other");
+    _cleanup_free_ char *names = in_dir(f, "s.lease.d"), *name = in_dir(f, "s.lease.d/uid_main");
+    char target[256] = "";
+    argv(f, "exit 7");
+    f->spec.fence = in_dir(f, "s.lease");
+    f->spec.pod_uid = xstrdup("uid");
+    f->spec.container = xstrdup("main");
+    assert_refused(f, -EOPNOTSUPP, "no cgroup");
+    assert_int_equal(mkdir(group, 0755) | mkdir(other, 0755), 0);
+    write_text(f, "group/cgroup.procs", "");
+    string_list_add(&f->spec.cgroup_dirs, group);
+    assert_refused(f, -ENOENT, "does podmaster run?");
+    assert_int_equal(mkdir(names, 0755), 0);
+    assert_refused(f, -ENOENT, "its deadline is unknown");
+    write_state(f, -1);
+    assert_refused(f, -EACCES, "this node does not hold its lease");
+    // It has named its cgroup all the same, in place of what was there.
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(symlink(other, name), 0);
+    write_state(f, 3600000);
+    assert_int_equal(WEXITSTATUS(run(f)), 7);
+    assert_true(readlink(name, target, sizeof(target) - 1) > 0);
+    assert_string_equal(target, group);
+    assert_int_equal(WEXITSTATUS(run(f)), 7);
+    write_text(f, "s.lease", "garbage");
+    assert_refused(f, -EBADMSG, "its deadline is unknown");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -711,6 +760,7 @@ int main(void)
         TEST(commands_join_a_container),
         TEST(commands_join_an_image),
         TEST(capabilities_are_computed),
+        TEST(a_guarded_container_starts_only_before_the_deadline),
     };
     return cmocka_run_group_tests_name("shim-container", tests, NULL, NULL);
 }
