@@ -21,7 +21,7 @@ struct etcd_access_flags {
 struct etcd_local {
     char *file;     // the manifest; NULL where this node has none
     char *pod_name; // without "-<node>"
-    char *container_name;
+    char *container_name, *image;
     char *name;                    // --name
     char *data_dir, *wal_dir;      // on this host
     char *client_urls, *peer_urls; // --advertise-client-urls, --initial-advertise-peer-urls

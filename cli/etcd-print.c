@@ -18,6 +18,7 @@ void etcd_say(const char *format, ...)
     va_end(args);
     _cleanup_free_ char *safe = term_safe(text);
     puts(safe);
+    fflush(stdout); // it may be followed by an error, on another channel
 }
 
 void etcd_print_json(json_t *value, const char *format)

@@ -193,11 +193,11 @@ static int bring_in_line(struct replacement *r, struct error *err)
 static int replace(struct replacement *r, struct error *err)
 {
     int code = etcd_session_open(r->options, &r->session, err);
-    if (code >= 0)
-        code = etcd_session_catch_signals(&r->session, err);
-    if (code >= 0)
-        code = etcd_new_node(&r->session.access, r->options->node, r->options->peer_urls, &r->node,
-                             err);
+    if (code < 0)
+        return code;
+    etcd_session_catch_signals(&r->session);
+    code =
+        etcd_new_node(&r->session.access, r->options->node, r->options->peer_urls, &r->node, err);
     if (code >= 0)
         code = etcd_survey_make(r->session.client, &r->survey, err);
     if (code < 0)

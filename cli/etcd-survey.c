@@ -19,7 +19,7 @@ const char *etcd_member_title(const struct etcd_member *member)
 
 // --- asking
 
-static int read_through(struct etcd_client *client, int64_t *ret_usec, struct error *err)
+int etcd_read_through(struct etcd_client *client, int64_t *ret_usec, struct error *err)
 {
     _cleanup_etcd_kv_ struct etcd_kv kv = {0};
     _cleanup_error_ struct error why = ERROR_NONE;
@@ -53,7 +53,7 @@ static void ask_member(const struct etcd_client *like, struct etcd_look *look)
     if (look->status.is_learner || look->member->is_learner)
         r = look->status.leader_id ? 0 : error_set(&look->why, EAGAIN, "knows no leader");
     else
-        r = read_through(client, &look->latency_usec, &look->why);
+        r = etcd_read_through(client, &look->latency_usec, &look->why);
     look->healthy = r >= 0;
 }
 

@@ -36,6 +36,10 @@ int etcd_survey_make(struct etcd_client *client, struct etcd_survey *ret, struct
 void etcd_survey_free(struct etcd_survey *survey);
 #define _cleanup_etcd_survey_ _cleanup_(etcd_survey_free)
 
+// A linearizable read: who answers it has a leader and a quorum behind it, and has applied all that
+// was acknowledged before. *ret_usec is how long it took.
+int etcd_read_through(struct etcd_client *client, int64_t *ret_usec, struct error *err);
+
 // "m1", or "a new member" where it has never started. Borrowed.
 const char *etcd_member_title(const struct etcd_member *member);
 

@@ -3,6 +3,7 @@
 #include "cli/etcd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,7 +16,7 @@
 #include "cli/check.h"
 #include "cli/commands.h"
 
-#define ETCD_WORDS "status, health, members, member or guard"
+#define ETCD_WORDS "status, health, members, member, snapshot or guard"
 
 enum { TIMEOUT_SEC = 5, TIMEOUT_SEC_MOST = 3600, WAIT_SEC = 30 * 60 };
 enum { PATIENCE_SEC = 120, BACK_SEC = 300 };
@@ -51,10 +52,26 @@ static const struct option etcd_option_rows[] = {
     OPT_DURATION(etcd_options, wait_nsec, .name = "wait", .argument = "DURATION",
                  .help = "member replace: how long to wait for the new member (default 30m; 0: do "
                          "not)"),
+    OPT_STRING(etcd_options, dir, .name = "dir", .argument = "DIR",
+               .help = "snapshot save, list: where they are (default " ETCD_SNAPSHOT_DIR ")"),
+    OPT_INT(etcd_options, keep, .name = "keep", .argument = "N",
+            .help = "snapshot save: remove the oldest of DIR beyond N (default: none)"),
+    OPT_DURATION(etcd_options, every_nsec, .name = "every", .argument = "DURATION",
+                 .help = "snapshot save: again and again, until it is told to end"),
+    OPT_STRING(etcd_options, data_dir, .name = "data-dir", .argument = "DIR",
+               .help = "snapshot restore: etcd's data (default: the manifest's)"),
+    OPT_STRING(etcd_options, name, .name = "name", .argument = "NAME",
+               .help = "snapshot restore: this member's name; guard: the member that is to be "
+                       "stopped (default: the manifest's)"),
+    OPT_STRING(etcd_options, initial_cluster, .name = "initial-cluster", .argument = "NAME=URL,...",
+               .help = "snapshot restore: the new cluster's members (default: the manifest's)"),
+    OPT_STRING(etcd_options, peer_url, .name = "initial-advertise-peer-urls", .argument = "URLS",
+               .help = "snapshot restore: this member's (default: the manifest's)"),
+    OPT_STRING(etcd_options, token, .name = "initial-cluster-token", .argument = "TOKEN",
+               .help = "snapshot restore: what the new cluster is told from the old one by "
+                       "(default: made of the snapshot)"),
     OPT_BOOL(etcd_options, force, .name = "force",
              .help = "Do it also where the cluster loses its quorum by it"),
-    OPT_STRING(etcd_options, name, .name = "name", .argument = "MEMBER",
-               .help = "guard: the member that is to be stopped (default: this node's)"),
     OPT_DURATION(etcd_options, go_nsec, .name = "timeout", .argument = "DURATION",
                  .help = "guard: give up when it may not be stopped by then (default: never)"),
     OPT_DURATION(etcd_options, patience_nsec, .name = "patience", .argument = "DURATION",
@@ -70,13 +87,12 @@ static const struct {
     const char *name;
     etcd_fn run;
 } rows[] = {
-    {"status", etcd_cmd_status},
-    {"health", etcd_cmd_health},
-    {"members", etcd_cmd_members},
-    {"member", etcd_cmd_member},
+    {"status", etcd_cmd_status}, {"health", etcd_cmd_health},     {"members", etcd_cmd_members},
+    {"member", etcd_cmd_member}, {"snapshot", etcd_cmd_snapshot},
 };
 
-static const char *const etcd_words[] = {"status", "health", "members", "member", "guard", NULL};
+static const char *const etcd_words[] = {"status",   "health", "members", "member",
+                                         "snapshot", "guard",  NULL};
 
 int etcd_failed(const struct error *err)
 {
@@ -116,7 +132,7 @@ int etcd_session_open(const struct etcd_options *options, struct etcd_session *r
     return r;
 }
 
-int etcd_session_catch_signals(struct etcd_session *session, struct error *err)
+int etcd_signals_catch(void)
 {
     sigset_t signals;
     sigemptyset(&signals);
@@ -124,17 +140,25 @@ int etcd_session_catch_signals(struct etcd_session *session, struct error *err)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    session->interrupt_fd = signalfd(-1, &signals, SFD_CLOEXEC);
-    if (session->interrupt_fd < 0)
-        return error_errno(err, errno, "cannot wait for signals");
+    return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+int etcd_signals_wait(int fd, int64_t msec, struct error *err)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    int most = (int)MIN(msec, (int64_t)INT_MAX);
+    return poll(&poll_fd, fd >= 0, most) > 0 ? error_set(err, ECANCELED, "interrupted") : 0;
+}
+
+void etcd_session_catch_signals(struct etcd_session *session)
+{
+    session->interrupt_fd = etcd_signals_catch();
     etcd_client_set_interrupt(session->client, session->interrupt_fd);
-    return 0;
 }
 
 int etcd_session_wait(const struct etcd_session *session, int msec, struct error *err)
 {
-    struct pollfd fd = {.fd = session->interrupt_fd, .events = POLLIN};
-    return poll(&fd, fd.fd >= 0, msec) > 0 ? error_set(err, ECANCELED, "interrupted") : 0;
+    return etcd_signals_wait(session->interrupt_fd, msec, err);
 }
 
 void etcd_session_free(struct etcd_session *session)
@@ -183,7 +207,7 @@ const struct command command_etcd = {
     .name = "etcd",
     .group = "The control plane",
     .summary = "Look after etcd: its members, its health, its snapshots",
-    .usage = "status|health|members|member|guard",
+    .usage = "status|health|members|member|snapshot|guard",
     .description =
         "status          every member: where it is, who leads, terms, sizes, how far it is "
         "behind,\n"

@@ -7,18 +7,23 @@
 #include "etcd/maintenance.h"
 #include "etcd/members.h"
 
+#define ETCD_SNAPSHOT_DIR "/var/lib/mainstay/etcd-snapshots"
+
 struct etcd_options {
     struct common_options common;
     struct etcd_access_flags access;
     const char *output;
     int64_t timeout_nsec; // of one question to one member
     bool force;
-    bool learner;          // member add
-    const char *peer_urls; // member add, update
-    const char *node;      // member replace: NAME=IP
-    int64_t wait_nsec;     // member replace
+    bool learner;             // member add
+    const char *peer_urls;    // member add, update
+    const char *node;         // member replace: NAME=IP
+    int64_t wait_nsec;        // member replace
+    const char *dir;          // snapshot
+    int64_t keep, every_nsec; // snapshot save; 0: all, once
+    // snapshot restore (`name` also guard)
+    const char *data_dir, *name, *initial_cluster, *peer_url, *token;
     // guard
-    const char *name;
     int64_t go_nsec, patience_nsec, back_nsec;
     bool probe_failed;
 };
@@ -30,6 +35,7 @@ int etcd_cmd_status(const struct etcd_options *options, const char *const *words
 int etcd_cmd_health(const struct etcd_options *options, const char *const *words, size_t n);
 int etcd_cmd_members(const struct etcd_options *options, const char *const *words, size_t n);
 int etcd_cmd_member(const struct etcd_options *options, const char *const *words, size_t n);
+int etcd_cmd_snapshot(const struct etcd_options *options, const char *const *words, size_t n);
 
 int etcd_cmd_guard(const struct etcd_options *options, const struct options_rest *rest);
 
@@ -52,7 +58,7 @@ int etcd_session_open(const struct etcd_options *options, struct etcd_session *r
                       struct error *err);
 // From now on SIGINT, SIGTERM and SIGHUP end calls and waits with -ECANCELED, so that what was
 // begun is tidied up.
-int etcd_session_catch_signals(struct etcd_session *session, struct error *err);
+void etcd_session_catch_signals(struct etcd_session *session);
 // Waits so long, where etcd has no event to wait for: 0, or -ECANCELED.
 int etcd_session_wait(const struct etcd_session *session, int msec, struct error *err);
 void etcd_session_free(struct etcd_session *session);
@@ -61,3 +67,7 @@ void etcd_session_free(struct etcd_session *session);
     {                                                                                              \
         .interrupt_fd = -1                                                                         \
     }
+
+// The signals alone: a descriptor that becomes readable when one has come, and stays so.
+int etcd_signals_catch(void);
+int etcd_signals_wait(int fd, int64_t msec, struct error *err); // as etcd_session_wait()
