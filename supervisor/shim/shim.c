@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,7 +18,7 @@
 #include "base/process.h"
 
 enum {
-    REST_MSEC = 1000, // of silence until the memory of a burst goes back
+    REST_MSEC = 1000, // of silence until the memory of the start, or of a burst, goes back
     // A container that writes small pieces in quick succession is read at intervals, so that a wake
     // up and a write serve many of its lines. What it writes meanwhile fits into the pipe.
     GATHER_BELOW = 16 << 10, // bytes: a larger piece is no small one
@@ -269,7 +270,7 @@ static int sleep_msec(struct shim *shim)
     monotime deadline = shim_log_file_deadline(shim->log_file);
     if (shim->journal)
         deadline = monotime_min(deadline, shim_journal_deadline(shim->journal));
-    int rest = shim_log_wants_rest(shim->log) ? REST_MSEC : -1;
+    int rest = shim_log_wants_rest(shim->log) || !shim->has_rested ? REST_MSEC : -1;
     if (monotime_is_never(deadline))
         return rest;
     int64_t msec = monotime_since(deadline, monotime_now()) / USEC_PER_MSEC + 1;
@@ -295,6 +296,29 @@ static void look_after_log(struct shim *shim)
     }
 }
 
+static int unmap_constants(struct dl_phdr_info *program, size_t size, void *userdata)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < program->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &program->dlpi_phdr[i];
+        uintptr_t begin = program->dlpi_addr + segment->p_vaddr, end = begin + segment->p_memsz;
+        begin &= ~(page - 1);
+        if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
+            madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+    return 1; // the program itself comes first; it is all there is
+}
+
+// What only the start, or a burst, needed is not to stay mapped: the kernel maps the few pages of
+// code and constants that the loop needs again.
+static void rest(struct shim *shim)
+{
+    if (shim_log_wants_rest(shim->log))
+        shim_log_rest(shim->log);
+    dl_iterate_phdr(unmap_constants, NULL);
+    shim->has_rested = true;
+}
+
 static void loop_until_exited(struct shim *shim)
 {
     while (shim->state.phase == SHIM_PHASE_RUNNING) {
@@ -303,22 +327,12 @@ static void loop_until_exited(struct shim *shim)
         if (n > 0) {
             struct shim_source *source = event.data.ptr;
             source->ready(source, shim);
-        } else if (n == 0 && shim_log_wants_rest(shim->log)) {
-            shim_log_rest(shim->log);
+        } else if (n == 0) {
+            rest(shim);
         }
         look_after_log(shim);
         look_after_journal(shim);
     }
-}
-
-// What only the start needed is not to stay mapped: the kernel maps the few pages that the loop
-// needs again. (The symbols are the linker's.)
-static void forget_start(void)
-{
-    extern const char __executable_start[], etext[];
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = (uintptr_t)__executable_start & ~(page - 1), end = (uintptr_t)etext;
-    madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 void shim_run(struct shim *shim)
@@ -341,7 +355,6 @@ void shim_run(struct shim *shim)
         shim->oom_kills_before = shim_oom_kills(&shim->spec);
         join_own_cgroups(shim);
         shim_fence_begin(shim);
-        forget_start();
         loop_until_exited(shim);
         shim_kill_strays(shim);
         drain_output(shim, &shim->outputs[SHIM_STDOUT]);

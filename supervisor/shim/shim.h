@@ -51,6 +51,7 @@ struct shim {
     struct shim_journal *journal;
     struct shim_log *log;
     uint64_t oom_kills_before;
+    bool has_rested;   // the memory that only the start needed has gone back
     bool said_failing; // the last state told says that the log cannot be written
     char *warnings;    // of the start
     struct shim_client clients[SHIM_CLIENTS_MAX];
