@@ -19,7 +19,8 @@ enum {
     HEALTH_SEC = 10,            // for the agent's answer
     PROGRAM_SEC = 60,           // for `mainstay check`, which waits 30 s for an agent that hangs
     RARELY_SEC = 600,           // for what changes slowly
-    WATCHDOG_SEC = 60,          // systemd's watchdog has done its work by then
+    DEFAULT_HEALTHZ_PORT = 10248,
+    WATCHDOG_SEC = 60, // systemd's watchdog has done its work by then
 };
 
 struct gathering {
@@ -30,6 +31,7 @@ struct gathering {
     struct string_list taken; // names of services
     char *program;            // mainstay
     const char *manifest_path;
+    const char *host; // the name that monit has taken itself
 };
 
 static int seconds(int64_t nsec)
@@ -285,9 +287,7 @@ static int gather(struct gathering *g, struct error *err)
 {
     static const char *const reserved[] = {"mainstay_disk", "mainstay_manifests",
                                            "mainstay_certificates", "etcd_quorum"};
-    char host[256] = "";
-    gethostname(host, sizeof(host) - 1);
-    string_list_add(&g->taken, host);
+    string_list_add(&g->taken, g->host);
     for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
         string_list_add(&g->taken, reserved[i]);
     int r = add_agent(g, err);
@@ -319,8 +319,11 @@ int monit_node_gather(const struct monit_options *options, const char *const *fl
         fprintf(stderr, "note: left out: %s\n", manifests.passed_over.items[i]);
     ret->interval_sec =
         options->interval_nsec > 0 ? seconds(options->interval_nsec) : configured_interval();
+    char host[256] = "";
+    gethostname(host, sizeof(host) - 1);
     struct gathering g = {
         .options = options,
+        .host = host,
         .facts = &facts,
         .manifests = &manifests,
         .control = ret,
@@ -328,6 +331,53 @@ int monit_node_gather(const struct monit_options *options, const char *const *fl
         .manifest_path = directory,
     };
     r = gather(&g, err);
+    string_list_free(&g.taken);
+    free(g.program);
+    return r;
+}
+
+static void facts_of(const struct monit_elsewhere *elsewhere, struct agent_facts *facts)
+{
+    const char *root = elsewhere->root;
+    *facts = (struct agent_facts){
+        .program = xstrdup(MAINSTAY_SBIN_DIR "/mainstayd"),
+        .directory = xstrdup("/"),
+        .manifests = xstrdup(elsewhere->manifests),
+        .root_dir = xasprintf("%s/var/lib/mainstay", root),
+        .pod_log_dir = xasprintf("%s/var/log/pods", root),
+        .socket = xasprintf("%s/run/mainstay/mainstay.sock", root),
+        .pid_file = xasprintf("%s/run/mainstay/mainstayd.pid", root),
+        .healthz_host = xstrdup("127.0.0.1"),
+        .healthz_port = DEFAULT_HEALTHZ_PORT,
+        .node = xstrdup(elsewhere->node),
+        .node_ip = xstrdup(elsewhere->address),
+    };
+}
+
+int monit_elsewhere_gather(const struct monit_elsewhere *elsewhere,
+                           const struct node_manifests *manifests, struct monit_control *ret,
+                           struct error *err)
+{
+    _cleanup_agent_facts_ struct agent_facts facts = {0};
+    const struct monit_options options = {
+        .service = "mainstayd",
+        .init = "systemd",
+        .patience_nsec = 60 * NSEC_PER_SEC,
+        .start_timeout_nsec = 90 * NSEC_PER_SEC,
+    };
+    facts_of(elsewhere, &facts);
+    struct gathering g = {
+        .options = &options,
+        .host = elsewhere->node,
+        .facts = &facts,
+        .manifests = manifests,
+        .control = ret,
+        .program = xstrdup(MAINSTAY_BIN_DIR "/mainstay"),
+        .manifest_path = elsewhere->manifests,
+    };
+    ret->command = xstrdup("mainstay render");
+    ret->interval_sec = DEFAULT_INTERVAL_SEC;
+    int r = gather(&g, err);
     string_list_free(&g.taken);
     free(g.program);
     return r;

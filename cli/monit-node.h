@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "cli/node-manifests.h"
 #include "cli/options.h"
 #include "monit/control.h"
 
@@ -18,3 +19,13 @@ struct monit_options {
 // errno.
 int monit_node_gather(const struct monit_options *options, const char *const *flags, size_t n,
                       struct monit_control *ret, struct error *err);
+
+// A node that is not this machine: its agent has the defaults, but for what is said here. systemd
+// starts it.
+struct monit_elsewhere {
+    const char *node, *address, *manifests;
+    const char *root; // before the agent's directories; "" for none
+};
+int monit_elsewhere_gather(const struct monit_elsewhere *elsewhere,
+                           const struct node_manifests *manifests, struct monit_control *ret,
+                           struct error *err);
