@@ -318,7 +318,8 @@ int balancer_render(const struct cluster *cluster, const struct cluster_node *no
         node_entries_of(cluster, &own);
         entries = &own;
     }
-    b.port = settings(&b)->kind == BALANCER_NONE ? cluster_api_port(cluster) : settings(&b)->port;
+    bool bare = settings(&b)->kind == BALANCER_NONE && settings(&b)->n_nodes == 0;
+    b.port = bare ? cluster_api_port(cluster) : settings(&b)->port;
     const char *pki_dir = cluster->file.certificates_dir;
     b.pki_dir = xasprintf("%s%s", b.root, pki_dir ? pki_dir : "/etc/kubernetes/pki");
     string_list_add_owned(&b.strings, b.pki_dir);

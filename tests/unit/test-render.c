@@ -243,6 +243,26 @@ static void bad_directories_and_addresses_are_refused(void **state)
     }
 }
 
+static void files_that_are_no_yaml_take_words_only(void **state)
+{
+    static const char *const refused[] = {"",     "a  b", " a",  "a ",  "a;b", "a\nb",
+                                          "a\tb", "a\"b", "a'b", "a#b", "a{b", "a}b",
+                                          "a\\b", "$a",   "a|b", "\xe9"};
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    const char *template = "## not copied\n# \"copied ${V}\nserver ${V}\n";
+    struct render_parameter value = {.name = "V", .value = "m1 [fd00::1]:6443"};
+    assert_int_equal(render_text_template("t", template, &value, 1, &text, NULL), 0);
+    assert_string_equal(buffer_str(&text),
+                        "# \"copied m1 [fd00::1]:6443\nserver m1 [fd00::1]:6443\n");
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        _cleanup_buffer_ struct buffer nothing = BUFFER_EMPTY;
+        _cleanup_error_ struct error err = ERROR_NONE;
+        value.value = refused[i];
+        assert_int_equal(render_text_template("t", template, &value, 1, &nothing, &err), -EINVAL);
+        assert_non_null(strstr(error_message(&err), "t line 2: ${V} cannot be"));
+    }
+}
+
 static void components_have_names(void **state)
 {
     enum control_plane_component component = COMPONENT_ETCD;
@@ -266,6 +286,7 @@ int main(void)
         cmocka_unit_test(etcd_does_not_listen_twice_at_one_place),
         cmocka_unit_test(extra_arguments_replace_or_add),
         cmocka_unit_test(bad_directories_and_addresses_are_refused),
+        cmocka_unit_test(files_that_are_no_yaml_take_words_only),
         cmocka_unit_test(components_have_names),
     };
     return cmocka_run_group_tests_name("render", tests, NULL, NULL);
