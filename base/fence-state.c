@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -33,9 +35,20 @@ int fence_state_write(int fd, const struct fence_state *state)
     return written == FENCE_STATE_SIZE ? 0 : written < 0 ? -errno : -EIO;
 }
 
-static int parse(const char *text, struct fence_state *ret)
+// What is in memory is of this boot. That comes first, for in a container the boot's id may be one
+// that was put there, and not the same for all.
+static bool is_of_this_boot(int fd, const char *text)
 {
     char boot[BOOT_ID_LENGTH + 1];
+    struct statfs fs;
+    if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
+        return true;
+    process_boot_id(boot);
+    return strlen(boot) == BOOT_ID_LENGTH && memcmp(text, boot, BOOT_ID_LENGTH) == 0;
+}
+
+static int parse(int fd, const char *text, struct fence_state *ret)
+{
     uint64_t numbers[NUMBERS];
     const char *p = text + BOOT_ID_LENGTH;
     for (int i = 0; i < NUMBERS; i++, p += NUMBER_LENGTH) {
@@ -47,8 +60,7 @@ static int parse(const char *text, struct fence_state *ret)
     }
     if (*p != '\n' || numbers[3] != sum(text, FENCE_STATE_SIZE - NUMBER_LENGTH - 1))
         return -EBADMSG;
-    process_boot_id(boot);
-    if (strlen(boot) != BOOT_ID_LENGTH || memcmp(text, boot, BOOT_ID_LENGTH) != 0)
+    if (!is_of_this_boot(fd, text))
         return -ESTALE;
     *ret = (struct fence_state){numbers[0], {numbers[1]}, {numbers[2]}};
     return 0;
@@ -65,7 +77,7 @@ int fence_state_read(int fd, struct fence_state *ret)
             return -errno;
         if (n != FENCE_STATE_SIZE)
             return -EBADMSG;
-        code = parse(text, ret);
+        code = parse(fd, text, ret);
     }
     return code;
 }

@@ -432,7 +432,7 @@ class Podmaster(unittest.TestCase):
         unit = "mainstay-podmaster@.service"
         shutil.copy(os.path.join(PACKAGING, "systemd", unit), m.path("etc/systemd/system", unit))
         m.write("etc/default/mainstay-podmaster",
-                'PODMASTER_OPTS="--etcd-endpoints http://127.0.0.1:2379 --lease-ttl 4 --stop-time 1"\n')
+                'PODMASTER_OPTS="--etcd-endpoints http://127.0.0.1:2379 --ttl 8 --stop-time 1"\n')
         m.write("etc/mainstay/podmaster/w.yaml", pod_yaml("w", [machine.COMPONENT]))
         self.assertTrue(m.boot(), m.console()[-3000:])
         return m
@@ -466,6 +466,14 @@ class Podmaster(unittest.TestCase):
         m.run("kill", "-KILL", main)
         self.wait_restarted(m, main)
         self.assertEqual(machine.pid_of(m.wait_pod("w")), pid)
+        # A hang of all but the fence, which kills out of its unit's sandbox.
+        agent = m.run("systemctl", "show", "-P", "MainPID", "mainstayd").strip()
+        shim, main = m.run("ps", "-o", "ppid=", str(pid)).strip(), self.podmaster(m, "MainPID")
+        m.run("kill", "-STOP", main, agent, shim)
+        m.run("timeout", f"{int(WAIT_SECONDS)}s", "sh", "-c",
+              f"while read -r _ _ state _ && [ $state != Z ]; do sleep 0.05; done < /proc/{pid}/stat")
+        m.run("kill", "-CONT", main, agent, shim)
+        m.wait_pod("w")
         # A hang: the watch over the deadline, which systemd leaves alone, takes the manifest away.
         main = self.podmaster(m, "MainPID")
         m.run("kill", "-STOP", main)

@@ -30,7 +30,7 @@ STAMPER = os.path.join(BUILD, "tests", "stamper")
 CLOCK_JUMP = os.path.join(BUILD, "tests", "libclock-jump.so")
 ROUNDS = int(os.environ.get("MAINSTAY_PODMASTER_ROUNDS", "60"))
 TTL, STOP = 3, 1
-CALM_EVERY = 60  # rounds; then all is healed, and somebody must have it
+CALM_EVERY = 30  # rounds; then all is healed, and somebody must have it
 DAY = 86400
 
 Interval = collections.namedtuple("Interval", "start end node name")
@@ -364,7 +364,8 @@ class Torture:
     def undo(self, who, action):
         self.busy.add(who)
         self.count += 1
-        heapq.heappush(self.later, (time.monotonic() + self.span(), self.count, who, action))
+        span = self.span() / (2 if who == "etcd" else 1)
+        heapq.heappush(self.later, (time.monotonic() + span, self.count, who, action))
 
     def heal(self, everything=False):
         while self.later and (everything or self.later[0][0] <= time.monotonic()):
@@ -373,7 +374,6 @@ class Torture:
             self.busy.discard(who)
 
     def stop(self, node):
-        # Most often the one that has it.
         whats = self.random.choice(self.STOPS)
         pids = [pid for what in whats for pid in node.pids(what)]
         send(pids, signal.SIGSTOP)
@@ -415,7 +415,7 @@ class Torture:
 
     def hurt_etcd(self):
         i = self.random.randrange(3)
-        members = range(3) if self.random.random() < 0.3 else [i]
+        members = range(3) if self.random.random() < 0.2 else [i]
         if "etcd" in self.busy:
             return None
         if self.random.random() < 0.5:
@@ -432,7 +432,10 @@ class Torture:
         return alive[-1].node if alive else None
 
     def choose_node(self):
+        """Most often the one that has it."""
         free = [node for node in self.nodes if node.name not in self.busy]
+        if len(free) == 1 and self.random.random() < 0.7:
+            return None  # so that somebody may have it
         holders = [node for node in free if node.name == self.holder()]
         if holders and self.random.random() < 0.6:
             return holders[0]
@@ -442,11 +445,11 @@ class Torture:
         node = self.choose_node()
         action = self.random.choices(
             (self.stop, self.kill, self.cut_off, self.tell_to_stop, self.change, None),
-            (30, 25, 15, 8, 10, 12))[0]
+            (30, 25, 15, 12, 10, 8))[0]
         said = self.hurt_etcd() if action is None else action(node) if node else None
         if said:
             self.done[said] += 1
-        end = time.monotonic() + self.random.uniform(0.02, 0.5)
+        end = time.monotonic() + self.random.uniform(0.02, 0.35)
         while time.monotonic() < end:
             self.heal()
             next_at = min(end, self.later[0][0] if self.later else end)
