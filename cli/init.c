@@ -164,8 +164,10 @@ static int init_run(struct init_options *options, struct node_plan *plan)
     int status = look_first(options, plan, &agent);
     if (status != CLI_DONE || options->check)
         return status;
-    printf("Node %s, kube-apiserver at %s port %d\n\n", plan->plane.node_name,
-           plan->plane.advertise_address, plan->plane.api_port);
+    printf("Node %s, %s at %s port %d\n\n", plan->plane.node_name,
+           plan->self->roles == NODE_ETCD ? "etcd" : "kube-apiserver",
+           plan->plane.advertise_address,
+           plan->self->roles == NODE_ETCD ? plan->plane.etcd_client_port : plan->plane.api_port);
     if (make(plan, &err) < 0)
         return failed(&err);
     if (agent.is_ours && start(options, plan, &err) < 0)

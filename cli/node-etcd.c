@@ -55,8 +55,10 @@ void node_etcd_find(const struct node_plan *plan, const char *endpoints, bool se
         return;
     }
     ret->cacert = path_join(pki, "etcd/ca.crt");
-    ret->cert = path_join(pki, "etcd/healthcheck-client.crt");
-    ret->key = path_join(pki, "etcd/healthcheck-client.key");
+    bool member = plan->self->roles & NODE_ETCD;
+    ret->cert =
+        path_join(pki, member ? "etcd/healthcheck-client.crt" : "apiserver-etcd-client.crt");
+    ret->key = path_join(pki, member ? "etcd/healthcheck-client.key" : "apiserver-etcd-client.key");
 }
 
 int node_etcd_connect(const struct node_etcd *etcd, int timeout_msec, struct etcd_client **ret,

@@ -37,10 +37,9 @@ int node_plan_write_cluster(struct node_plan *plan, struct error *err)
 
 static struct pki_layout layout_of(const struct node_plan *plan)
 {
-    bool etcd_alone = plan->self->roles == NODE_ETCD;
     return (struct pki_layout){
         .pki_dir = plan->plane.pki_dir,
-        .kubeconfig_dir = etcd_alone ? NULL : plan->plane.kubeconfig_dir,
+        .kubeconfig_dir = plan->plane.kubeconfig_dir,
         .node_name = plan->plane.node_name,
         .advertise_address = plan->plane.advertise_address,
         .api_port = plan->plane.api_port,
@@ -63,14 +62,25 @@ int node_plan_check_names(const struct node_plan *plan, struct error *err)
     return pki_layout_check(&layout, err);
 }
 
-int node_plan_write_pki(struct node_plan *plan, struct error *err)
+static int make_pieces(struct node_plan *plan, unsigned without, struct error *err)
 {
     _cleanup_pki_report_ struct pki_report report = {0};
     struct pki_layout layout = layout_of(plan);
+    layout.without = without;
     int code = pki_layout_make(&layout, &report, err);
     pki_say_report(&report);
     plan->made += report.made;
     plan->kept += report.kept;
+    return code;
+}
+
+int node_plan_write_pki(struct node_plan *plan, struct error *err)
+{
+    unsigned without = cluster_pki_without(plan->self->roles);
+    // The first node makes the CAs for all, also for what runs on others only.
+    int code = plan->joins || without == 0 ? 0 : make_pieces(plan, PKI_AUTHORITIES_ONLY, err);
+    if (code >= 0)
+        code = make_pieces(plan, without, err);
     return code < 0 ? error_prefix(err, code, "no manifest was written") : 0;
 }
 

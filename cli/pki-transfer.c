@@ -69,6 +69,16 @@ static int add_file(struct transfer *transfer, const char *dir, const struct sha
     return error_errno(err, code, "%s", path);
 }
 
+// A node that runs etcd alone gets no other keys.
+static bool is_wanted(const struct shared *what, const char *cluster_path, const char *node)
+{
+    _cleanup_cluster_ struct cluster cluster = {0};
+    if (cluster_load(cluster_path, &cluster, NULL, NULL) < 0)
+        return true;
+    const struct cluster_node *found = cluster_find_node(&cluster, node);
+    return !found || found->roles != NODE_ETCD || str_starts_with(what->name, "etcd/");
+}
+
 // What `mainstay join` has to know besides. Nodes that neither init nor join has made have none.
 static int add_cluster(struct transfer *transfer, const char *path, struct error *err)
 {
@@ -121,7 +131,8 @@ int pki_export(const struct pki_options *options, const char *const *words, size
     transfer.node = xstrdup(options->for_node);
     _cleanup_free_ char *dir = directory(options), *cluster = cluster_file(options);
     for (size_t i = 0; i < ARRAY_SIZE(shared) && code == 0; i++)
-        code = add_file(&transfer, dir, &shared[i], &err);
+        if (is_wanted(&shared[i], cluster, transfer.node))
+            code = add_file(&transfer, dir, &shared[i], &err);
     if (code == 0)
         code = add_cluster(&transfer, cluster, &err);
     if (code == 0)
