@@ -30,6 +30,7 @@ static const struct command *const all[] = {
     &command_reload,
     &command_init,
     &command_join,
+    &command_reset,
     &command_render,
     &command_balancer,
     &command_pki,

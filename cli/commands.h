@@ -70,10 +70,11 @@ void commands_print_overview(void);
 // The entry of each command. argv[0] is the command's name; the result is the exit status.
 int cmd_init(int argc, char **argv);
 int cmd_join(int argc, char **argv);
+int cmd_reset(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_balancer(int argc, char **argv);
 
-extern const struct command command_etcd, command_init, command_join, command_render;
+extern const struct command command_etcd, command_init, command_join, command_reset, command_render;
 
 extern const struct command command_apply, command_balancer, command_check, command_complete,
     command_completion, command_delete, command_describe, command_diff, command_exec,
