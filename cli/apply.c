@@ -13,13 +13,14 @@
 #include "cli/commands.h"
 #include "cli/draft.h"
 #include "cli/field.h"
+#include "cli/guard-wait.h"
 #include "cli/manifest-put.h"
 #include "cli/node-state.h"
 
 struct apply_options {
     struct common_options common;
     struct string_list files;
-    bool wait;
+    bool wait, force;
     int64_t timeout_nsec, settle_nsec;
 };
 
@@ -32,6 +33,8 @@ static const struct option apply_options[] = {
     OPT_DURATION(apply_options, settle_nsec, .name = "settle", .argument = "DURATION",
                  .help =
                      "With --wait: ready is who stays so this long without a restart (default 2s)"),
+    OPT_BOOL(apply_options, force, .name = "force",
+             .help = "Also where etcd loses its quorum by it (mainstay.dev/quorum-guard)"),
     OPT_LIST(apply_options, files, .letter = 'f', .name = "filename", .argument = "FILE",
              .help = "As FILE alone: kubectl's way to name it"),
     COMMON_OPTIONS(apply_options),
@@ -200,6 +203,10 @@ static int apply_all(struct apply *apply, const struct options_rest *rest)
         r = manifest_put(file->target, &file->draft.content, &file->verb, apply->err);
         if (r == 0)
             say_applied(file);
+        for (size_t j = 0; j < file->draft.pods.n && r == 0 && apply->options->force; j++)
+            r = guard_force(apply->client, file->draft.pods.items[j]->metadata.namespace,
+                            file->draft.pods.items[j]->metadata.name,
+                            str_equal(file->verb, "configured"), apply->err);
     }
     if (!apply->options->wait)
         return r;
@@ -246,7 +253,7 @@ const struct command command_apply = {
     .name = "apply",
     .group = "Change",
     .summary = "Check manifests and put them into the agent's directory",
-    .usage = "FILE|-… [--wait] [--timeout 2m]",
+    .usage = "FILE|-… [--force] [--wait] [--timeout 2m]",
     .description = "Everything is checked before anything is written, and a file is replaced in "
                    "one step. Where\n"
                    "another file provides the pod already, that file is the one that is replaced.",

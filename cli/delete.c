@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/draft.h"
 #include "cli/field.h"
+#include "cli/guard-wait.h"
 #include "cli/node-state.h"
 #include "cli/pod-view.h"
 #include "cli/pod-wait.h"
@@ -19,7 +20,7 @@ struct delete_options {
     struct common_options common;
     const char *namespace_;
     struct string_list files;
-    bool wait;
+    bool wait, force;
     int64_t timeout_nsec;
 };
 
@@ -30,6 +31,8 @@ static const struct option delete_options[] = {
              .help = "Wait until the pods are gone (the default; --wait=false does not)"),
     OPT_DURATION(delete_options, timeout_nsec, .name = "timeout", .argument = "DURATION",
                  .help = "Give up waiting after this time (default: no limit)"),
+    OPT_BOOL(delete_options, force, .name = "force",
+             .help = "Also where etcd loses its quorum by it (mainstay.dev/quorum-guard)"),
     OPT_STRING(delete_options, namespace_, .letter = 'n', .name = "namespace",
                .argument = "NAMESPACE", .help = "The pods' namespace (default: any)"),
     COMMON_OPTIONS(delete_options),
@@ -216,6 +219,9 @@ static int run_delete(struct deletion *d, const struct options_rest *rest)
         r = check_bystanders(d);
     if (r == 0)
         r = remove_manifests(d);
+    for (size_t i = 0; i < d->victims.n && r == 0 && d->options->force; i++)
+        r = guard_force(d->client, d->victims.items[i].namespace_, d->victims.items[i].name, true,
+                        d->err);
     if (r == 0 && d->options->wait && d->victims.n > 0)
         r = wait_gone(d);
     if (r < 0)

@@ -11,16 +11,21 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/field.h"
+#include "cli/guard-wait.h"
 
 struct lifecycle_options {
     struct common_options common;
     const char *namespace_, *container;
-    bool all, exit;
+    bool all, exit, force;
 };
 
 #define NAMESPACE_OPTION                                                                           \
     OPT_STRING(lifecycle_options, namespace_, .letter = 'n', .name = "namespace",                  \
                .argument = "NAMESPACE", .help = "The pods' namespace (default: any)")
+
+#define FORCE_OPTION                                                                               \
+    OPT_BOOL(lifecycle_options, force, .name = "force",                                            \
+             .help = "Also where etcd loses its quorum by it (mainstay.dev/quorum-guard)")
 
 static const struct option plain_options[] = {
     NAMESPACE_OPTION,
@@ -30,6 +35,7 @@ static const struct option plain_options[] = {
 static const struct option restart_options[] = {
     OPT_STRING(lifecycle_options, container, .letter = 'c', .name = "container",
                .argument = "CONTAINER", .help = "Only this container"),
+    FORCE_OPTION,
     NAMESPACE_OPTION,
     COMMON_OPTIONS(lifecycle_options),
 };
@@ -38,6 +44,7 @@ static const struct option stop_options[] = {
     OPT_BOOL(lifecycle_options, all, .name = "all", .help = "Every pod of this node"),
     OPT_BOOL(lifecycle_options, exit, .name = "exit",
              .help = "With --all: hold none, end the agent too, and come back when it has ended"),
+    FORCE_OPTION,
     NAMESPACE_OPTION,
     COMMON_OPTIONS(lifecycle_options),
 };
@@ -58,10 +65,16 @@ static int post_pod(struct client *client, const struct lifecycle_options *optio
         name += strlen("pod/");
     _cleanup_free_ char *container = client_escape(options->container ? options->container : "");
     _cleanup_free_ char *suffix =
-        xasprintf("/%s%s%s", verb, *container ? "?container=" : "", container);
+        xasprintf("/%s%s%s%s", verb, *container ? "?container=" : "", container,
+                  !options->force ? ""
+                  : *container    ? "&force=true"
+                                  : "?force=true");
     _cleanup_free_ char *path = client_pod_path(options->namespace_, name, suffix);
     _cleanup_free_ char *fallback = xasprintf("pod/%s: %s is under way", name, verb);
-    return post(client, path, fallback, err);
+    int r = post(client, path, fallback, err);
+    bool stops = str_equal(verb, "restart") || str_equal(verb, "stop");
+    fflush(stdout);
+    return r == 0 && stops ? guard_wait(client, options->namespace_, name, err) : r;
 }
 
 static int ignore_line(void *userdata, const char *line, size_t len)
@@ -134,6 +147,8 @@ static int run_lifecycle(const struct command *command, int argc, char **argv)
         return status;
     if (options.all && rest.n > 0)
         return command_usage_error(command, "--all and names do not go together");
+    if (options.force && options.all)
+        return command_usage_error(command, "--force goes with names");
     if (options.exit && !options.all)
         return command_usage_error(command, "--exit goes with --all");
     if (!options.all && rest.n == 0)
@@ -174,7 +189,12 @@ const struct command command_restart = {
     .name = "restart",
     .group = "Act",
     .summary = "Stop a pod's containers gracefully and start them again",
-    .usage = "NAME… [-c CONTAINER]",
+    .usage = "NAME… [-c CONTAINER] [--force]",
+    .description =
+        "Comes back at once; a member of etcd that may not be stopped yet (mainstay-annotations(7),"
+        "\nmainstay.dev/quorum-guard) is waited for, and what holds it up is said. Interrupted, "
+        "the "
+        "order\nstands.",
     .examples = "  mainstay restart kube-apiserver\n"
                 "  # And come back when it is ready\n"
                 "  mainstay restart etcd && mainstay wait etcd --for=ready",

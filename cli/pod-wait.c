@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/string-list.h"
 #include "cli/field.h"
+#include "cli/guard-wait.h"
 #include "cli/pod-view.h"
 #include "cli/term.h"
 
@@ -24,6 +25,7 @@ struct wait {
     bool progress;      // on stderr
     bool settling;      // all targets have reached the goal: will they stay there?
     long long restarts; // of all targets when they had reached it
+    char *guard_told;   // what the quorum guard said last
     struct error *err;
 };
 
@@ -185,6 +187,21 @@ static void take(const struct wait *w, const char *type, json_t *pod)
         json_object_del(w->pods, key);
 }
 
+static const json_t *find_guarded(const struct wait *w, const struct pod_target *target)
+{
+    const struct pod_target any = {target->namespace_, target->name, NULL};
+    const json_t *pod = find(w, &any);
+    return field_text(pod, "mainstay.guard") ? pod : NULL;
+}
+
+static void tell_guard(struct wait *w, const json_t *pod)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (pod_is_named(pod, w->targets[i].namespace_, w->targets[i].name) &&
+            !is_reached(w, &w->targets[i]))
+            guard_tell(pod, &w->guard_told);
+}
+
 static int take_line(void *userdata, const char *line, size_t len)
 {
     struct wait *w = userdata;
@@ -196,8 +213,10 @@ static int take_line(void *userdata, const char *line, size_t len)
         r = error_set(w->err, EREMOTEIO, "%s", field_text_or_empty(object, "message"));
     else if (str_equal(type, "BOOKMARK"))
         w->initial_over = true;
-    else if (object)
+    else if (object) {
         take(w, type, object);
+        tell_guard(w, object);
+    }
     json_decref(message);
     return r < 0 ? r : judge_news(w);
 }
@@ -295,6 +314,8 @@ static void explain(const struct wait *w, const struct pod_target *target, struc
         explain_failed_trial(find_failed(w, target), out);
         return;
     }
+    if (!pod)
+        pod = find_guarded(w, target);
     buffer_printf(out, "pod/%s is %s", pod ? field_text(pod, "metadata.name") : target->name,
                   goals[w->goal]);
     if (!pod) {
@@ -304,7 +325,8 @@ static void explain(const struct wait *w, const struct pod_target *target, struc
     }
     pod_view_read(pod, &view);
     buffer_printf(out, " (%s, %lld/%lld ready):\n", view.status, view.ready, view.total);
-    if (w->goal == POD_GOAL_GONE && !field_true(pod, "mainstay.removing"))
+    if (w->goal == POD_GOAL_GONE && !field_true(pod, "mainstay.removing") &&
+        !field_text(pod, "mainstay.guard"))
         buffer_printf(out, "  its manifest is still there: %s\n",
                       field_text_or_empty(pod, "mainstay.file"));
     pod_explain_unready(pod, out);
@@ -373,5 +395,6 @@ int pods_wait(struct client *client, const struct pod_target *targets, size_t n,
                       "the agent ended the watch; did it stop? See `systemctl status "
                       "mainstayd`.");
     json_decref(w.pods);
+    free(w.guard_told);
     return r;
 }

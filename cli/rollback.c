@@ -15,6 +15,7 @@
 #include "cli/diff-text.h"
 #include "cli/draft.h"
 #include "cli/field.h"
+#include "cli/guard-wait.h"
 #include "cli/manifest-put.h"
 #include "cli/node-manifests.h"
 #include "cli/node-state.h"
@@ -25,7 +26,7 @@ struct rollback_options {
     struct common_options common;
     const char *namespace_;
     int64_t to;
-    bool wait, dry_run;
+    bool wait, dry_run, force;
     int64_t timeout_nsec, settle_nsec;
 };
 
@@ -34,6 +35,8 @@ static const struct option rollback_options[] = {
             .help = "The revision to go back to (default: the newest other one that was ready)"),
     OPT_BOOL(rollback_options, dry_run, .name = "dry-run",
              .help = "Only show what would change in the manifest"),
+    OPT_BOOL(rollback_options, force, .name = "force",
+             .help = "Also where etcd loses its quorum by it (mainstay.dev/quorum-guard)"),
     OPT_BOOL(rollback_options, wait, .name = "wait",
              .help = "Return when the pod is ready, or say exactly why it is not"),
     OPT_DURATION(rollback_options, timeout_nsec, .name = "timeout", .argument = "DURATION",
@@ -226,6 +229,12 @@ static int carry_out(struct rollback *rb)
            str_equal(verb, "unchanged") ? "unchanged" : "rolled back", rb->target,
            field_int(rb->revision, "revision"));
     fflush(stdout);
+    if (rb->options->force)
+        r = guard_force(rb->client, field_text(rb->past, "namespace"),
+                        field_text_or_empty(rb->past, "name"), str_equal(verb, "configured"),
+                        rb->err);
+    if (r < 0)
+        return r;
     return rb->options->wait
                ? manifest_settle(rb->client, rb->target, sha256, &rb->draft.pods,
                                  rb->options->settle_nsec / NSEC_PER_USEC, deadline, rb->err)

@@ -203,6 +203,7 @@ api_result post_restart(struct api *api, struct request *r);
 api_result post_stop(struct api *api, struct request *r);
 api_result post_start(struct api *api, struct request *r);
 api_result post_retry(struct api *api, struct request *r);
+api_result post_force(struct api *api, struct request *r);
 api_result post_stop_all(struct api *api, struct request *r);
 api_result post_rescan(struct api *api, struct request *r);
 api_result post_reload(struct api *api, struct request *r);

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/time-format.h"
 #include "supervisor/api-internal.h"
 
 enum { POD_AT = 3 }; // /mainstay/v1/pods/{ns}/{name}/VERB
@@ -34,6 +36,32 @@ static struct pod_worker *verb_pod(struct api *api, struct request *r, api_resul
     return NULL;
 }
 
+// force=true: the quorum guard does not hold the order up. False: *ret_result is the answer.
+static bool take_force(struct api *api, struct request *r, const struct pod_worker *w,
+                       api_result *ret_result)
+{
+    bool force = false;
+    if (!request_flag(r, "force", &force, ret_result))
+        return false;
+    if (force)
+        pods_force(api->agent->pods, w, true);
+    return true;
+}
+
+// How long what is being stopped may take, for people: empty where nothing is.
+static char *time_to_end(const struct pod_worker *w)
+{
+    monotime now = monotime_now();
+    int64_t usec = monotime_since(pod_worker_grace_end(w, now), now);
+    char text[DURATION_SIZE];
+    if (w->asked)
+        return xstrdup(" as soon as the quorum guard lets it be stopped");
+    if (usec < USEC_PER_SEC)
+        return xstrdup("");
+    duration_format_go((usec + USEC_PER_SEC / 2) / USEC_PER_SEC * NSEC_PER_SEC, text);
+    return xasprintf(", and has %s to end", text);
+}
+
 api_result post_restart(struct api *api, struct request *r)
 {
     api_result result = MHD_NO;
@@ -48,9 +76,12 @@ api_result post_restart(struct api *api, struct request *r)
     if (w->state == POD_WAITING || w->state == POD_STOPPING || w->state == POD_ENDING)
         return reply_status(r, MHD_HTTP_CONFLICT, "pod %s is %s: there is nothing to restart", name,
                             w->state == POD_WAITING ? "waiting to start" : "being stopped");
+    if (!take_force(api, r, w, &result))
+        return result;
     pod_worker_restart(w, container, monotime_now());
-    return reply_accepted(r, "pod %s%s%s is being restarted", name, container ? " container " : "",
-                          container ? container : "");
+    _cleanup_free_ char *time = time_to_end(w);
+    return reply_accepted(r, "pod %s%s%s is being restarted%s", name,
+                          container ? " container " : "", container ? container : "", time);
 }
 
 api_result post_stop(struct api *api, struct request *r)
@@ -62,8 +93,25 @@ api_result post_stop(struct api *api, struct request *r)
     const char *name = w->pod->metadata.name;
     if (w->held)
         return reply_accepted(r, "pod %s is stopped already", name);
+    if (!take_force(api, r, w, &result))
+        return result;
     pod_worker_hold(w, monotime_now());
-    return reply_accepted(r, "pod %s is being stopped, until `mainstay start %s`", name, name);
+    _cleanup_free_ char *time = time_to_end(w);
+    return reply_accepted(r, "pod %s is being stopped%s, until `mainstay start %s`", name, time,
+                          name);
+}
+
+api_result post_force(struct api *api, struct request *r)
+{
+    api_result result = MHD_NO;
+    bool coming = false;
+    struct pod_worker *w = request_pod(api, r, POD_AT, &result);
+    if (!w || !request_flag(r, "coming", &coming, &result))
+        return result;
+    _cleanup_free_ char *name = xstrdup(w->pod->metadata.name);
+    if (pods_force(api->agent->pods, w, coming))
+        return reply_accepted(r, "pod %s is stopped whatever becomes of the quorum", name);
+    return reply_accepted(r, "pod %s does not wait for the quorum guard", name);
 }
 
 api_result post_start(struct api *api, struct request *r)

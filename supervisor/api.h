@@ -67,8 +67,12 @@
 //       "current":bool,"hash","uid","file","origin":"rollback to N"|null,"message":why it failed
 //       its trial|null,"manifest":the file's text (or "pod": the pod made of it, where the text
 //       was not at hand)}]}
-// POST /mainstay/v1/pods/{ns}/{name}/restart[?container=C] | stop | start | retry
-//     202 {"message":…}
+// POST /mainstay/v1/pods/{ns}/{name}/restart[?container=C&force=true] | stop[?force=true] | start |
+// retry
+//     202 {"message":…}. force: the quorum guard does not hold it up
+// POST /mainstay/v1/pods/{ns}/{name}/force[?coming=true]
+//     202: an order to stop the pod that waits for the quorum guard does not wait any more; with
+//     coming, neither does one that follows in a moment (of a manifest that was just written)
 // POST /mainstay/v1/stop-all[?exit=true]
 //     202; with exit the agent ends afterwards
 // POST /mainstay/v1/rescan

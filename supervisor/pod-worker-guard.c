@@ -19,8 +19,8 @@ bool pod_worker_may_stop(struct pod_worker *w, enum pod_order order)
 // A removal is not among them: the manifests tell it again.
 void pod_worker_ask_again(struct pod_worker *w, monotime now)
 {
-    int orders = w->asked;
-    w->asked = 0;
+    int orders = w->asked_before;
+    w->asked_before = 0;
     if (orders & POD_ORDER_HOLD)
         pod_worker_hold(w, now);
     for (size_t i = 0; i < w->n_containers && !w->held; i++) {

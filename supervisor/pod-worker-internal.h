@@ -51,7 +51,7 @@ void pod_worker_do_rest(struct pod_worker *w, monotime now);
 bool pod_worker_may_stop(struct pod_worker *w, enum pod_order order);
 // Nothing waits for it any more.
 void pod_worker_forget_orders(struct pod_worker *w, int orders);
-// What waited for the word of an earlier agent's guard (w->asked as it was saved) is asked anew.
+// What waited for the word of an earlier agent's guard (w->asked_before) is asked anew.
 void pod_worker_ask_again(struct pod_worker *w, monotime now);
 // An order that the guard has nothing (more) to say about.
 void pod_worker_do_remove(struct pod_worker *w, monotime now);

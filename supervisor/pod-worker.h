@@ -144,6 +144,7 @@ struct pod_worker {
     char *waiting_reason, *waiting_message; // POD_WAITING: why; NULL where nothing is in the way
     char *held_back;                        // why it runs on although its manifest changed; or NULL
     const struct pod_guard_ops *guard;      // NULL: nobody is asked
+    int asked_before;                       // the same under an earlier agent, until it resumes
     int asked;                              // enum pod_order: those that wait for its word
     walltime asked_since;
     char *asked_why;                      // what it waits for; NULL where nothing was said yet

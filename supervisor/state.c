@@ -367,6 +367,8 @@ int state_load_worker(const char *dir, struct pod_worker *w, bool *ret_rebooted,
                       POD_STATES, &state))
         w->state = (enum pod_state)state;
     rows_from_json(pod_rows, ARRAY_SIZE(pod_rows), w, json, *ret_rebooted);
+    w->asked_before = w->asked;
+    w->asked = 0;
     const json_t *containers = json_object_get(json, "containers");
     for (size_t i = 0; i < w->n_containers; i++)
         load_container(&w->containers[i], json_object_get(containers, w->containers[i].spec->name),

@@ -1,9 +1,9 @@
 """The quorum guard: three real agents, each with a real member of etcd (mTLS, certificates and
 manifests by `mainstay init`), whose manifests are edited, restarted and broken."""
 
+import base64
 import http.client
 import json
-import base64
 import os
 import re
 import shutil
@@ -98,13 +98,15 @@ class Cluster:
         if done.returncode:
             raise AssertionError(done.stdout + done.stderr)
 
-    def manifest(self, name, flag="--snapshot-count=10000", annotations=""):
+    def manifest(self, name, flag="--snapshot-count=10000", annotations="", probes="readiness"):
         """What init wrote, with a quick readiness probe instead of its slow ones."""
         with open(os.path.join(self.root(name), "etc/kubernetes/manifests/etcd.yaml")) as f:
             text = f.read()
         metrics = self.metrics[self.names.index(name)]
         probe = ("    readinessProbe:\n      httpGet: {host: 127.0.0.1, port: %d, path: /health}\n"
                  "      periodSeconds: 1\n" % metrics)
+        if probes == "liveness":
+            probe += probe.replace("readiness", "liveness")
         text = re.sub(r"    startupProbe:\n.*?(?=    volumeMounts:)", probe, text, flags=re.S)
         text = text.replace('"--snapshot-count=10000"', json.dumps(flag))
         if annotations:
@@ -210,27 +212,37 @@ def flag_of(pod, flag):
 
 @unittest.skipUnless(shutil.which("etcd"), "etcd is not installed (Debian: etcd-server)")
 class ThreeMembers(unittest.TestCase):
-    flags = ()
+    """Each test finds three members that are well, and leaves them so (or tears all down)."""
+
+    cluster = None
 
     def setUp(self):
-        self.cluster = Cluster(flags=self.flags)
-        self.addCleanup(self.cluster.close)
-        self.cluster.up()
+        cls = type(self)
+        if not cls.cluster:
+            cls.cluster = Cluster()
+            cls.cluster.up()
+        self.addCleanup(self.leave)
+        self.number = f"--snapshot-count={20000 + hash(self.id()) % 1000}"
+
+    def leave(self):
+        outcome = self._outcome.result
+        failed = any(test is self for test, _ in outcome.failures + outcome.errors)
+        if failed:
+            self.tearDownClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.cluster:
+            cls.cluster.close()
+        cls.cluster = None
 
     def wait_changed(self, name, flag):
         agent = self.cluster.agents[name]
-        full = f"etcd-{name}"
 
         def changed(pods):
-            pod = pods.get(full)
+            pod = pods.get(f"etcd-{name}")
             return pod if pod and is_ready(pod) and flag_of(pod, flag) else None
         return agent.wait(changed, f"{name} with {flag}")
-
-    def assert_one_at_a_time(self, observer, n):
-        away = observer.absences()
-        self.assertEqual(len(away), n, away)
-        for first, second in zip(away, away[1:]):
-            self.assertLess(first[1], second[0], f"two were away at the same time: {away}")
 
     def wait_guarded(self, name, text):
         agent = self.cluster.agents[name]
@@ -240,13 +252,39 @@ class ThreeMembers(unittest.TestCase):
             return why if why and text in why else None
         return agent.wait(guarded, f"{name} held back: {text}")
 
+    def wait_not_asked(self, name):
+        agent = self.cluster.agents[name]
+        return agent.wait(lambda pods: pods.get(f"etcd-{name}", {}).get("mainstay", {}).get("guardAsked")
+                          is False or None, f"{name} is not held back")
+
+    def wait_held(self, name):
+        agent = self.cluster.agents[name]
+        agent.wait(lambda pods: pods[f"etcd-{name}"]["mainstay"]["state"] == "Held" or None, "held")
+
+    def stop(self, name, *flags):
+        done = self.cluster.agents[name].cli("stop", "etcd", *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.wait_held(name)
+
+    def start(self, name):
+        self.cluster.agents[name].cli("start", "etcd", check=True)
+
+    def assert_one_at_a_time(self, observer, n):
+        away = observer.absences()
+        self.assertEqual(len(away), n, away)
+        for first, second in zip(away, away[1:]):
+            self.assertLess(first[1], second[0], f"two were away at the same time: {away}")
+
+    def pid(self, name):
+        return pid_of(self.cluster.agents[name].pod("etcd"), "etcd")
+
     def test_three_manifests_edited_at_once_take_turns(self):
         cluster = self.cluster
         writer, observer = Writer(cluster), Observer(cluster)
         for name in cluster.names:
-            cluster.drop(name, flag="--snapshot-count=20000")
+            cluster.drop(name, flag=self.number)
         for name in cluster.names:
-            self.wait_changed(name, "--snapshot-count=20000")
+            self.wait_changed(name, self.number)
         acknowledged = writer.stop()
         self.assert_one_at_a_time(observer, 3)
         self.assertGreater(len(acknowledged), 0)
@@ -256,6 +294,200 @@ class ThreeMembers(unittest.TestCase):
         self.assertTrue(any("turn" in e["message"] for e in told), told)
         for name in cluster.names:
             self.assertTrue(cluster.agents[name].events("QuorumGuardPassed"))
+
+    def test_three_restarts_at_once_take_turns(self):
+        cluster = self.cluster
+        observer = Observer(cluster)
+        pids = {name: self.pid(name) for name in cluster.names}
+        commands = [subprocess.Popen([harness.MAINSTAY, "--socket", cluster.agents[name].socket, "restart",
+                                      "etcd"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                    for name in cluster.names]
+        said = [command.communicate(timeout=harness.WAIT_SECONDS) for command in commands]
+        self.assertEqual([c.returncode for c in commands], [0, 0, 0], said)
+        self.assertIn("waits: QuorumGuard: it is the turn of m", "".join(err for _, err in said))
+        for name in cluster.names:
+            cluster.agents[name].wait(
+                lambda pods, n=name: is_ready(pods[f"etcd-{n}"]) and
+                pid_of(pods[f"etcd-{n}"], "etcd") != pids[n] or None, f"{name} restarted")
+        self.assert_one_at_a_time(observer, 3)
+
+    def test_an_edit_waits_while_another_member_is_dead(self):
+        cluster, agent = self.cluster, self.cluster.agents["m2"]
+        self.stop("m3")
+        pid = self.pid("m2")
+        cluster.drop("m2", flag=self.number)
+        why = self.wait_guarded("m2", "stopping m2 would leave 1 of 3 members, 2 are needed; m3 does not")
+        self.assertIn("nothing listens on", why)
+        self.assertEqual(self.pid("m2"), pid)
+        self.assertTrue(agent.events("QuorumGuard", "etcd"))
+        self.assertIn("Running,QuorumGuard", agent.cli("get", "pods").stdout)
+        self.assertIn("m3 does not answer", agent.cli("describe", "pod", "etcd").stdout)
+        conditions = agent.pod("etcd")["status"]["conditions"]
+        self.assertIn(("mainstay.dev/MayBeStopped", "False"), [(c["type"], c["status"]) for c in conditions])
+        self.assertEqual(cluster.lock_holders(), [])  # who is refused holds nobody up
+
+        # The agent forgets nothing of it.
+        agent.restart()
+        self.wait_guarded("m2", "m3 does not answer")
+        self.assertEqual(self.pid("m2"), pid)
+
+        # Its guard is killed: another one takes its place.
+        for guard in cluster.guards("m2"):
+            os.kill(guard, signal.SIGKILL)
+        self.wait_guarded("m2", "was ended by SIGKILL")
+        self.wait_guarded("m2", "m3 does not answer")
+
+        # Taken back, it is over.
+        cluster.drop("m2")
+        self.wait_not_asked("m2")
+        self.assertEqual(self.pid("m2"), pid)
+
+        cluster.drop("m2", flag=self.number)
+        self.wait_guarded("m2", "m3 does not answer")
+        self.start("m3")
+        self.wait_changed("m2", self.number)
+        cluster.wait_ready()
+
+    def test_force(self):
+        cluster, agent = self.cluster, self.cluster.agents["m2"]
+        self.stop("m3")
+        pid = self.pid("m2")
+        done = subprocess.Popen([harness.MAINSTAY, "--socket", agent.socket, "restart", "etcd"],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.wait_guarded("m2", "m3 does not answer")
+        self.assertEqual(self.pid("m2"), pid)
+        forced = agent.cli("restart", "etcd", "--force")
+        self.assertEqual(forced.returncode, 0, forced.stderr)
+        out, err = done.communicate(timeout=harness.WAIT_SECONDS)
+        self.assertEqual(done.returncode, 0, err)
+        self.assertIn("as soon as the quorum guard lets it", out)
+        self.assertIn("waits: QuorumGuard: stopping m2 would leave 1 of 3", err)
+        agent.wait(lambda pods: pid_of(pods["etcd-m2"], "etcd") not in (pid, None) or None, "restarted")
+        self.assertIn("--force", agent.events("QuorumGuardOverridden", "etcd")[-1]["message"])
+        cluster.wait_ready(["m1", "m2"])
+
+        applied = agent.cli("apply", "--force", agent.write("etcd.yaml", cluster.manifest("m2", self.number)))
+        self.assertEqual(applied.returncode, 0, applied.stderr)
+        self.wait_changed("m2", self.number)
+
+        # The annotation of the new manifest does it for an edit by hand.
+        cluster.drop("m2", annotations='mainstay.dev/quorum-guard: "false"')
+        self.wait_changed("m2", "--snapshot-count=10000")
+        cluster.drop("m2")
+        cluster.wait_ready(["m1", "m2"])
+
+        deleted = agent.cli("delete", "etcd", "--force")
+        self.assertEqual(deleted.returncode, 0, deleted.stderr)
+        cluster.drop("m2")
+        self.start("m3")
+        cluster.wait_ready()
+
+    def test_without_a_quorum_an_edit_is_not_held_up(self):
+        cluster = self.cluster
+        self.stop("m2")
+        self.stop("m3", "--force")
+        cluster.drop("m1", flag=self.number)
+        self.wait_guarded("m1", "there is none to lose")
+        agent = cluster.agents["m1"]
+        agent.wait(lambda pods: "etcd-m1" in pods and flag_of(pods["etcd-m1"], self.number) or None,
+                   "edited without a quorum")
+        # Members that do not serve are free at once.
+        cluster.drop("m2", flag=self.number)
+        cluster.drop("m3", flag=self.number)
+        self.start("m2")
+        self.start("m3")
+        for name in cluster.names:
+            self.wait_changed(name, self.number)
+
+    def test_the_agent_dies_while_it_holds_the_turn(self):
+        cluster, agent = self.cluster, self.cluster.agents["m1"]
+        after = agent.last_event()
+        cluster.drop("m1", flag="--no-such-flag")  # it does not come back
+        agent.wait_event("BackOff", "etcd", after=after)
+        self.assertEqual(cluster.lock_holders("m2"), ["m1"])
+        agent.kill()
+        cluster.drop("m2", flag=self.number)
+        self.wait_guarded("m2", "it is the turn of m1; this member's comes next")
+        self.assertEqual(sorted(cluster.lock_holders("m2")), ["m1", "m2"])
+        cluster.drop("m1", flag=self.number)
+        agent.start()
+        self.wait_changed("m2", self.number)
+        self.wait_changed("m1", self.number)
+        cluster.wait_ready()
+
+    def test_the_guard_is_killed_while_it_holds_the_turn(self):
+        cluster, agent = self.cluster, self.cluster.agents["m1"]
+        after = agent.last_event()
+        cluster.drop("m1", flag="--no-such-flag")
+        agent.wait_event("BackOff", "etcd", after=after)
+        for guard in cluster.guards("m1"):
+            os.kill(guard, signal.SIGKILL)
+        cluster.drop("m2", flag=self.number)
+        # The turn ends with the lease, but the quorum is counted all the same.
+        self.wait_guarded("m2", "m1 does not answer")
+        cluster.drop("m1", flag=self.number)
+        for name in ("m1", "m2"):
+            self.wait_changed(name, self.number)
+        cluster.wait_ready()
+
+    def test_a_probe_that_fails_for_want_of_a_quorum_restarts_nothing(self):
+        cluster, agent = self.cluster, self.cluster.agents["m1"]
+        cluster.drop("m1", flag=self.number, probes="liveness")
+        self.wait_changed("m1", self.number)
+        pid = self.pid("m1")
+        self.stop("m2")
+        self.stop("m3", "--force")
+        self.wait_guarded("m1", "a restart does not mend that")
+        self.start("m2")
+        self.wait_not_asked("m1")
+        self.assertEqual(self.pid("m1"), pid)
+        self.start("m3")
+        cluster.wait_ready()
+
+    def test_a_command_under_the_guard(self):
+        cluster = self.cluster
+        manifests = ["--manifests", cluster.agents["m1"].manifests]
+        done = cluster.agents["m1"].cli("etcd", "guard", *manifests, "--", "sh", "-c", "echo did it; exit 7")
+        self.assertEqual((done.returncode, done.stdout), (7, "did it\n"), done.stderr)
+        self.assertIn("without m1, 2 of 3 members are left, 2 are needed", done.stderr)
+        self.stop("m3")
+        done = cluster.agents["m1"].cli("etcd", "guard", *manifests, "--timeout=1s", "--", "echo", "no")
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+        self.assertIn("m3 does not answer", done.stderr)
+        self.start("m3")
+        cluster.wait_ready()
+
+
+@unittest.skipUnless(shutil.which("etcd"), "etcd is not installed (Debian: etcd-server)")
+class OneMember(unittest.TestCase):
+    def test_it_is_not_guarded(self):
+        cluster = Cluster(["m1"])
+        self.addCleanup(cluster.close)
+        cluster.up()
+        agent = cluster.agents["m1"]
+        pid = pid_of(agent.pod("etcd"), "etcd")
+        cluster.drop("m1", flag="--snapshot-count=12345")
+        agent.wait(lambda pods: "etcd-m1" in pods and flag_of(pods["etcd-m1"], "--snapshot-count=12345") and
+                   pid_of(pods["etcd-m1"], "etcd") not in (pid, None) or None, "edited")
+        agent.wait_ready_pod("etcd")
+        agent.cli("restart", "etcd", check=True)
+        agent.wait(lambda pods: is_ready(pods["etcd-m1"]) and container(pods["etcd-m1"], "etcd")["restartCount"] == 1
+                   or None, "restarted")
+        for reason in ("QuorumGuard", "QuorumGuardPassed", "QuorumGuardOverridden"):
+            self.assertEqual(agent.events(reason), [])
+
+    def test_without_the_program_it_is_held_up_for_a_bounded_time(self):
+        cluster = Cluster(["m1"], flags=["--quorum-guard-patience", "1s"])
+        self.addCleanup(cluster.close)
+        cluster.up()
+        agent = cluster.agents["m1"]
+        # What the manifest says of the certificates is wrong, so that nobody can be asked.
+        os.rename(os.path.join(cluster.pki("m1"), "server.key"), os.path.join(cluster.pki("m1"), "away"))
+        agent.cli("restart", "etcd", check=True)
+        event = agent.wait_event("QuorumGuardOverridden", "etcd")
+        self.assertIn("without knowing", event["message"])
+        os.rename(os.path.join(cluster.pki("m1"), "away"), os.path.join(cluster.pki("m1"), "server.key"))
+        agent.wait_ready_pod("etcd")
 
 
 if __name__ == "__main__":
