@@ -12,12 +12,12 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "supervisor/container-spec-internal.h"
+#include "supervisor/termination-files.h"
 #include "supervisor/volumes.h"
 
 enum {
-    FILE_NAME_MAX = 255,     // ext4, K/kuberuntime/legacy.go
-    TERMINATION_MODE = 0666, // whoever the container runs as may write it
-    PRIVATE_MODE = 0700,     // but others on the node do not get there
+    FILE_NAME_MAX = 255, // ext4, K/kuberuntime/legacy.go
+    PRIVATE_MODE = 0700, // others on the node do not get there
 };
 
 char *container_spec_log_dir(const struct container_spec_options *options, const struct pod *pod)
@@ -53,15 +53,6 @@ char *container_spec_instance_dir(const struct container_spec_options *options,
                                   uint64_t restart_count)
 {
     return xasprintf("%s/pods/%s/containers/%s/%" PRIu64, options->root_dir, pod->metadata.uid,
-                     container, restart_count);
-}
-
-// On the disk, beside the container's other files: the run directory is in memory, which the whole
-// node would miss if a container wrote without end.
-static char *termination_file(const struct container_spec_options *options, const struct pod *pod,
-                              const char *container, uint64_t restart_count)
-{
-    return xasprintf("%s/termination/%s/%s.%" PRIu64, options->root_dir, pod->metadata.uid,
                      container, restart_count);
 }
 
@@ -144,26 +135,13 @@ void container_spec_tidy_logs(const struct container_spec_options *options, cons
     link_log(options, pod, container, restart_count, log);
 }
 
-static int make_termination_file(const char *file, struct error *err)
-{
-    _cleanup_free_ char *of_pod = xstrndup(file, (size_t)(path_base(file) - file - 1));
-    _cleanup_free_ char *all = xstrndup(of_pod, (size_t)(path_base(of_pod) - of_pod - 1));
-    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-    int code = fs_mkdir_parents(AT_FDCWD, all, PRIVATE_MODE);
-    if (code == 0)
-        code = fs_mkdir_parents(AT_FDCWD, of_pod, 0755);
-    _cleanup_close_ int fd = code < 0 ? -1 : open(file, flags, TERMINATION_MODE);
-    if (fd >= 0 && fchmod(fd, TERMINATION_MODE) == 0)
-        return 0;
-    return error_errno(err, code < 0 ? code : errno, "cannot make %s", file);
-}
-
 // Takes `file`.
-static void set_termination_file(const struct container *container, struct shim_spec *spec,
+static void set_termination_file(const struct container_spec_options *options,
+                                 const struct container *container, struct shim_spec *spec,
                                  char *file, struct string_list *notes)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    if (make_termination_file(file, &err) < 0) {
+    if (termination_file_make(options->spares, file, &err) < 0) {
         string_list_add_owned(notes, xasprintf("it runs without its terminationMessagePath: %s",
                                                error_message(&err)));
         free(file);
@@ -194,8 +172,10 @@ int container_spec_make_files(const struct container_spec_options *options, cons
     int code = 0;
     spec->log_path = container_spec_log_path(options, pod, container->name, restart_count);
     if (!str_empty(container->terminationMessagePath))
-        set_termination_file(container, spec,
-                             termination_file(options, pod, container->name, restart_count), notes);
+        set_termination_file(options, container, spec,
+                             termination_file_path(options->root_dir, pod->metadata.uid,
+                                                   container->name, restart_count),
+                             notes);
     if (code == 0 && spec->root_kind == SHIM_ROOT_OVERLAY) {
         _cleanup_free_ char *instance =
             container_spec_instance_dir(options, pod, container->name, restart_count);
@@ -209,8 +189,10 @@ int container_spec_remove_instance(const struct container_spec_options *options,
                                    uint64_t restart_count, struct error *err)
 {
     _cleanup_free_ char *dir = container_spec_instance_dir(options, pod, container, restart_count);
-    _cleanup_free_ char *message = termination_file(options, pod, container, restart_count);
-    unlink(message);
+    _cleanup_free_ char *message =
+        termination_file_path(options->root_dir, pod->metadata.uid, container, restart_count);
+    int code = termination_file_remove(options->root_dir, message, err);
     // The layers hold what the container wrote, which can be much.
-    return volumes_set_aside(options->root_dir, dir, err);
+    int aside = volumes_set_aside(options->root_dir, dir, code < 0 ? NULL : err);
+    return code < 0 ? code : aside;
 }

@@ -15,6 +15,7 @@
 
 struct device_filter;
 struct seccomp_cache;
+struct termination_spares;
 struct sandbox_view;
 
 struct container_spec_options {      // all borrowed
@@ -29,8 +30,9 @@ struct container_spec_options {      // all borrowed
     bool unprivileged;             // the agent is an ordinary user: user namespaces
     struct device_filter *devices; // NULL: devices are not confined by a cgroup
     struct seccomp_cache *seccomp; // NULL: every filter is compiled anew
-    const char *seccomp_root;      // where profiles of the type Localhost are
-    bool seccomp_default;          // RuntimeDefault where a manifest says nothing
+    struct termination_spares *spares; // NULL: every termination file is made anew
+    const char *seccomp_root;          // where profiles of the type Localhost are
+    bool seccomp_default;              // RuntimeDefault where a manifest says nothing
     struct pod_dns_options dns;
     const struct sandbox_view *sandbox; // what this pod's containers share; NULL: nothing
     const char *hidden_mount;           // what containers on the host's root are to detach; NULL
@@ -67,7 +69,7 @@ void container_spec_tidy_logs(const struct container_spec_options *options, cons
                               const char *container, uint64_t restart_count);
 
 // Removes what one instance left besides its log: its overlay layers below
-// <root>/pods/<uid>/containers, its termination file below <root>/termination/<uid>.
+// <root>/pods/<uid>/containers, its termination file in <root>/termination.
 int container_spec_remove_instance(const struct container_spec_options *options,
                                    const struct pod *pod, const char *container,
                                    uint64_t restart_count, struct error *err);

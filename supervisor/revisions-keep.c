@@ -1,5 +1,5 @@
 // The histories of revisions.c on disk. What happens to pods is noted in memory and written when
-// the loop has nothing more urgent to do: no pod starts later because of its history.
+// the starts that go with it are over: no pod starts later because of its history.
 #include <errno.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@
 #include "supervisor/revisions-internal.h"
 
 enum {
+    FLUSH_USEC = 20 * 1000, // after the first note
     FLUSH_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 60,
     NOTES_A_TURN = 16, // of the loop: a thousand pods at once do not hold it up
 };
@@ -24,18 +25,25 @@ void note_clear(struct note *note)
 
 static void flush_some(struct revisions *r, size_t most);
 
-static int on_flush(sd_event_source *source, void *userdata)
+static void flush_in(struct revisions *r, uint64_t usec)
+{
+    sd_event_source_set_time_relative(r->flush, usec);
+    sd_event_source_set_enabled(r->flush, SD_EVENT_ONESHOT);
+}
+
+static int on_flush(sd_event_source *source, uint64_t usec, void *userdata)
 {
     struct revisions *r = userdata;
     flush_some(r, NOTES_A_TURN);
     if (r->notes.n > 0)
-        sd_event_source_set_enabled(r->flush, SD_EVENT_ONESHOT);
+        flush_in(r, 0);
     return 0;
 }
 
 int revisions_keep_init(struct revisions *r)
 {
-    int code = sd_event_add_defer(r->options.event, &r->flush, on_flush, r);
+    int code = sd_event_add_time_relative(r->options.event, &r->flush, CLOCK_MONOTONIC, 0, 1000,
+                                          on_flush, r);
     if (code >= 0)
         code = sd_event_source_set_priority(r->flush, FLUSH_PRIORITY);
     return code < 0 ? code : sd_event_source_set_enabled(r->flush, SD_EVENT_OFF);
@@ -43,8 +51,9 @@ int revisions_keep_init(struct revisions *r)
 
 void revisions_note(struct revisions *r, const struct note *note)
 {
+    if (r->notes.n == 0)
+        flush_in(r, FLUSH_USEC);
     *LIST_APPEND(&r->notes) = *note;
-    sd_event_source_set_enabled(r->flush, SD_EVENT_ONESHOT);
 }
 
 static void load(struct revisions *r, const char *namespace_, const char *name, struct history *ret)

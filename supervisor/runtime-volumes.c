@@ -1,6 +1,7 @@
 // What the runtime does about volumes beside the pods' own starts and ends.
 #include "base/alloc.h"
 #include "supervisor/runtime-internal.h"
+#include "supervisor/termination-files.h"
 
 struct volumes_options runtime_volumes(const struct runtime *rt)
 {
@@ -24,7 +25,8 @@ void runtime_remove_strays(struct runtime *rt, runtime_knows *knows, void *userd
     _cleanup_string_list_ struct string_list uids = {0};
     _cleanup_error_ struct error err = ERROR_NONE;
     struct volumes_options options = runtime_volumes(rt);
-    if (volumes_list_pods(&options, &uids, &err) < 0)
+    int listed = volumes_list_pods(&options, &uids, &err);
+    if (termination_files_list(options.root_dir, &uids, listed < 0 ? NULL : &err) < 0 || listed < 0)
         event_add(rt->options.events, (struct event_object){0}, EVENT_WARNING, "FailedCleanup",
                   "%s", error_message(&err));
     LIST_EACH (uid, &uids) {
@@ -32,6 +34,8 @@ void runtime_remove_strays(struct runtime *rt, runtime_knows *knows, void *userd
         if (has_runs(rt, *uid) || knows(userdata, *uid))
             continue;
         int code = volumes_remove(&options, *uid, &why);
+        if (code == 0)
+            code = termination_files_remove(options.root_dir, *uid, &why);
         event_add(rt->options.events, (struct event_object){.uid = *uid},
                   code < 0 ? EVENT_WARNING : EVENT_NORMAL,
                   code < 0 ? "FailedCleanup" : "LeftoversRemoved",

@@ -77,7 +77,6 @@ int volumes_remove(const struct volumes_options *options, const char *pod_uid, s
     _cleanup_free_ char *pod = path_join(pods, pod_uid);
     _cleanup_free_ char *memories = path_join(options->run_dir, "memory");
     _cleanup_free_ char *memory = volumes_memory_dir(options, pod_uid);
-    _cleanup_free_ char *messages = xasprintf("%s/termination/%s", options->root_dir, pod_uid);
     int code = check_foreign_mounts(pod, err);
     if (code < 0)
         return code;
@@ -85,10 +84,7 @@ int volumes_remove(const struct volumes_options *options, const char *pod_uid, s
         return error_errno(err, code, "cannot put %s aside", pod);
     if ((code = set_aside(memories, memory)) < 0)
         return error_errno(err, code, "cannot put %s aside", memory);
-    code = set_aside(pods, messages); // they may be large
-    if (code == -EXDEV)
-        code = fs_remove_tree(AT_FDCWD, messages);
-    return code < 0 ? error_errno(err, code, "cannot remove %s", messages) : 0;
+    return 0;
 }
 
 static int add_names(const char *dir, struct string_list *ret, struct error *err)
@@ -108,9 +104,8 @@ int volumes_list_pods(const struct volumes_options *options, struct string_list 
 {
     _cleanup_free_ char *pods = path_join(options->root_dir, "pods");
     _cleanup_free_ char *memories = path_join(options->run_dir, "memory");
-    _cleanup_free_ char *messages = path_join(options->root_dir, "termination");
     int code = add_names(pods, ret, err);
     if (code == 0)
         code = add_names(memories, ret, err);
-    return code < 0 ? code : add_names(messages, ret, err);
+    return code;
 }

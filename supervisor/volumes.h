@@ -29,15 +29,15 @@ int volumes_prepare(const struct volumes_options *options, const struct pod *pod
 bool volumes_is_recursively_read_only(const struct volume_mount *mount);
 
 // Puts <root>/pods/<uid> aside, into <root>/pods/.removed (and an ordinary user's memory-backed
-// volumes likewise), where volumes_sweeper_kick() has it unmounted and removed; and removes
-// <root>/termination/<uid>. What is mounted elsewhere than in the pod's volumes is not ours: then
-// nothing happens, and it is -EBUSY with the path. Call it only when the pod is proven gone.
+// volumes likewise), where volumes_sweeper_kick() has it unmounted and removed. What is mounted
+// elsewhere than in the pod's volumes is not ours: then nothing happens, and it is -EBUSY with the
+// path. Call it only when the pod is proven gone.
 int volumes_remove(const struct volumes_options *options, const char *pod_uid, struct error *err);
 
 // Puts one directory below <root>/pods aside in the same way. A missing one is no error.
 int volumes_set_aside(const char *root_dir, const char *path, struct error *err);
 
 // The UIDs of the pods that have a directory in <root>/pods (or among the memory-backed
-// volumes, or the termination messages). One may come twice.
+// volumes). One may come twice.
 int volumes_list_pods(const struct volumes_options *options, struct string_list *ret,
                       struct error *err);

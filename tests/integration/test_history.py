@@ -148,6 +148,7 @@ class Commands(harness.AgentTest):
             self.assertIn(message, done.stderr)
 
     def test_without_an_agent(self):
+        self.assertEqual(len(revisions(self.a)), 2)  # and with the answer all of it is on disk
         self.a.kill()
         root = self.a.path("root")
         self.assertEqual(self.a.cli("history", "etcd").returncode, 3)

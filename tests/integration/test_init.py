@@ -58,7 +58,7 @@ class Init(unittest.TestCase):
             with open(os.path.join(self.manifests, component + ".yaml")) as f:
                 for line in f:
                     if "path: " in line and "/" in line.split("path: ")[1]:
-                        self.assertRegex(line, "/(livez|readyz|healthz|health|etc/ssl/certs)\n$|"
+                        self.assertRegex(line, "/(livez|readyz|healthz|health|etc/ssl/certs)\"?\n$|"
                                                + self.root + "/")
         self.assertEqual(os.stat(self.path("var/lib/etcd")).st_mode & 0o777, 0o700)
 
