@@ -16,7 +16,7 @@
 #include "cli/check.h"
 #include "cli/commands.h"
 
-#define ETCD_WORDS "status, health, members, member, snapshot or guard"
+#define ETCD_WORDS "status, health, members, member, snapshot, defrag, alarm, move-leader or guard"
 
 enum { TIMEOUT_SEC = 5, TIMEOUT_SEC_MOST = 3600, WAIT_SEC = 30 * 60 };
 enum { PATIENCE_SEC = 120, BACK_SEC = 300 };
@@ -87,12 +87,14 @@ static const struct {
     const char *name;
     etcd_fn run;
 } rows[] = {
-    {"status", etcd_cmd_status}, {"health", etcd_cmd_health},     {"members", etcd_cmd_members},
-    {"member", etcd_cmd_member}, {"snapshot", etcd_cmd_snapshot},
+    {"status", etcd_cmd_status},     {"health", etcd_cmd_health},
+    {"members", etcd_cmd_members},   {"member", etcd_cmd_member},
+    {"snapshot", etcd_cmd_snapshot}, {"defrag", etcd_cmd_defrag},
+    {"alarm", etcd_cmd_alarm},       {"move-leader", etcd_cmd_move_leader},
 };
 
-static const char *const etcd_words[] = {"status",   "health", "members", "member",
-                                         "snapshot", "guard",  NULL};
+static const char *const etcd_words[] = {"status", "health", "members",     "member", "snapshot",
+                                         "defrag", "alarm",  "move-leader", "guard",  NULL};
 
 int etcd_failed(const struct error *err)
 {
@@ -207,13 +209,37 @@ const struct command command_etcd = {
     .name = "etcd",
     .group = "The control plane",
     .summary = "Look after etcd: its members, its health, its snapshots",
-    .usage = "status|health|members|member|snapshot|guard",
+    .usage = "status|health|members|member|snapshot|defrag|alarm|move-leader|guard [ARGUMENTS]",
     .description =
         "status          every member: where it is, who leads, terms, sizes, how far it is "
         "behind,\n"
         "                alarms, how long a read through it takes; and how many may fail\n"
-        "health          whether each member answers a read that needs the quorum, as guides "
-        "check it\n"
+        "health          whether each member answers a read that needs the quorum, as guides check "
+        "it\n"
+        "members         who belongs to the cluster (also: member list)\n"
+        "member add      NAME=IP, or NAME with --peer-urls: as a learner, which has no vote yet\n"
+        "member promote  NAME: gives a learner its vote, once it has caught up\n"
+        "member remove   NAME: takes it out, and its key /mainstay/nodes/NAME\n"
+        "member update   NAME --peer-urls: its peers find it elsewhere now\n"
+        "member replace  OLD --node NAME=IP: a dead member goes, a new one comes: removed, added "
+        "as a\n"
+        "                learner, awaited while it catches up, promoted, this node's manifests "
+        "brought in\n"
+        "                line. It may be interrupted and run again\n"
+        "member sync     brings this node's manifests in line with the members that there are\n"
+        "snapshot save   FILE, or a file named by its time in --dir (--keep N of them; --every 1h: "
+        "again\n"
+        "                and again): through a member that is up to date, read back, its SHA-256 "
+        "checked\n"
+        "snapshot list   the files of --dir, each of them verified\n"
+        "snapshot verify FILE…: whether it is whole, and what is in it\n"
+        "snapshot restore FILE: a new cluster's member from it, on every node from the same file. "
+        "The old\n"
+        "                data is kept\n"
+        "defrag          NAME… or all, one after the other, the leader last: gives unused room "
+        "back\n"
+        "alarm           list or disarm\n"
+        "move-leader     NAME: makes it the leader\n"
         "guard           waits until a member may be stopped without the cluster losing its "
         "quorum, "
         "and\n"
@@ -224,11 +250,14 @@ const struct command command_etcd = {
         "                wait, refuse and go lines, and holds the turn until its standard input "
         "ends: that\n"
         "                is how the agent asks before it stops a member\n\n"
-        "Endpoints and certificates are those that the flags of this node's manifests name. "
-        "Exit\n"
+        "Endpoints and certificates are those that the flags of this node's manifests name, and "
+        "the\n"
+        "cluster's file. What would cost the cluster its quorum is refused without --force. Exit\n"
         "status 0: it is well, or done. 1: it is not.",
     .examples = "  mainstay etcd status\n"
                 "  mainstay etcd health --endpoints=https://10.0.0.2:2379\n"
+                "  mainstay etcd member replace m2 --node m4=10.0.0.4\n"
+                "  mainstay etcd snapshot save --dir /var/backups/etcd --keep 24\n"
                 "  mainstay etcd guard -- systemctl restart etcd",
     .options = etcd_option_rows,
     .n_options = ARRAY_SIZE(etcd_option_rows),

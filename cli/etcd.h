@@ -35,6 +35,9 @@ int etcd_cmd_status(const struct etcd_options *options, const char *const *words
 int etcd_cmd_health(const struct etcd_options *options, const char *const *words, size_t n);
 int etcd_cmd_members(const struct etcd_options *options, const char *const *words, size_t n);
 int etcd_cmd_member(const struct etcd_options *options, const char *const *words, size_t n);
+int etcd_cmd_defrag(const struct etcd_options *options, const char *const *words, size_t n);
+int etcd_cmd_alarm(const struct etcd_options *options, const char *const *words, size_t n);
+int etcd_cmd_move_leader(const struct etcd_options *options, const char *const *words, size_t n);
 int etcd_cmd_snapshot(const struct etcd_options *options, const char *const *words, size_t n);
 
 int etcd_cmd_guard(const struct etcd_options *options, const struct options_rest *rest);

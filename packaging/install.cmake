@@ -29,6 +29,8 @@ endfunction()
 
 install_manual(share/man)
 install_unit(systemd/mainstayd.service lib/systemd/system/mainstayd.service)
+install_unit(systemd/mainstay-etcd-snapshot.service lib/systemd/system/mainstay-etcd-snapshot.service)
+install_unit(systemd/mainstay-etcd-snapshot.timer lib/systemd/system/mainstay-etcd-snapshot.timer)
 install_unit(systemd/mainstay.catalog lib/systemd/catalog/mainstay.catalog)
 # A package leaves that to systemd's own trigger.
 if("$ENV{DESTDIR}" STREQUAL "" AND EXISTS /run/systemd/system)

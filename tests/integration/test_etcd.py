@@ -1,10 +1,14 @@
 """`mainstay etcd` against real etcd clusters of one and three members with mutual TLS."""
 
+import http.server
+import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from etcd_cluster import HAVE_ETCD, Cluster, Writer, await_true
@@ -91,6 +95,8 @@ class ThreeMembers(Etcd):
         dead = self.cluster.followers()[0]
         dead.kill()
         left = [m for m in self.cluster.members if m is not dead]
+        left[0].ctl("endpoint", "health")
+        left[1].ctl("endpoint", "health")
         text = left[0].mainstay("status", "--command-timeout=2s", status=1)
         self.assertRegex(text, rf"(?m)^{dead.name} .* no ")
         self.assertIn("3 members, 2 healthy: none may fail", text)
@@ -110,6 +116,37 @@ class ThreeMembers(Etcd):
         refused = left[0].mainstay("member", "remove", dead.name, "--command-timeout=2s", status=1)
         self.assertIn("only with a quorum", refused)
         self.assertIn("snapshot restore", refused)
+
+    def test_defrag_one_after_the_other(self):
+        for i in range(40):
+            self.m0.ctl("put", "/big", "x" * 100000)
+        revision = self.m0.status()["members"][0]["raftIndex"]
+        self.assertGreater(revision, 40)
+        compacted = self.m0.ctl("get", "/big", "-w", "json")
+        self.m0.ctl("compact", "--physical", str(json.loads(compacted)["header"]["revision"]))
+        leader = self.cluster.leader().name
+        said = self.m0.mainstay("defrag")
+        order = re.findall(r"(?m)^(m\d): ([\d.]+)Mi -> ([\d.]+)(Ki|Mi), took [\d.]+s$", said)
+        self.assertEqual(len(order), 3, said)
+        self.assertEqual(order[-1][0], leader)
+        for _, before, after, unit in order:
+            self.assertLess(float(after) / (1024 if unit == "Ki" else 1), float(before) / 2)
+        one = self.cluster.followers()[0]
+        self.assertRegex(self.m0.mainstay("defrag", one.name), rf"^{one.name}: .*\n$")
+        self.assertIn("etcd has no member m7", self.m0.mainstay("defrag", "m7", status=1))
+
+        other = [m for m in self.cluster.followers() if m is not self.m0][-1]
+        other.kill()
+        refused = self.m0.mainstay("defrag", "--command-timeout=2s", status=1)
+        self.assertIn(f"{other.name} is not healthy", refused)
+        self.assertNotIn("->", refused)
+
+    def test_move_leader(self):
+        leader, follower = self.cluster.leader(), self.cluster.followers()[0]
+        self.assertIn(f"transferred from {leader.name} to {follower.name}", self.m0.mainstay("move-leader", follower.name))
+        self.assertEqual(self.cluster.leader().name, follower.name)
+        self.assertIn("is the leader", self.m0.mainstay("move-leader", follower.name))
+        self.assertIn("no member m7", self.m0.mainstay("move-leader", "m7", status=1))
 
     def test_a_member_of_its_own(self):
         """Added as a learner, promoted when it has caught up, removed again."""
@@ -203,6 +240,130 @@ class ThreeMembers(Etcd):
         self.m0.mainstay("member", "replace", dead.name, "--node", f"{new.name}={new.host}")
         self.assertEqual(sorted(m["name"] for m in self.m0.status()["members"]),
                          sorted(m.name for m in self.cluster.members if m is not dead))
+
+
+class Quota(Etcd):
+    flags = ("quota-backend-bytes=1000000", "auto-compaction-mode=revision", "auto-compaction-retention=1")
+
+    def test_a_full_database_is_told_and_cleared(self):
+        self.assertEqual(self.m0.mainstay("alarm", "list"), "")
+        for i in range(100):
+            if "exceeded" in self.m0.ctl("put", f"/big/{i}", "x" * 50000, check=False):
+                break
+        status = self.m0.mainstay("status", status=1)
+        self.assertRegex(status, r"(?m)^m0 .* NOSPACE$")
+        self.assertIn("alarm NOSPACE of m0: its database has reached --quota-backend-bytes", status)
+        self.assertIn("mainstay etcd alarm disarm", status)
+        self.assertIn("alarm NOSPACE", self.m0.mainstay("health", status=1))
+        self.assertRegex(self.m0.mainstay("alarm", "list", status=1), r"^memberID:\d+ alarm:NOSPACE \(m0\)$")
+        self.m0.ctl("del", "--prefix", "/big/")
+        header = json.loads(self.m0.ctl("get", "/big/0", "-w", "json"))["header"]
+        self.m0.ctl("compact", "--physical", str(header["revision"]))
+        self.m0.mainstay("defrag")
+        self.assertIn("disarmed", self.m0.mainstay("alarm", "disarm"))
+        self.assertIn("OK", self.m0.ctl("put", "/small", "x"))
+        self.assertIn("cluster is healthy", self.m0.mainstay("health"))
+
+
+class Gateway:
+    """What answers as a member of another version would."""
+
+    def __init__(self, version, prefix="/v3"):
+        self.others, gateway = [self], self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                member = str(gateway.server.server_port)
+                status = {"header": {"cluster_id": "1", "member_id": member, "revision": "7"}, "version": version,
+                          "leader": str(gateway.others[0].server.server_port), "raftTerm": "2", "dbSize": "20480"}
+                answers = {"/maintenance/status": status, "/kv/range": {"header": status["header"]},
+                           "/cluster/member/list": {"members": [
+                               {"ID": str(g.server.server_port), "name": f"m{i}", "clientURLs": [g.url],
+                                "peerURLs": [g.url]} for i, g in enumerate(gateway.others)]},
+                           "/maintenance/alarm": {}}
+                path = self.path.removeprefix(prefix)
+                known = self.path.startswith(prefix + "/") and path in answers
+                body = json.dumps(answers[path]).encode() if known else b"Not Found\n"
+                self.send_response(200 if known else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class OtherVersions(unittest.TestCase):
+    def run_status(self, *gateways):
+        for gateway in gateways:
+            gateway.others = gateways
+            self.addCleanup(gateway.close)
+        done = subprocess.run([MAINSTAY, "etcd", "status", "--endpoints", gateways[0].url], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def test_mixed(self):
+        said = self.run_status(Gateway("3.4.23"), Gateway("3.5.9"), Gateway("3.5.9"))
+        self.assertIn("the members run different versions (3.4.23 on m0, 3.5.9 on m1, 3.5.9 on m2)", said)
+
+    def test_an_old_one(self):
+        """etcd 3.3 has its gateway elsewhere, and does not tell how much of its database is in use."""
+        said = self.run_status(Gateway("3.3.27", "/v3beta"))
+        self.assertRegex(said, r"(?m)^m0 .* leader +yes +2 +20Ki +- ")
+
+
+@unittest.skipUnless(HAVE_ETCD, "needs etcd and etcdctl (Debian: etcd-server, etcd-client)")
+class ClusterFile(Etcd):
+    members = 3
+
+    def test_where_no_manifest_is(self):
+        """A node without etcd (a balancer's, an apiserver's) finds it by the cluster's file."""
+        file = os.path.join(self.dir, "cluster.yaml")
+        with open(file, "w") as f:
+            f.write(f"""apiVersion: kubeadm.k8s.io/v1beta2
+kind: ClusterConfiguration
+kubernetesVersion: v1.20.2
+certificatesDir: {self.m0.pki}
+etcd:
+  external:
+    endpoints: [{", ".join(m.url for m in self.cluster.members)}]
+    caFile: {self.m0.pki}/etcd/ca.crt
+    certFile: {self.m0.pki}/etcd/server.crt
+    keyFile: {self.m0.pki}/etcd/server.key
+---
+apiVersion: mainstay.dev/v1
+kind: Cluster
+nodes:
+- name: a1
+  address: 127.0.0.9
+""")
+        self.m0.kill()
+        empty = tempfile.mkdtemp(dir=self.dir)
+        words = [MAINSTAY, "etcd", "status", "--manifests", empty, "--cluster-file", file, "--command-timeout=2s"]
+
+        def two_are_left():  # once they have a leader again
+            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            return "3 members, 2 healthy: none may fail" in done.stdout
+        await_true(two_are_left)
+        with open(file, "a") as f:
+            f.write("nonsense: [")
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, r"error: .*cluster.yaml:\d+:\d+: ")
 
 
 if __name__ == "__main__":
