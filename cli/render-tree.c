@@ -13,12 +13,14 @@
 #include "cli/pki-report.h"
 #include "manifests/balancer.h"
 #include "manifests/user-template.h"
+#include "manifests/worker.h"
 
 enum { KEY_MAX = 64 << 10, LIST_MAX = 1 << 20 };
 
 #define SHARED    ".cluster/pki"
 #define LIST      ".rendered"
 #define MANIFESTS "etc/kubernetes/manifests/"
+#define WORKER    "worker"
 
 // One node on its way. What the plane borrows lives here.
 struct tree {
@@ -363,6 +365,21 @@ static int make_node_pki(struct forest *forest, const struct tree *tree, struct 
     return code < 0 ? code : make_pki(forest, &layout, err);
 }
 
+// A machine that balances alone knows the CA and no more: it asks the kube-apiservers how they are.
+static int share_ca(const struct forest *forest, const char *pki_dir, struct error *err)
+{
+    _cleanup_free_ char *from = path_join(forest->options->out, SHARED);
+    return share_file(from, pki_dir, "ca.crt", err);
+}
+
+static int make_balancer_pki(const struct forest *forest, const struct tree *tree,
+                             struct error *err)
+{
+    const char *below = tree->plane.pki_dir + strlen(tree->root);
+    _cleanup_free_ char *pki_dir = xasprintf("%s%s", tree->dir, below);
+    return share_ca(forest, pki_dir, err);
+}
+
 static int make_all_pki(struct forest *forest, struct error *err)
 {
     const char *out = forest->options->out;
@@ -374,8 +391,8 @@ static int make_all_pki(struct forest *forest, struct error *err)
         return error_errno(err, code, "cannot make %s", hidden);
     code = make_pki(forest, &layout, err);
     for (size_t i = 0; i < forest->n && code == 0; i++)
-        if (!forest->trees[i].balancer_alone)
-            code = make_node_pki(forest, &forest->trees[i], err);
+        code = forest->trees[i].balancer_alone ? make_balancer_pki(forest, &forest->trees[i], err)
+                                               : make_node_pki(forest, &forest->trees[i], err);
     return code;
 }
 
@@ -434,6 +451,21 @@ static int write_tree(struct forest *forest, struct tree *tree, struct error *er
     return code < 0 ? code : file_set_write(&tree->files, tree->dir, say, forest, err);
 }
 
+// What a worker needs, the same for each: a token and its name are its own.
+static int write_worker(struct forest *forest, struct error *err)
+{
+    _cleanup_file_set_ struct file_set files = {0};
+    _cleanup_free_ char *dir = path_join(forest->options->out, WORKER);
+    _cleanup_free_ char *pki_dir = path_join(dir, "etc/kubernetes/pki");
+    bool taken = balancer_find_node(&forest->cluster, WORKER) != NULL;
+    if (taken || cluster_count(&forest->cluster, NODE_APISERVER) == 0)
+        return 0;
+    int code = worker_render(&forest->cluster, "", &files, err);
+    if (code == 0)
+        code = file_set_write(&files, dir, say, forest, err);
+    return code < 0 ? code : share_ca(forest, pki_dir, err);
+}
+
 // Trees of nodes that the cluster does not have (any more): they hold keys, so they are not removed
 // without being asked to.
 static void note_strangers(const struct forest *forest)
@@ -483,6 +515,8 @@ int render_tree(const struct render_tree_options *options, struct error *err)
     code = make_all_pki(&forest, err);
     for (size_t i = 0; i < forest.n && code == 0; i++)
         code = write_tree(&forest, &forest.trees[i], err);
+    if (code == 0)
+        code = write_worker(&forest, err);
     if (code < 0)
         return code;
     note_strangers(&forest);

@@ -64,8 +64,8 @@ static const struct cluster_node *find(const struct cluster_node *nodes, size_t 
 
 const struct cluster_node *balancer_find_node(const struct cluster *cluster, const char *name)
 {
-    const struct cluster_node *own = find(cluster->balancer.nodes, cluster->balancer.n_nodes, name);
-    return own ? own : find(cluster->nodes, cluster->n_nodes, name);
+    const struct cluster_node *own = find(cluster->nodes, cluster->n_nodes, name);
+    return own ? own : find(cluster->balancer.nodes, cluster->balancer.n_nodes, name);
 }
 
 bool balancer_runs_on(const struct cluster *cluster, const struct cluster_node *node)

@@ -72,7 +72,7 @@ static bool starts_placeholder(const struct line *line, size_t at)
 static bool is_words(const char *value)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                  "._:/[]- ";
+                                  "._:/[]-+@,= ";
     size_t len = strlen(value);
     return len > 0 && strspn(value, allowed) == len && value[0] != ' ' && value[len - 1] != ' ' &&
            !strstr(value, "  ");
@@ -82,10 +82,11 @@ static int add_words(const struct line *line, const char *name, const char *valu
                      struct buffer *out, struct error *err)
 {
     if (!is_words(value))
-        return error_set(err, EINVAL,
-                         "%s line %u: ${%s} cannot be \"%s\": only letters, digits and \"._:/[]-\" "
-                         "may stand there",
-                         line->name, line->number, name, value);
+        return error_set(
+            err, EINVAL,
+            "%s line %u: ${%s} cannot be \"%s\": only letters, digits and \"._:/[]-+@,=\" "
+            "may stand there",
+            line->name, line->number, name, value);
     buffer_add_str(out, value);
     return 0;
 }

@@ -53,8 +53,8 @@ def setUpModule():
         raise unittest.SkipTest(why_not)
 
 
-def cluster_yaml(nodes, **balancer):
-    listed = "".join(f"- {{name: {name}, address: {NODES[name]}}}\n" for name in nodes)
+def cluster_yaml(names, **balancer):
+    listed = "".join(f"- {{name: {name}, address: {NODES[name]}}}\n" for name in names)
     fields = "".join(f"  {key}: {value}\n" for key, value in {"kind": "haproxy", "port": PORT, **balancer}.items())
     return f"""apiVersion: kubeadm.k8s.io/v1beta2
 kind: ClusterConfiguration
@@ -571,6 +571,67 @@ class VirtualAddress(BalancerTest):
         with open(f"/run/netns/{self.spaces[name]}") as f:
             if ctypes.CDLL(None).setns(f.fileno(), CLONE_NEWNET) != 0:
                 raise OSError("setns")
+
+
+class Rendered(BalancerTest):
+    def test_machines_that_balance_alone_and_workers(self):
+        """`mainstay render`: a balancer's machine gets the CA and no key; a worker's files point at the endpoint."""
+        out = self.path("trees")
+        config = cluster_yaml(["m1", "m2", "m3"], virtualIP=f"{VIRTUAL_IP}/24", interface="eth0", nodes="[lb1=10.99.0.9]")
+        self.write("cluster.yaml", config)
+        subprocess.run([MAINSTAY, "render", "--config", self.path("cluster.yaml"), "--out", out], check=True,
+                       capture_output=True)
+        files = {os.path.relpath(os.path.join(at, name), os.path.join(out, "lb1"))
+                 for at, _, names in os.walk(os.path.join(out, "lb1")) for name in names}
+        self.assertLessEqual({"etc/haproxy/haproxy.cfg", "etc/keepalived/keepalived.conf",
+                              "etc/kubernetes/manifests/haproxy.yaml"}, files)
+        self.assertEqual({name for name in files if "/pki/" in name}, {"etc/kubernetes/pki/ca.crt"})
+        for name in ("etc/kubernetes/bootstrap-kubelet.conf", "var/lib/kube-proxy/kubeconfig.conf"):
+            text = self.read(f"trees/worker/{name}")
+            self.assertIn(f'server: "https://{VIRTUAL_IP}:{PORT}"', text)
+            if shutil.which("kubectl"):
+                view = subprocess.run(["kubectl", "config", "view", "--minify", "--kubeconfig", f"{out}/worker/{name}",
+                                       "-o", "jsonpath={.clusters[0].cluster.server}"], check=True,
+                                      capture_output=True, text=True).stdout
+                self.assertEqual(view, f"https://{VIRTUAL_IP}:{PORT}")
+        self.assertEqual(self.read("trees/worker/etc/kubernetes/pki/ca.crt"), self.read("trees/m1/etc/kubernetes/pki/ca.crt"))
+
+    def test_each_program_takes_what_is_rendered(self):
+        """Its own check finds the file good, for IPv4 and IPv6 and for many nodes."""
+        os.makedirs(self.path("etc/keepalived"))
+        for address, virtual in (("10.98.0.{}", "10.98.0.200/24"), ("fd00::{}", "fd00::c8/64")):
+            nodes = "".join(f"- {{name: n{i}, address: '{address.format(i)}'}}\n" for i in range(1, 32))
+            text = cluster_yaml(["m1"], virtualIP=f"'{virtual}'", interface="lo")
+            text = re.sub(r"controlPlaneEndpoint.*", "controlPlaneEndpoint: balancer.example:8443", text)
+            self.write("etc/mainstay/cluster.yaml", text.replace(f"- {{name: m1, address: {NODES['m1']}}}\n", nodes))
+            shutil.rmtree(self.path("etc/keepalived"))
+            # --write asks haproxy and keepalived, and would fail.
+            for file in ("haproxy.cfg", "check-apiserver", "keepalived.conf"):
+                self.assertIn("written", self.balancer("render", "--write", "--offline", file, node="n1").stdout)
+                self.assertIn("kept", self.balancer("render", "--write", "--offline", file, node="n1").stdout)
+
+    def test_mistakes_are_told(self):
+        self.assertIn('has no node "m9"', self.balancer("render", "--offline", status=1, node="m9").stderr)
+        self.assertIn('no file "x.cfg"', self.balancer("render", "--offline", "x.cfg", status=1).stderr)
+        self.balancer("render", "follow", "x", status=2)
+        self.balancer("follow", "--write", status=2)
+        self.balancer(status=2)
+        # Without any way to etcd it says so, and takes the file's nodes.
+        done = self.balancer("render", "haproxy.cfg")
+        self.assertIn("knows no way to etcd", done.stderr)
+        self.assertIn("server m3 10.99.0.3:6443", done.stdout)
+        done = self.balancer("render", "--endpoints", "http://127.0.0.1:1", status=1)
+        self.assertIn("--offline takes the nodes from the cluster's file", done.stderr)
+        os.unlink(self.certificates.ca)
+        done = self.balancer("render", "--write", "--offline", "haproxy.cfg", status=1)
+        self.assertIn("haproxy does not take the new one", done.stderr)
+        self.assertFalse(os.path.exists(self.path("etc/haproxy/haproxy.cfg")))
+        self.write("etc/mainstay/cluster.yaml", cluster_yaml(["m1"], kind="none"))
+        self.assertIn("runs no balancer", self.balancer("render", "--offline", status=1).stderr)
+        self.write("etc/mainstay/cluster.yaml", "kind: [")
+        self.assertIn("cluster.yaml:", self.balancer("render", "--offline", status=1).stderr)
+        os.unlink(self.path("etc/mainstay/cluster.yaml"))
+        self.assertIn("No such file", self.balancer("render", "--offline", status=1).stderr)
 
 
 NGINX_CACHE = os.path.expanduser("~/.cache/mainstay/nginx-stream")
