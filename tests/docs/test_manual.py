@@ -138,6 +138,7 @@ class Manual(unittest.TestCase):
                  for flag in flags_of(output(harness.MAINSTAY, command, "--help"))}
         known |= flags_of(output(harness.MAINSTAYD, "--help")) | flags_of(output(PODMASTER, "--help"))
         known |= {"--unix-socket", "--prefix", "--since", "--now"}  # curl, etcdctl, journalctl, systemctl
+        known |= {"--kubeconfig", "--quota-backend-bytes", "--raw"}  # kubectl, etcd
         for page, text in self.pages.items():
             if page == "mainstay-config(5)":  # the kubelet's; see Config
                 continue
@@ -189,6 +190,36 @@ class Manual(unittest.TestCase):
                                     text=True)
             self.assertEqual(result.returncode, 1)
             self.assertIn('x.1.in: there is no insert "nonsense"', result.stderr)
+
+
+class Runbook(unittest.TestCase):
+    """Its commands can be typed, and its alarms are those of the agent."""
+
+    @classmethod
+    def setUpClass(cls):
+        with open(os.path.join(TEMPLATES, "mainstay-runbook.7.in")) as f:
+            cls.page = f.read()
+
+    def test_commands(self):
+        examples = "".join(re.findall(r"^\.EX\n(.*?)^\.EE$", self.page, re.MULTILINE | re.DOTALL))
+        lines = [line for line in plain(examples).splitlines() if line.startswith("mainstay ")]
+        self.assertGreater(len(lines), 20)
+        for line in lines:
+            words = line.split(" > ")[0].split()
+            text = output(harness.MAINSTAY, words[1], "--help")
+            for flag in re.findall(r" (--?[a-z][a-z-]*)", line):
+                self.assertIn(flag, flags_of(text), line)
+            if words[1] in ("etcd", "pki", "balancer"):
+                self.assertRegex(text, rf"(?<![\w-]){words[2]}(?![\w-])", line)
+
+    def test_alarms(self):
+        with open(os.path.join(harness.SOURCE, "supervisor", "event-ids.c")) as f:
+            reasons = set(re.findall(r'"([A-Z]\w+)"', f.read()))
+        section = self.page[self.page.index(".SH WHAT AN ALARM MEANS"):self.page.index(".SH SEE ALSO")]
+        heads = re.findall(r"^\.TP\n(.*)$", section, re.MULTILINE)
+        told = {word for head in heads for word in re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)*\b", head)}
+        self.assertGreater(len(told), 10)
+        self.assertEqual(told - reasons, set())
 
 
 class Config(unittest.TestCase):
