@@ -12,7 +12,7 @@
 #include "cli/check.h"
 #include "cli/commands.h"
 #include "cli/node-manifests.h"
-#include "cli/pki.h"
+#include "cli/pki-rotation.h"
 #include "cli/term.h"
 
 // A flag that names a certificate, and the flags that say what it must be good for.
@@ -286,6 +286,7 @@ int pki_check(const struct pki_options *options, const char *const *words, size_
         fprintf(stderr, "No manifest in %s names a certificate.\n", path);
     else if (c.n_bad > 0)
         fprintf(stderr, "%zu of %zu are not well.\n", c.n_bad, c.n);
+    pki_rotation_say_all(options);
     string_list_free(&c.seen);
     return c.n_bad > 0 || manifests.passed_over.n > 0 ? CLI_NO : CLI_DONE;
 }

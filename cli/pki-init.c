@@ -8,9 +8,9 @@
 #include "base/alloc.h"
 #include "cli/commands.h"
 #include "cli/control-plane-options.h"
-#include "manifests/kubeadm-config.h"
 #include "cli/pki-report.h"
 #include "cli/pki.h"
+#include "manifests/kubeadm-config.h"
 
 #define SRV "srv"
 

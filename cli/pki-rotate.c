@@ -18,6 +18,7 @@
 #include "base/fs.h"
 #include "base/time-format.h"
 #include "cli/commands.h"
+#include "cli/pki-rotation.h"
 #include "cli/pki-store.h"
 
 enum { KEY_TEXT_USUAL = 64 << 10 };
@@ -26,6 +27,7 @@ enum stage {
     STAGE_NONE,    // one CA, one key
     STAGE_TRUST,   // KEY.next is there, its CA is not
     STAGE_TRUSTED, // both are trusted, the old one signs
+    STAGE_LED,     // the same, and the new one's key is on another node
     STAGE_SIGNED,  // both are trusted, the new one signs
 };
 
@@ -37,6 +39,7 @@ struct rotation {
     char *next_path, *signer_path;
     EVP_PKEY *next;
     struct pki_followers followers;
+    const char *word; // which CA, as it was called
 };
 
 // ---- where it stands ----
@@ -58,6 +61,11 @@ static enum stage stage_of(const struct rotation *r)
 {
     if (r->next)
         return certificate_bundle_of_key(&r->ca->chain, r->next) ? STAGE_TRUSTED : STAGE_TRUST;
+    for (size_t i = 0; i < r->ca->chain.n; i++) {
+        X509 *ca = r->ca->chain.items[i];
+        if (has_its_name(r, ca) && rotation_is_younger(ca, r->signer))
+            return STAGE_LED;
+    }
     return count_of_its_name(r) > 1 ? STAGE_SIGNED : STAGE_NONE;
 }
 
@@ -151,28 +159,6 @@ static int spread_trust(struct rotation *r, size_t *ret, struct error *err)
 
 // ---- the first step ----
 
-// pkg/controller/certificates/signer/ca_provider.go: "expected 1 certificate".
-static int check_single_users(const struct rotation *r, struct error *err)
-{
-    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    const char *flag = NULL;
-    LIST_EACH (user, r->ca->users)
-        if (str_starts_with(*user, "kube-controller-manager --cluster-signing-"))
-            flag = *user;
-    if (!flag)
-        return 0;
-    int code = certificate_to_pem(r->signer, &text, err);
-    if (code == 0)
-        code = replace_file(r->signer_path, &text, false, err);
-    if (code < 0)
-        return code;
-    return error_set(err, EBUSY,
-                     "%s takes a file with one certificate only, and %s is going to hold two. Let "
-                     "that flag name %s (which is written now and will always hold the one that "
-                     "signs), and call this again",
-                     flag, r->ca->path, r->signer_path);
-}
-
 static int check_age(const struct rotation *r, struct error *err)
 {
     int64_t from = certificate_time(X509_get0_notBefore(r->signer)).nsec;
@@ -188,7 +174,7 @@ static int make_next_key(struct rotation *r, struct error *err)
 {
     int code = check_age(r, err);
     if (code == 0)
-        code = check_single_users(r, err);
+        code = pki_signer_prepare(r->options, r->ca->path, r->signer, err);
     if (code == 0)
         code = key_generate_like(r->ca->key, &r->next, err);
     return code < 0 ? code : key_write(r->next_path, r->next, err);
@@ -306,6 +292,8 @@ static const char *const steps[] = {
     [STAGE_TRUST] = "step 1 of 3 was interrupted; the next call completes it",
     [STAGE_TRUSTED] = "step 1 of 3 is done: the old CA and the new one are trusted, the old one "
                       "signs",
+    [STAGE_LED] = "step 1 of 3 is done: the old CA and the new one are trusted, the old one signs; "
+                  "the new one's key is on the node where the rotation was begun",
     [STAGE_SIGNED] = "step 2 of 3 is done: the new CA signs, and both are trusted",
 };
 
@@ -324,35 +312,69 @@ static void say_status(const struct rotation *r)
 static void say_next(const struct rotation *r, int step)
 {
     static const char *const what[] = {
-        [1] = "Step 1 of 3 is done: two CAs are trusted. When all of the above has restarted (and "
-              "other nodes hold this file, too), call this again: the new CA will sign then.",
-        [2] = "Step 2 of 3 is done: the new CA has signed everything that is known here. When all "
-              "of the above has restarted (and other nodes have renewed theirs), call this again: "
-              "the old CA will leave then.",
-        [3] = "Step 3 of 3 is done: the old CA is trusted no more, once all of the above has "
+        [1] =
+            "Step 1 of 3 is done here: two CAs are trusted. Before the next, all of the above must "
+            "have restarted, and every other control-plane node must have done this step, too.",
+        [2] = "Step 2 of 3 is done here: the new CA has signed everything that is known on this "
+              "node. Before the next, all of the above must have restarted, and every other node "
+              "must have done this step, too, with whatever else the old CA has signed.",
+        [3] = "Step 3 of 3 is done here: the old CA is trusted no more, once all of the above has "
               "restarted.",
     };
     pki_followers_say(&r->followers);
     printf("%s\n", what[step]);
+    if (stage_of(r) == STAGE_LED)
+        printf("The next step begins on the node where the rotation was begun.\n");
+    else
+        printf(
+            "On each other control-plane node: `mainstay pki import` of what `mainstay pki export "
+            "--for NODE FILE` seals here now, and `mainstay pki rotate-ca %s`.%s\n",
+            r->word, step < 3 ? " Then call this again here." : "");
 }
 
-// One step: its number, or a negative errno.
+static int must_be_led(const struct rotation *r, struct error *err)
+{
+    return error_set(
+        err, EBUSY,
+        "%s: both CAs are trusted on this node. The new one's key is on the node where "
+        "the rotation was begun: call this there, and when it has done the second step "
+        "`mainstay pki export` there and `mainstay pki import` here",
+        r->ca->path);
+}
+
+// One step, or on another node's behalf the rest of one: its number, or a negative errno.
 static int advance(struct rotation *r, struct error *err)
 {
     enum stage stage = stage_of(r);
     size_t n = 0;
-    int code = 0, step = 1;
-    if (stage == STAGE_TRUSTED)
-        code = spread_trust(r, &n, err); // what an interrupted first step has left
-    if (stage == STAGE_NONE)
+    int code = stage == STAGE_TRUST ? 0 : spread_trust(r, &n, err);
+    if (code < 0)
+        return code;
+    switch (stage) {
+    case STAGE_NONE:
+        if (n > 0)
+            return 3;
         code = make_next_key(r, err);
-    if (code == 0 && stage <= STAGE_TRUST) {
+        return code < 0 ? code : (code = trust_both(r, err)) < 0 ? code : 1;
+    case STAGE_TRUST:
         code = trust_both(r, err);
-    } else if (code == 0 && n == 0) {
-        step = stage == STAGE_TRUSTED || count_outdated(r) > 0 ? 2 : 3;
-        code = step == 2 ? sign_anew(r, err) : drop_old(r, err);
+        return code < 0 ? code : 1;
+    case STAGE_TRUSTED:
+        if (n > 0)
+            return 1;
+        code = sign_anew(r, err);
+        return code < 0 ? code : 2;
+    case STAGE_LED:
+        return n > 0 ? 1 : must_be_led(r, err);
+    case STAGE_SIGNED:
+        if (n == 0 && count_outdated(r) == 0) {
+            code = drop_old(r, err);
+            return code < 0 ? code : 3;
+        }
+        code = sign_anew(r, err);
+        return code < 0 ? code : 2;
     }
-    return code < 0 ? code : step;
+    return 0;
 }
 
 // ---- the command ----
@@ -385,11 +407,33 @@ static int find_ca(struct rotation *r, const char *word, struct error *err)
                          "%s: its key is not here (%s): rotate it where that key is, and bring the "
                          "files here after each step",
                          r->ca->path, r->ca->key_path);
-    size_t stem = strlen(r->ca->path) -
-                  (strrchr(path_base(r->ca->path), '.') ? strlen(strrchr(r->ca->path, '.')) : 0);
     r->next_path = xasprintf("%s.next", r->ca->key_path);
-    r->signer_path = xasprintf("%.*s-signer%s", (int)stem, r->ca->path, r->ca->path + stem);
+    r->signer_path = rotation_signer_path(r->ca->path);
     return find_next(r, err);
+}
+
+static void forget_ca(struct rotation *r)
+{
+    free(TAKE_PTR(r->next_path));
+    free(TAKE_PTR(r->signer_path));
+    EVP_PKEY_free(TAKE_PTR(r->next));
+}
+
+void pki_rotation_say_all(const struct pki_options *options)
+{
+    struct pki_options looking = *options;
+    struct rotation r = {.options = &looking};
+    _cleanup_error_ struct error err = ERROR_NONE;
+    looking.dry_run = true;
+    if (pki_store_open(&looking, NULL, 0, &r.store, &err) == 0)
+        LIST_EACH (item, &r.store.items) {
+            error_clear(&err);
+            if (item->is_ca && item->key && find_ca(&r, item->path, &err) == 0 &&
+                stage_of(&r) != STAGE_NONE)
+                say_status(&r);
+            forget_ca(&r);
+        }
+    pki_store_free(&r.store);
 }
 
 static int run(struct rotation *r, const char *word, struct error *err)
@@ -412,13 +456,11 @@ static int run(struct rotation *r, const char *word, struct error *err)
 int pki_rotate_ca(const struct pki_options *options, const char *const *words, size_t n)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    struct rotation r = {.options = options};
+    struct rotation r = {.options = options, .word = n > 0 ? words[0] : NULL};
     if (n != 1 || str_equal(words[0], "all"))
         return pki_usage("rotate-ca takes one CA: ca, etcd/ca, front-proxy-ca, or a file");
     int code = run(&r, words[0], &err);
-    free(r.next_path);
-    free(r.signer_path);
-    EVP_PKEY_free(r.next);
+    forget_ca(&r);
     pki_followers_free(&r.followers);
     pki_store_free(&r.store);
     return code < 0 ? pki_failed(&err) : CLI_DONE;

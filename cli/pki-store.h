@@ -24,9 +24,10 @@ struct pki_store {
     EVP_PKEY *given_key;
 };
 
-// Finds, locks and reads them; what an earlier run has left half done is finished with the lock. `words` name
-// files beyond those that the manifests name and that lie in -dir; with such a file comes what lies
-// beside it. What cannot be read is told on stderr and left out. pki_store_free() it in any case.
+// Finds, locks and reads them; what an earlier run has left half done is finished with the lock.
+// `words` name files beyond those that the manifests name and that lie in -dir; with such a file
+// comes what lies beside it. What cannot be read is told on stderr and left out. pki_store_free()
+// it in any case.
 int pki_store_open(const struct pki_options *options, const char *const *words, size_t n,
                    struct pki_store *ret, struct error *err);
 void pki_store_free(struct pki_store *store);

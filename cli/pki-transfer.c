@@ -6,11 +6,13 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/base64.h"
 #include "base/fs.h"
 #include "cli/commands.h"
+#include "cli/draft.h"
 #include "cli/pki-sealed.h"
 #include "cli/pki.h"
 #include "manifests/cluster.h"
@@ -93,29 +95,38 @@ static int add_cluster(struct transfer *transfer, const char *path, struct error
     return code == -ENOENT ? 0 : error_errno(err, code, "%s", path);
 }
 
+// The key is told first: a file that is there can be opened then, whatever ends this.
+static int say_key(const unsigned char *key, struct error *err)
+{
+    _cleanup_secret_ struct buffer text = BUFFER_EMPTY;
+    buffer_reserve(&text, KEY_TEXT_MAX);
+    base64_encode(key, TRANSFER_KEY_SIZE, &text);
+    bool failed = printf("%s\n", buffer_str(&text)) < 0 || fflush(stdout) == EOF;
+    return failed ? error_errno(err, EIO, "standard output") : 0;
+}
+
 static int write_sealed(const struct transfer *transfer, const char *file, struct error *err)
 {
     unsigned char key[TRANSFER_KEY_SIZE];
     _cleanup_buffer_ struct buffer sealed = BUFFER_EMPTY;
-    _cleanup_secret_ struct buffer text = BUFFER_EMPTY;
+    if (access(file, F_OK) == 0)
+        return error_errno(err, EEXIST, "cannot write %s", file);
     if (RAND_bytes(key, sizeof(key)) != 1)
         return openssl_error(err, EIO, "no random numbers");
     int code = transfer_seal(transfer, key, &sealed, err);
-    if (code == 0) {
-        code = fs_write_atomic(AT_FDCWD, file, sealed.data, sealed.len, 0600,
-                               FS_WRITE_SYNC | FS_WRITE_EXCLUSIVE);
-        code = code < 0 ? error_errno(err, code, "cannot write %s", file) : 0;
-    }
-    buffer_reserve(&text, KEY_TEXT_MAX);
-    base64_encode(key, sizeof(key), &text);
+    if (code == 0)
+        code = say_key(key, err);
     OPENSSL_cleanse(key, sizeof(key));
     if (code < 0)
         return code;
+    code = fs_write_atomic(AT_FDCWD, file, sealed.data, sealed.len, 0600,
+                           FS_WRITE_SYNC | FS_WRITE_EXCLUSIVE);
+    if (code < 0)
+        return error_errno(err, code, "cannot write %s", file);
     fprintf(stderr,
-            "%zu files for %s are sealed in %s. This is the key, which is nowhere else; let "
-            "it travel another way:\n",
+            "%zu files for %s are sealed in %s. The line above is the key, which is nowhere else; "
+            "let it travel another way.\n",
             transfer->files.n, transfer->node, file);
-    printf("%s\n", buffer_str(&text));
     return 0;
 }
 
@@ -209,76 +220,6 @@ static int check_contents(const struct transfer *transfer, struct error *err)
     return code;
 }
 
-// 1: it is there already, and the same; -EEXIST: and another.
-static int look_at(const char *path, const struct transfer_file *file, struct error *err)
-{
-    _cleanup_secret_ struct buffer old = BUFFER_EMPTY;
-    buffer_reserve(&old, TRANSFER_FILE_MAX + 8192);
-    int code = fs_read_file(AT_FDCWD, path, TRANSFER_FILE_MAX, &old);
-    if (code == -ENOENT)
-        return 0;
-    if (code < 0)
-        return error_errno(err, code, "%s", path);
-    if (old.len == file->data.len && memcmp(old.data, file->data.data, old.len) == 0)
-        return 1;
-    return error_set(err, EEXIST,
-                     "%s is there already, and is another: nothing was written. With --force it is "
-                     "kept under its name and the date",
-                     path);
-}
-
-static int put_file(const char *path, const struct transfer_file *file, struct error *err)
-{
-    bool is_secret = find_shared(file->name)->is_secret;
-    _cleanup_error_ struct error other = ERROR_NONE;
-    int there = look_at(path, file, &other);
-    if (there == 1) {
-        printf("kept     %s\n", path);
-        return 0;
-    }
-    int code = there < 0
-                   ? replace_file(path, &file->data, is_secret, err)
-                   : fs_write_atomic(AT_FDCWD, path, file->data.data, file->data.len,
-                                     is_secret ? 0600 : 0644, FS_WRITE_SYNC | FS_WRITE_EXCLUSIVE);
-    if (code < 0)
-        return there < 0 ? code : error_errno(err, code, "cannot write %s", path);
-    printf("written  %s\n", path);
-    return 0;
-}
-
-int sealed_check(const char *dir, const struct transfer *transfer, struct error *err)
-{
-    int code = 0;
-    LIST_EACH (file, &transfer->files) {
-        _cleanup_free_ char *path = path_join(dir, file->name);
-        if (code >= 0 && !str_equal(file->name, SEALED_CLUSTER))
-            code = look_at(path, file, err);
-    }
-    return code < 0 ? code : 0;
-}
-
-int sealed_put(const char *dir, const struct transfer *transfer, bool force, struct error *err)
-{
-    _cleanup_free_ char *inside = xasprintf("%s/x", dir);
-    _cleanup_close_ int lock = -1;
-    int code = fs_mkdir_parents_of(AT_FDCWD, inside);
-    if (code < 0)
-        return error_errno(err, code, "%s", dir);
-    code = replace_lock(dir, &lock, err);
-    if (code >= 0 && !force)
-        code = sealed_check(dir, transfer, err);
-    LIST_EACH (file, &transfer->files) {
-        _cleanup_free_ char *path = path_join(dir, file->name);
-        if (str_equal(file->name, SEALED_CLUSTER))
-            continue;
-        if (code >= 0)
-            code = fs_mkdir_parents_of(AT_FDCWD, path);
-        if (code >= 0)
-            code = put_file(path, file, err);
-    }
-    return code < 0 ? code : 0;
-}
-
 int sealed_read(const char *file, const char *key_word, struct transfer *ret, struct error *err)
 {
     unsigned char key[TRANSFER_KEY_SIZE];
@@ -296,11 +237,33 @@ int sealed_read(const char *file, const char *key_word, struct transfer *ret, st
     return code < 0 ? error_prefix(err, code, "%s", file) : 0;
 }
 
+// A file that was made for another node is the wrong one, or this is the wrong machine.
+static int check_node(const struct pki_options *options, const char *file,
+                      const struct transfer *transfer, struct error *err)
+{
+    _cleanup_free_ char *host = draft_host_name();
+    const char *own = options->for_node         ? options->for_node
+                      : options->init.node_name ? options->init.node_name
+                                                : host;
+    if (str_equal(own, transfer->node))
+        return 0;
+    return error_set(err, EINVAL,
+                     "%s: is sealed for the node %s, and this one is called %s. Import it there; "
+                     "or say --for %s, if this node goes by that name",
+                     file, transfer->node, own, transfer->node);
+}
+
 static int import(const struct pki_options *options, const char *file, struct error *err)
 {
     _cleanup_transfer_ struct transfer transfer = {0};
     _cleanup_free_ char *dir = directory(options);
     int code = sealed_read(file, options->key, &transfer, err);
+    if (code == 0)
+        code = check_node(options, file, &transfer, err);
+    if (code == 0 && !options->force)
+        code = sealed_check(dir, &transfer, err);
+    if (code == 0)
+        code = sealed_prepare_signer(options, dir, &transfer, err);
     if (code == 0)
         code = sealed_put(dir, &transfer, options->force, err);
     if (code == 0)

@@ -58,7 +58,7 @@ static const struct option pki_option_rows[] = {
     OPT_STRING(pki_options, cluster_name, .name = "cluster-name", .argument = "NAME",
                .help = "kubeconfig: what the cluster is called in it (default kubernetes)"),
     OPT_STRING(pki_options, for_node, .name = "for", .argument = "NODE",
-               .help = "export: for which node"),
+               .help = "export: for which node; import: this node's name (default: the host's)"),
     OPT_STRING(pki_options, key, .name = "key", .argument = "KEY",
                .help = "import: the key that export has printed; - reads it from standard input"),
     OPT_STRING(pki_options, log_level, .name = "loglevel", .argument = "N",

@@ -241,6 +241,17 @@ static int64_t lifetime_of(X509 *certificate, X509 *issuer)
            (int64_t)seconds_of(X509_get0_notBefore(certificate));
 }
 
+// Of two CAs of one name the younger is the one that takes over, also where both are made at once.
+static int make_younger(X509 *to, X509 *old, struct error *err)
+{
+    if (ASN1_TIME_compare(X509_get0_notBefore(to), X509_get0_notBefore(old)) > 0)
+        return 0;
+    time_t start = seconds_of(X509_get0_notBefore(old)) + 1;
+    return ASN1_TIME_set(X509_getm_notBefore(to), start)
+               ? 0
+               : openssl_error(err, EIO, "cannot set the certificate's validity");
+}
+
 static int copy_and_sign(X509 *to, X509 *old, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
                          struct error *err)
 {
@@ -252,6 +263,8 @@ static int copy_and_sign(X509 *to, X509 *old, EVP_PKEY *key, X509 *issuer, EVP_P
         X509_set_issuer_name(to, issuer ? X509_get_subject_name(issuer) : subject) != 1)
         return openssl_error(err, EIO, "cannot make a certificate");
     int code = set_validity(to, issuer, &life, err);
+    if (code == 0 && !issuer)
+        code = make_younger(to, old, err);
     if (code == 0)
         code = copy_extensions(old, to, issuer, err);
     if (code == 0 && issuer)

@@ -47,8 +47,8 @@ static int sync_at(int dirfd, const char *path)
 // it is one of ours and its writer is no more.
 static bool is_left_behind(const char *name)
 {
-    static const char *const ours[] = {".key", ".crt", ".cert", ".pub",  ".conf",
-                                       ".csr", ".csv", ".pem",  ".next", NEW_SUFFIX};
+    static const char *const ours[] = {".key", ".crt", ".cert", ".pub",  ".conf", ".csr",
+                                       ".csv", ".pem", ".next", ".yaml", ".yml",  ".json"};
     const char *mark = strstr(name, ".tmp-");
     long long pid = 0;
     if (name[0] != '.' || !mark)

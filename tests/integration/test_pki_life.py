@@ -247,26 +247,15 @@ class RotateTest(LifeTest):
                                        os.path.join(one, leaf)], capture_output=True, text=True)
                 self.assertEqual(done.returncode == 0, answer, (one, other, leaf, trust, done.stderr))
 
-    def name_the_signer(self):
-        done = self.do("rotate-ca", "ca", "--force", status=1)
-        self.assertIn("takes a file with one certificate only", done.stderr)
-        path = os.path.join(self.kubernetes, "manifests/kube-controller-manager.yaml")
-        with open(path) as f:
-            text = f.read()
-        changed = re.sub(r"(--cluster-signing-cert-file=\S*)/ca\.crt", r"\1/ca-signer.crt", text)
-        self.assertNotEqual(changed, text)
-        with open(path, "w") as f:
-            f.write(changed)
-
     def certificates_in(self, name):
         return self.read(name).count(b"BEGIN CERTIFICATE")
 
     def test_three_steps_and_each_beside_the_next(self):
         self.assertIn("no rotation is under way", self.do("rotate-ca", "ca", "--status").stdout)
-        self.name_the_signer()
         before, old_key = self.snapshot("before"), self.read("ca.key")
         out = self.do("rotate-ca", "ca", "--force").stdout
         self.assertIn("Step 1 of 3", out)
+        self.assertRegex(out, r"(?m)^written  \S+/kube-controller-manager.yaml: it names \S+/ca-signer.crt now")
         self.assertRegex(out, "(?m)^restart  kube-scheduler: ")
         self.assertIn("step 1 of 3 is done", self.do("rotate-ca", "ca", "--status").stdout)
         self.assertEqual((self.certificates_in("ca.crt"), self.certificates_in("ca-signer.crt")), (2, 1))
@@ -319,20 +308,7 @@ class RotateTest(LifeTest):
         self.assertIn("Step 3 of 3", self.do("rotate-ca", "front-proxy-ca").stdout)
         self.check()
 
-    def assert_fits(self):
-        """Everything goes together, or no more than the signer's file waits for the next call: it and the key are
-        two files."""
-        done = subprocess.run([harness.MAINSTAY, "pki", "check", *self.places[2:]], capture_output=True, text=True,
-                              env=self.environment)
-        bad = [line for line in done.stdout.splitlines() if line.startswith("BAD")]
-        if bad:
-            self.assertEqual(len(bad), 1, bad)
-            self.assertIn("ca-signer.crt", bad[0])
-            self.assertIn("does not belong to the key", bad[0])
-            self.assertIn("step 2 of 3 was interrupted", self.do("rotate-ca", "ca", "--status").stdout)
-
     def test_killed_at_any_moment(self):
-        self.name_the_signer()
         chance, done = random.Random(7), 0
         for _ in range(200):
             child = subprocess.Popen([harness.MAINSTAY, "pki", "rotate-ca", *self.places, "ca", "--force"],
@@ -342,7 +318,7 @@ class RotateTest(LifeTest):
             except subprocess.TimeoutExpired:
                 child.send_signal(signal.SIGKILL)
                 out = child.communicate()[0]
-            self.assert_fits()
+            self.check()
             done = 3 if b"Step 3 of 3" in out else done
             if done:
                 break
@@ -356,6 +332,135 @@ class RotateTest(LifeTest):
         self.assertIn("takes one CA", self.do("rotate-ca", status=2).stderr)
         os.unlink(self.path("front-proxy-ca.key"))
         self.assertIn("its key is not here", self.do("rotate-ca", "front-proxy-ca", status=1).stderr)
+
+
+class NodesTest(LifeTest):
+    """A CA that three control-plane nodes share is rotated on all of them, a step after the other."""
+
+    NAMES = ("m0", "m1", "m2")
+
+    def setUp(self):
+        super().setUp()
+        self.roots = {"m0": self.root}
+        for i, name in enumerate(self.NAMES[1:], 1):
+            self.roots[name] = os.path.join(self.root, name)
+            self.carry(name)
+            self.run_mainstay("init", f"--root={self.roots[name]}", f"--node-name={name}",
+                              f"--advertise-address=10.0.0.{i + 1}")
+
+    def on(self, node, word, *arguments, status=0):
+        etc = os.path.join(self.roots[node], "etc/kubernetes")
+        done = self.run_mainstay("pki", word, "--dir", etc + "/pki", "--manifests", etc + "/manifests", *arguments,
+                                 status=status)
+        return done.stdout + done.stderr
+
+    def seal(self, node):
+        file = tempfile.mktemp(dir=self.root)
+        return file, re.search(r"(?m)^[A-Za-z0-9+/]{43}=$", self.on("m0", "export", "--for", node, file)).group()
+
+    def carry(self, node, *more, status=0, sealed=None):
+        file, key = sealed or self.seal(node)
+        return self.on(node, "import", file, "--key", key, "--for", node, *more, status=status)
+
+    def pieces(self):
+        """What each node shows, and whom each trusts: as files' contents."""
+        shows, trusts = {}, {}
+        for node, root in self.roots.items():
+            etc = os.path.join(root, "etc/kubernetes")
+            for name in ("apiserver.crt", "apiserver-kubelet-client.crt"):
+                with open(f"{etc}/pki/{name}") as f:
+                    shows[node, name] = f.read()
+            with open(etc + "/pki/ca.crt") as f:
+                trusts[node, "ca.crt"] = f.read()
+            for name in ("admin.conf", "controller-manager.conf", "scheduler.conf"):
+                with open(f"{etc}/{name}") as f:
+                    fields = dict(re.findall("(?m)^ *([a-z-]+-data): (.*)$", f.read()))
+                shows[node, name] = base64.b64decode(fields["client-certificate-data"]).decode()
+                trusts[node, name] = base64.b64decode(fields["certificate-authority-data"]).decode()
+        return shows, trusts
+
+    def assert_all_trust_all(self, *also):
+        """Now, and whoever has not restarted since the state before."""
+        now = self.pieces()
+        for shows, trusts in [(now[0], now[1])] + [p for old in also for p in ((now[0], old[1]), (old[0], now[1]))]:
+            for trust in set(trusts.values()):
+                bundle = os.path.join(self.root, "bundle")
+                with open(bundle, "w") as f:
+                    f.write(trust)
+                shown = []
+                for i, text in enumerate(sorted(set(shows.values()))):
+                    shown.append(f"{self.root}/shown{i}")
+                    with open(shown[-1], "w") as f:
+                        f.write(text)
+                done = subprocess.run(["openssl", "verify", "-CAfile", bundle, *shown], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for node in self.NAMES:
+            self.on(node, "check")
+        return now
+
+    def files_of(self, node):
+        found = {}
+        for path in glob.glob(self.roots[node] + "/etc/**/*.*", recursive=True):
+            if os.path.isfile(path):
+                with open(path) as f:
+                    found[path] = f.read()
+        return found
+
+    def test_step_by_step(self):
+        state = self.assert_all_trust_all()
+        for step in (1, 2, 3):
+            self.assertIn(f"Step {step} of 3 is done here", self.on("m0", "rotate-ca", "ca", "--force"))
+            state = self.assert_all_trust_all(state)
+            for node in self.NAMES[1:]:
+                out = self.carry(node)
+                self.assertIn("does the rest of this step on this node", out)
+                self.assert_all_trust_all()
+                self.assertIn(f"Step {step} of 3 is done here", self.on(node, "rotate-ca", "ca"))
+                state = self.assert_all_trust_all(state)
+            where = {1: "step 1 of 3 is done", 2: "step 2 of 3 is done", 3: None}[step]
+            for node in self.NAMES:
+                said = self.on(node, "check")
+                self.assertIn(where, said) if where else self.assertNotIn("of 3", said)
+        shows, trusts = self.pieces()
+        self.assertEqual(len({t for (_, name), t in trusts.items()}), 1)
+        for node in self.NAMES[1:]:
+            self.assertNotIn("goes on", self.carry(node))
+
+    def test_the_other_nodes_do_not_go_ahead(self):
+        self.on("m0", "rotate-ca", "ca", "--force")
+        self.carry("m1")
+        self.assertIn("The next step begins on the node where the rotation was begun",
+                      self.on("m1", "rotate-ca", "ca", "--force"))
+        before = self.files_of("m1")
+        said = self.on("m1", "rotate-ca", "ca", "--force", status=1)
+        self.assertIn("The new one's key is on the node where the rotation was begun", said)
+        self.assertEqual(self.files_of("m1"), before)
+
+    def test_neither_back_nor_past_a_step(self):
+        sealed = {0: self.seal("m1")}
+        for step in (1, 2, 3):
+            self.on("m0", "rotate-ca", "ca", "--force")
+            sealed[step] = self.seal("m1")
+        self.carry("m1", sealed=sealed[1])
+        self.on("m1", "rotate-ca", "ca")
+        before = self.files_of("m1")
+        self.assertIn("its second step was left out on this node", self.carry("m1", sealed=sealed[3], status=1))
+        self.assertIn("is further in the rotation", self.carry("m1", sealed=sealed[0], status=1))
+        self.assertEqual(self.files_of("m1"), before)
+        self.carry("m1", sealed=sealed[2])
+        self.on("m1", "rotate-ca", "ca")
+        self.assertIn("is further in the rotation", self.carry("m1", sealed=sealed[1], status=1))
+        self.carry("m1", sealed=sealed[3])
+        self.on("m1", "rotate-ca", "ca")
+        self.assertIn("is further in the rotation", self.carry("m1", sealed=sealed[2], status=1))
+        self.assertIn("is there already, and is another", self.carry("m2", sealed=self.seal("m2"), status=1))
+
+    def test_a_ca_that_was_rescued_goes_on_too(self):
+        self.travel(3700)
+        self.on("m0", "rescue")
+        self.assertIn("goes on", self.carry("m1"))
+        self.on("m1", "rescue")
+        self.on("m1", "check")
 
 
 class AgentTest(harness.AgentTest):
@@ -468,8 +573,8 @@ class TransferTest(LifeTest):
         self.key = self.do("export", "--for", "m1", self.file).stdout.strip()
 
     def put(self, *arguments, status=0, key=None):
-        return self.run_mainstay("pki", "import", self.file, "--key", key or self.key, "--dir", self.to, *arguments,
-                                 status=status)
+        return self.run_mainstay("pki", "import", self.file, "--key", key or self.key, "--dir", self.to, "--for", "m1",
+                                 *arguments, status=status)
 
     def there(self):
         return sorted(os.path.relpath(p, self.to) for p in glob.glob(self.to + "/**/*.*", recursive=True))
@@ -487,7 +592,7 @@ class TransferTest(LifeTest):
         self.assertEqual(len(re.findall("(?m)^kept ", self.put().stdout)), 8)
 
     def test_the_key_from_standard_input(self):
-        done = subprocess.run([harness.MAINSTAY, "pki", "import", self.file, "--key", "-", "--dir", self.to],
+        done = subprocess.run([harness.MAINSTAY, "pki", "import", self.file, "--key", "-", "--dir", self.to, "--node-name", "m1"],
                               input=self.key + "\n", capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.there(), sorted(self.SHARED))
@@ -514,6 +619,15 @@ class TransferTest(LifeTest):
             with open(self.file, "wb") as f:
                 f.write(good[:cut])
             self.put(status=1)
+        self.assertEqual(self.there(), [])
+
+    def test_another_node(self):
+        """A file for one node does not become another's by mistake."""
+        done = self.put("--for", "m2", status=1)
+        self.assertIn("is sealed for the node m1, and this one is called m2", done.stderr)
+        self.assertIn("say --for m1", done.stderr)
+        done = self.run_mainstay("pki", "import", self.file, "--key", self.key, "--dir", self.to, status=1)
+        self.assertIn(f"this one is called {os.uname().nodename.lower()}", done.stderr)
         self.assertEqual(self.there(), [])
 
     def test_another_key(self):
