@@ -46,14 +46,8 @@ static void split_commas(const struct string_list *from, struct string_list *to)
 
 int node_plan_read_cluster(const char *path, struct cluster *cluster, struct error *err)
 {
-    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     _cleanup_string_list_ struct string_list warnings = {0};
-    if (!path)
-        return 0;
-    int code = fs_read_file(AT_FDCWD, path, KUBEADM_CONFIG_MAX, &text);
-    if (code < 0)
-        return error_errno(err, code, "cannot read %s", path);
-    code = cluster_read(path, buffer_str(&text), text.len, cluster, &warnings, err);
+    int code = path ? cluster_read_file(path, cluster, &warnings, err) : 0;
     warn_all(&warnings);
     return code;
 }
@@ -89,6 +83,10 @@ int node_plan_apply_flags(const struct node_plan_options *options, struct cluste
     set_text(cluster, &file->etcd_image_tag, plane->etcd_image_tag);
     if (plane->api_port > 0)
         file->bind_port = plane->api_port;
+    if (plane->etcd_client_port > 0 && plane->etcd_client_port <= UINT16_MAX)
+        cluster->etcd_client_port = (int)plane->etcd_client_port;
+    if (plane->etcd_peer_port > 0 && plane->etcd_peer_port <= UINT16_MAX)
+        cluster->etcd_peer_port = (int)plane->etcd_peer_port;
     int code = add_nodes(cluster, &options->nodes, 0, "--node", err);
     if (code == 0)
         code = add_nodes(cluster, &options->etcd_nodes, NODE_ETCD, "--etcd-node", err);

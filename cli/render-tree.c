@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "cli/draft.h"
 #include "cli/pki-report.h"
 #include "manifests/balancer.h"
 #include "manifests/user-template.h"
@@ -199,30 +200,58 @@ static int render_manifests(const struct tree *tree, struct file_set *out, struc
     return 0;
 }
 
-static int render_user_template(const struct forest *forest, struct tree *tree, const char *file,
-                                struct error *err)
+// A template that is filled in must be a manifest: with a wrong one, the node would run something
+// else than was meant, or nothing.
+static int check_manifest(const char *file, const struct buffer *text, const char *node,
+                          struct error *err)
+{
+    _cleanup_draft_ struct draft draft = {.file = xstrdup(file)};
+    _cleanup_buffer_ struct buffer found = BUFFER_EMPTY;
+    buffer_add(&draft.content, text->data, text->len);
+    draft_judge(&draft, node);
+    for (size_t i = 0; i < draft.diags.n && !draft.valid && found.len == 0; i++)
+        if (draft.diags.items[i].severity == DIAG_ERROR)
+            diag_format(&draft.diags.items[i], &found);
+    if (draft.valid && draft.pods.n > 0)
+        return 0;
+    return error_set(err, EINVAL, "--template: %s",
+                     found.len > 0 ? buffer_str(&found) : "there is no pod in it");
+}
+
+static int fill_template(const struct forest *forest, const struct tree *tree, const char *file,
+                         struct buffer *out, struct error *err)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    struct buffer out = BUFFER_EMPTY;
     const struct user_template_values values = {
         .cluster = &forest->cluster,
         .node = tree->node,
         .plane = &tree->plane,
         .discovery_token = forest->options->discovery_token,
     };
-    _cleanup_free_ char *path = xasprintf(MANIFESTS "%s", path_base(file));
-    if (path_base(file)[0] == '.' || file_set_has(&tree->files, path))
-        return error_set(err, EINVAL,
-                         "--template %s: %s is rendered already: give the file "
-                         "another name",
-                         file, path);
     int code = fs_read_file(AT_FDCWD, file, USER_TEMPLATE_MAX, &text);
     if (code < 0)
         return error_errno(err, code, "cannot read the template %s", file);
-    code = user_template_fill(file, buffer_str(&text), &values, &out, err);
-    if (code < 0)
-        buffer_free(&out);
-    else
+    code = user_template_fill(file, buffer_str(&text), &values, out, err);
+    return code < 0 ? code : check_manifest(file, out, tree->node->name, err);
+}
+
+static int render_user_template(const struct forest *forest, struct tree *tree, const char *file,
+                                struct error *err)
+{
+    _cleanup_buffer_ struct buffer out = BUFFER_EMPTY;
+    const char *name = path_base(file);
+    _cleanup_free_ char *path = xasprintf(MANIFESTS "%s", name);
+    if (!draft_is_manifest_name(name))
+        return error_set(err, EINVAL,
+                         "--template %s: no manifest is called so: *.yaml, *.yml or *.json, "
+                         "without a dot before it",
+                         file);
+    if (file_set_has(&tree->files, path))
+        return error_set(err, EINVAL,
+                         "--template %s: %s is rendered already: give the file another name", file,
+                         path);
+    int code = fill_template(forest, tree, file, &out, err);
+    if (code == 0)
         file_set_add(&tree->files, path, 0600, &out);
     return code;
 }

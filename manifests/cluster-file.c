@@ -12,7 +12,7 @@
 struct document {
     struct cluster *cluster;
     const char *discovery, *kind, *virtual_ip, *interface;
-    int64_t port;
+    int64_t port, etcd_client_port, etcd_peer_port;
 };
 
 // An error of cluster.c, which knows no place, with the place of the value.
@@ -151,6 +151,8 @@ static const struct field fields[] = {
     FIELD_ROW_PASSED("kind"),
     FIELD_ROW_CUSTOM("nodes", struct document, cluster, read_nodes),
     FIELD_ROW_TEXT("etcdDiscovery", struct document, discovery),
+    FIELD_ROW_PORT("etcdClientPort", struct document, etcd_client_port),
+    FIELD_ROW_PORT("etcdPeerPort", struct document, etcd_peer_port),
     FIELD_ROW_GROUP("loadBalancer"),
     FIELD_ROW_CUSTOM("loadBalancer.kind", struct document, kind, read_kind),
     FIELD_ROW_PORT("loadBalancer.port", struct document, port),
@@ -186,6 +188,8 @@ static int read_document(const struct fields_reader *reader, const struct yaml_v
     if (code < 0)
         return code;
     document->cluster->balancer.port = (int)document->port;
+    document->cluster->etcd_client_port = (int)document->etcd_client_port;
+    document->cluster->etcd_peer_port = (int)document->etcd_peer_port;
     document->cluster->etcd_discovery = xstrdup_or_null(document->discovery);
     cluster_set_interface(document->cluster, document->interface);
     return 0;

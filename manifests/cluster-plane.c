@@ -118,6 +118,10 @@ int cluster_plane(const struct cluster *cluster, const struct cluster_node *node
     if (code < 0)
         return code;
     plane.api_port = cluster_api_port(cluster);
+    if (cluster->etcd_client_port)
+        plane.etcd_client_port = cluster->etcd_client_port;
+    if (cluster->etcd_peer_port)
+        plane.etcd_peer_port = cluster->etcd_peer_port;
     plane_directories(cluster, root, &plane, owned);
     plane_members(cluster, &plane, owned);
     plane_servers(cluster, node, &plane, owned);

@@ -190,5 +190,9 @@ void cluster_text(const struct cluster *cluster, struct buffer *out)
     buffer_add_str(out, "---\napiVersion: mainstay.dev/v1\nkind: Cluster\n");
     add_nodes(out, cluster);
     add_text(out, "", "etcdDiscovery", cluster->etcd_discovery);
+    if (cluster->etcd_client_port)
+        buffer_printf(out, "etcdClientPort: %d\n", cluster->etcd_client_port);
+    if (cluster->etcd_peer_port)
+        buffer_printf(out, "etcdPeerPort: %d\n", cluster->etcd_peer_port);
     add_balancer(out, &cluster->balancer);
 }

@@ -244,10 +244,9 @@ void cluster_set_text(struct cluster *cluster, const char **field, const char *t
     *field = copy;
 }
 
-int cluster_load(const char *path, struct cluster *ret, struct string_list *warnings,
-                 struct error *err)
+int cluster_read_file(const char *path, struct cluster *ret, struct string_list *warnings,
+                      struct error *err)
 {
-    _cleanup_cluster_ struct cluster cluster = {0};
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     int code = fs_read_file(AT_FDCWD, path, KUBEADM_CONFIG_MAX, &text);
     if (code == -EFBIG)
@@ -255,15 +254,22 @@ int cluster_load(const char *path, struct cluster *ret, struct string_list *warn
                          KUBEADM_CONFIG_MAX);
     if (code < 0)
         return error_errno(err, code, "cannot read %s", path);
-    code = cluster_read(path, buffer_str(&text), text.len, &cluster, warnings, err);
-    if (code == 0) {
-        code = cluster_resolve(&cluster, warnings, err);
-        if (code < 0)
-            return error_prefix(err, code, "%s", path);
-        *ret = cluster;
-        cluster = (struct cluster){0};
-    }
-    return code;
+    return cluster_read(path, buffer_str(&text), text.len, ret, warnings, err);
+}
+
+int cluster_load(const char *path, struct cluster *ret, struct string_list *warnings,
+                 struct error *err)
+{
+    _cleanup_cluster_ struct cluster cluster = {0};
+    int code = cluster_read_file(path, &cluster, warnings, err);
+    if (code < 0)
+        return code;
+    code = cluster_resolve(&cluster, warnings, err);
+    if (code < 0)
+        return error_prefix(err, code, "%s", path);
+    *ret = cluster;
+    cluster = (struct cluster){0};
+    return 0;
 }
 
 static void free_nodes(struct cluster_node *nodes, size_t n)

@@ -8,6 +8,8 @@
 //     address: 10.0.0.1
 //     roles: [control-plane, etcd]   # control-plane, apiserver, etcd; see cluster_resolve()
 //   etcdDiscovery: https://discovery.example/TOKEN
+//   etcdClientPort: 2379
+//   etcdPeerPort: 2380
 //   loadBalancer:
 //     kind: haproxy                  # haproxy, nginx, none
 //     port: 6443
@@ -72,7 +74,8 @@ struct cluster {
     size_t n_nodes;
     struct cluster_balancer balancer;
     char *etcd_discovery; // URL of etcd's discovery service; NULL: a static list of members
-    char *endpoint_host;  // of controlPlaneEndpoint, without brackets; NULL: none
+    int etcd_client_port, etcd_peer_port; // of every member; 0: the usual ones
+    char *endpoint_host;                  // of controlPlaneEndpoint, without brackets; NULL: none
     int endpoint_port;
     struct string_list owned; // what `file` was given beside its own text
 };
@@ -82,7 +85,10 @@ struct cluster {
 int cluster_read(const char *file, const void *data, size_t size, struct cluster *ret,
                  struct string_list *warnings, struct error *err);
 
-// Reads the file (at most KUBEADM_CONFIG_MAX bytes) and resolves it. Also open's and read's errno.
+// The same for a file of at most KUBEADM_CONFIG_MAX bytes. Also open's and read's errno.
+int cluster_read_file(const char *path, struct cluster *ret, struct string_list *warnings,
+                      struct error *err);
+// Reads the file and resolves it.
 int cluster_load(const char *path, struct cluster *ret, struct string_list *warnings,
                  struct error *err);
 
