@@ -77,6 +77,8 @@ class Cluster:
 
     def join(self, node, first):
         sealed = self.rig.file(f"{node.name}.sealed")
+        if os.path.exists(sealed):  # of an earlier machine of that name
+            os.unlink(sealed)
         key = first.mainstay("pki", "export", sealed, "--for", node.name).stdout.strip()
         node.mainstay("join", sealed, "--key", key, "--advertise-address", node.address)
 

@@ -12,10 +12,11 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+import client
 import harness
 import rig as rig_module
 from cluster import HaTest
-from rig import call, write
+from rig import call, until, write
 
 WORKERS = 6  # of the client: each has one request in flight
 
@@ -122,7 +123,7 @@ class Care(HaTest):
     def test_5_a_snapshot_is_restored_on_fresh_machines(self):
         first = list(self.rig)[0]
         snapshot = self.rig.file("snapshot.db")
-        self.served()
+        until(lambda: client.summary(self.cluster.book)["writes"] >= 500, "there is something to keep")
         began = time.monotonic()
         first.mainstay("etcd", "snapshot", "save", snapshot)
         ended = time.monotonic()
