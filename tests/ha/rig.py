@@ -68,6 +68,14 @@ ip addr add "$address/24" dev eth0
 exec "$@"
 """
 
+FILL = r"""
+cd "$1"
+left() { df --output=avail -k . | tail -n 1; }
+fallocate -l "$(($(left) * 9 / 10))K" filler
+for block in 1M 4k 1k; do dd if=/dev/zero bs="$block" oflag=append conv=notrunc of=filler 2>/dev/null; done
+sync -f .
+"""
+
 
 def binaries():
     """The directory of Kubernetes' programs, or None."""
@@ -390,9 +398,7 @@ class Node:
 
     def fill_disk(self):
         """Until there is nothing left, and no file system could give more."""
-        self.rig.room("bash", "-c", 'cd "$1"; dd if=/dev/zero of=filler bs=1M 2>/dev/null; '
-                      'dd if=/dev/zero of=filler bs=1k oflag=append conv=notrunc 2>/dev/null; '
-                      'sync -f .; df --output=avail . | tail -n 1', "-", self.path("var/lib/etcd"), mount=True)
+        self.rig.room("bash", "-c", FILL, "-", self.path("var/lib/etcd"), mount=True)
 
     def free_disk(self):
         self.rig.room("rm", "-f", self.path("var/lib/etcd/filler"), mount=True)
