@@ -13,7 +13,7 @@ import time
 import unittest
 
 import client
-from rig import BALANCER_PORT, VIP, Rig, missing, scratch, until, write
+from rig import BALANCER_PORT, BUILD, VIP, Rig, call, missing, scratch, until, write
 
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
 COMPONENTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
@@ -54,24 +54,43 @@ class Cluster:
 
     # ---- up
 
-    def bring_up(self, say=lambda text: None):
+    def bring_up(self, way="join", say=lambda text: None):
+        """By `mainstay init` and `join`, or by the trees of `mainstay render`."""
         start = time.monotonic()
         self.rig.make()
         for node in self.rig:
             node.boot()
-        names = list(self.rig.nodes)
-        first = self.rig[names[0]]
-        self.init(first)
-        for name in names[1:]:
-            self.join(self.rig[name], first)
+        first, *others = self.rig
+        if way == "join":
+            self.init(first)
+            for node in others:
+                self.join(node, first)
+        else:
+            self.install_trees()
         self.take_credentials(first)
         self.whole()
         say(f"up in {time.monotonic() - start:.0f} s")
 
+    def configuration(self):
+        return CONFIGURATION + "".join(f"- {{name: {n.name}, address: {n.address}}}\n" for n in self.rig)
+
+    def install_trees(self):
+        """Rendered somewhere, copied to each machine, put into place there by what lies in the tree."""
+        write(self.rig.file("kubeadm.yaml"), self.configuration())
+        call(os.path.join(BUILD, "mainstay"), "render", "--config", self.rig.file("kubeadm.yaml"),
+             "--out", self.rig.file("trees"))
+        for node in self.rig:
+            shutil.copytree(self.rig.file("trees", node.name), node.path("tree"))
+            # Debian's haproxy has brought a configuration, which is replaced.
+            node.run("sh", os.path.join(node.path("tree"), "join.sh"), "--force")
+        for node in self.rig:  # the agent's flags came with the tree
+            node.shutdown()
+        for node in self.rig:
+            node.boot()
+
     def init(self, node):
-        """The cluster's file, and a first node of it; what is asked for is what a guide would ask for."""
-        write(node.path("etc/mainstay/kubeadm.yaml"), CONFIGURATION + "".join(
-            f"- {{name: {n.name}, address: {n.address}}}\n" for n in self.rig))
+        """A first node."""
+        write(node.path("etc/mainstay/kubeadm.yaml"), self.configuration())
         node.mainstay("init", "--config", "/etc/mainstay/kubeadm.yaml", "--advertise-address", node.address,
                       "--timeout", f"{UP_SECONDS:.0f}s")
 
@@ -163,6 +182,7 @@ def each_round(test):
 class HaTest(unittest.TestCase):
     """A cluster under load for the tests of a class. What was measured is printed as a table at its end."""
 
+    way = "join"  # how the nodes come up: see Cluster.bring_up
     load_flags = ()
 
     @classmethod
@@ -181,8 +201,8 @@ class HaTest(unittest.TestCase):
                                       cls.directory], stdin=subprocess.PIPE, start_new_session=True)
         cls.addClassCleanup(cls.take_down)
         start = time.monotonic()
-        cls.cluster.bring_up()
-        cls.table.append(("three nodes up", f"{time.monotonic() - start:.0f} s, "
+        cls.cluster.bring_up(cls.way)
+        cls.table.append((f"three nodes up, by mainstay {'init and join' if cls.way == 'join' else 'render'}", f"{time.monotonic() - start:.0f} s, "
                           f"{sum(n.cell.memory() or 0 for n in cls.rig) >> 20} MB"))
         cls.cluster.start_load(*cls.load_flags)
 

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -298,7 +299,7 @@ class Node:
 
     # ---- its life
 
-    def boot(self, *flags):
+    def boot(self):
         """Everything off, then on: the agent is the first process, and all else is its doing."""
         if self.cell.populated():
             raise RuntimeError(f"{self.name} runs")
@@ -314,7 +315,7 @@ class Node:
         process = subprocess.Popen(
             ["nsenter", f"--mount=/proc/{self.rig.room_pid}/ns/mnt", "unshare", *namespaces, "bash", "-c", BOOT, "boot",
              self.name, self.tree, self.address, self.path("console.log"),
-             os.path.join(BUILD, "mainstayd"), "--init", "--init-as", "container", *flags],
+             os.path.join(BUILD, "mainstayd"), "--init", "--init-as", "container", *self._agent_flags()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, start_new_session=True,
             preexec_fn=self.cell.enter)
         with process.stdin, process.stdout:
@@ -331,6 +332,14 @@ class Node:
                 raise RuntimeError(f"{self.name} went off at once:\n" + self.console())
             return self.pid() and self.mainstay("status", check=False).returncode != 3
         until(answers, f"the agent of {self.name}")
+
+    def _agent_flags(self):
+        """Those that /etc/mainstay/node.env, a file of the rendered trees, asks for."""
+        with contextlib.suppress(FileNotFoundError):
+            for line in read(self.path("etc/mainstay/node.env")).splitlines():
+                if line.startswith("MAINSTAYD_OPTS="):
+                    return shlex.split(shlex.split(line.split("=", 1)[1])[0])
+        return []
 
     def _cgroups(self):
         mounts = cgroup_mounts()

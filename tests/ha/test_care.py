@@ -22,6 +22,7 @@ WORKERS = 6  # of the client: each has one request in flight
 
 
 class Care(HaTest):
+    way = "render"
     # No request is given up for being slow: what counts here is whether one fails.
     load_flags = ("--timeout", "30")
 
