@@ -476,7 +476,7 @@ class Torture:
         print(f"seed {seed}: {sum(self.done.values())} rounds, {len(intervals)} instances, {handovers} "
               f"times on another node, at the soonest after {gap and round(gap)} ms")
         for what, times in sorted(self.done.items()):
-            print(f"  {times:5} {what}")
+            print(f"  {times:5} {what}", flush=True)
 
 
 class NeverTwo(unittest.TestCase):
@@ -505,6 +505,8 @@ class NeverTwo(unittest.TestCase):
                 rounds += 1
                 torture.await_holder()
                 self.assertEqual(torture.overlaps(), ([], []), f"MAINSTAY_SEED={self.seed}")
+                if rounds % 600 == 0:
+                    torture.tell(self.seed)
         torture.await_holder()
         torture.tell(self.seed)
         self.assertEqual(torture.overlaps(), ([], []), f"MAINSTAY_SEED={self.seed}")
