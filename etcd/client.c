@@ -449,6 +449,13 @@ int etcd_lease_keepalive(struct etcd_client *client, int64_t id, struct etcd_lea
     return code < 0 ? code : etcd_lease_keepalive_reply(buffer_str(&body), body.len, ret, err);
 }
 
+int etcd_lease_ttl(struct etcd_client *client, int64_t id, int64_t *ret_sec, struct error *err)
+{
+    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
+    int code = etcd_call(client, "/lease/timetolive", etcd_lease_request(id), &body, err);
+    return code < 0 ? code : etcd_lease_ttl_reply(buffer_str(&body), body.len, ret_sec, err);
+}
+
 int etcd_lease_revoke(struct etcd_client *client, int64_t id, struct error *err)
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;

@@ -71,6 +71,8 @@ int etcd_lease_grant(struct etcd_client *client, int64_t ttl_sec, struct etcd_le
 // -ENOENT where the lease is gone.
 int etcd_lease_keepalive(struct etcd_client *client, int64_t id, struct etcd_lease *ret,
                          struct error *err);
+// How many seconds the lease has left, 0 for less than one; -ENOENT where it is gone.
+int etcd_lease_ttl(struct etcd_client *client, int64_t id, int64_t *ret_sec, struct error *err);
 // Deletes the lease and every key that is bound to it.
 int etcd_lease_revoke(struct etcd_client *client, int64_t id, struct error *err);
 

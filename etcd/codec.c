@@ -261,6 +261,22 @@ int etcd_lease_keepalive_reply(const char *text, size_t len, struct etcd_lease *
     return 0;
 }
 
+int etcd_lease_ttl_reply(const char *text, size_t len, int64_t *ret_sec, struct error *err)
+{
+    json_auto_t *object = NULL;
+    int64_t id = 0, left = 0;
+    int code = gateway_parse(text, len, &object, err);
+    if (code < 0)
+        return code;
+    if (!gateway_get_int64(object, "ID", &id) || id == 0 ||
+        !gateway_get_int64(object, "TTL", &left))
+        return gateway_malformed(err, "lease");
+    if (left < 0)
+        return error_set(err, ENOENT, "the lease has run out");
+    *ret_sec = left;
+    return 0;
+}
+
 int etcd_watch_reply(const char *text, size_t len, struct error *err)
 {
     json_auto_t *object = NULL;

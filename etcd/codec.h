@@ -70,6 +70,8 @@ int etcd_lease_grant_reply(const char *text, size_t len, struct etcd_lease *ret,
 // -ENOENT where the lease does not exist (any more).
 int etcd_lease_keepalive_reply(const char *text, size_t len, struct etcd_lease *ret,
                                struct error *err);
+// How many seconds the lease has left, 0 for less than one; -ENOENT where it does not exist.
+int etcd_lease_ttl_reply(const char *text, size_t len, int64_t *ret_sec, struct error *err);
 
 // One line of a watch's stream: 1 for an event, 0 for the news that the watch has begun, -EAGAIN
 // where etcd has ended the watch.

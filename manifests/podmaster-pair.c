@@ -34,6 +34,7 @@ struct podmaster {
     struct lease lease;
     int64_t lease_id;       // etcd's, while the lease is held
     int64_t seen_revision;  // of the store, when somebody else held the key; 0: nobody
+    int64_t holder_lease;   // of the node that was seen to hold the key last; 0: none
     char *mark;             // what we write under the key
     struct buffer manifest; // the source as last read, guarded
     bool placed;
@@ -148,6 +149,7 @@ static void hold(struct podmaster *p, const struct etcd_lease *granted, monotime
         log_notice("%s: holds the lease %llx", p->key, (unsigned long long)granted->id);
     p->lease_id = granted->id;
     p->seen_revision = 0;
+    p->holder_lease = 0;
     p->placed = true; // may be from now on: the watch must know before the file is there
     if (!lease_held(&p->lease, granted->ttl_sec, asked, monotime_now())) {
         take_manifest_away(p, p->lease.kill_at, "etcd answered too late");
@@ -171,6 +173,7 @@ static void give_way(struct podmaster *p, const struct etcd_kv *holder, int64_t 
     if (p->seen_revision == 0)
         log_info("%s: held by %s", p->key, buffer_str(&holder->value));
     p->seen_revision = revision;
+    p->holder_lease = holder->lease;
     all_is_well(p);
     lease_lost(&p->lease, p->lease.ttl_usec, now);
 }
@@ -185,6 +188,29 @@ static void adopt(struct podmaster *p, const struct etcd_kv *kv)
         no_answer(p, "cannot take up the lease again", &err);
     else
         hold(p, &lease, asked);
+}
+
+// The key is gone, but not the lease of its holder: somebody has deleted the key by hand, and the
+// holder may not have seen it yet.
+static bool holder_stands(struct podmaster *p)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    int64_t left = 0;
+    if (p->holder_lease == 0)
+        return false;
+    int code = etcd_lease_ttl(p->etcd, p->holder_lease, &left, &err);
+    if (code == -ENOENT) {
+        p->holder_lease = 0;
+        return false;
+    }
+    if (code < 0) {
+        no_answer(p, "cannot contend for the lease", &err);
+        return true;
+    }
+    complain(p, p->key, "is gone, and the lease of its holder is not: waiting for that");
+    lease_lost(&p->lease, USEC_PER_SEC / 2, monotime_now());
+    p->seen_revision = 0;
+    return true;
 }
 
 static void win(struct podmaster *p)
@@ -217,14 +243,26 @@ static void contend(struct podmaster *p)
     }
     int64_t revision = 0;
     int code = etcd_get(p->etcd, p->key, &kv, &revision, &err);
-    if (code == -ENOENT)
-        win(p);
-    else if (code < 0)
+    if (code == -ENOENT) {
+        if (!holder_stands(p))
+            win(p);
+    } else if (code < 0)
         no_answer(p, "cannot look at the key", &err);
     else if (str_equal(buffer_str(&kv.value), p->mark) && kv.lease != 0)
         adopt(p, &kv);
     else
         give_way(p, &kv, revision);
+}
+
+// The key is not ours any more. Others wait for the lease, which is released once nothing lives.
+static void lose(struct podmaster *p)
+{
+    int64_t id = p->lease_id;
+    take_manifest_away(p, (monotime){0}, "the lease or the key is gone");
+    lease_lost(&p->lease, 2 * p->lease.ttl_usec, monotime_now()); // it is the others' turn
+    monotime until = monotime_add_usec(monotime_now(), p->lease.ttl_usec);
+    if (fence_await_dead(p->fence, until, p->signal_fd) == 1)
+        etcd_lease_revoke(p->etcd, id, NULL); // else it runs out by itself
 }
 
 // A lease that lives on is not enough: somebody may have deleted the key to move the pod away.
@@ -241,8 +279,7 @@ static void renew(struct podmaster *p)
         lost = code == -ENOENT;
     }
     if (lost) { // and another node may have it already
-        take_manifest_away(p, (monotime){0}, "the lease or the key is gone");
-        lease_lost(&p->lease, p->lease.ttl_usec - p->lease.stop_usec, monotime_now());
+        lose(p);
     } else if (code < 0) {
         no_answer(p, "cannot renew the lease", &err);
     } else {

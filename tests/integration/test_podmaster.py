@@ -246,8 +246,9 @@ class Podmaster(unittest.TestCase):
     def test_deleting_the_key_moves_the_pod(self):
         a, b = self.pair()
         self.etcd.ctl("del", "/test/pod")
-        b.await_line("holds the lease")
+        b.await_line("is gone, and the lease of its holder is not")
         a.await_line(TAKEN)
+        b.await_line("holds the lease")
         b.await_line(PUT)
 
     def test_a_compacted_store_can_be_followed(self):

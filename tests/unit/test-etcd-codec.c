@@ -130,6 +130,16 @@ static void leases_are_granted_kept_and_gone(void **state)
     assert_int_equal(etcd_lease_keepalive_reply(gone, strlen(gone), &lease, NULL), -ENOENT);
     assert_int_equal(etcd_lease_grant_reply(without, strlen(without), &lease, NULL), -EBADMSG);
     assert_int_equal(lease.ttl_sec, 9); // untouched by what failed
+    static const char left[] = "{\"header\":{},\"ID\":\"9\",\"TTL\":\"4\",\"grantedTTL\":\"10\"}";
+    static const char little[] = "{\"header\":{},\"ID\":\"9\",\"grantedTTL\":\"10\"}";
+    static const char none[] = "{\"header\":{},\"ID\":\"9\",\"TTL\":\"-1\"}";
+    int64_t sec = 0;
+    assert_int_equal(etcd_lease_ttl_reply(left, strlen(left), &sec, NULL), 0);
+    assert_int_equal(sec, 4);
+    assert_int_equal(etcd_lease_ttl_reply(little, strlen(little), &sec, NULL), 0);
+    assert_int_equal(sec, 0);
+    assert_int_equal(etcd_lease_ttl_reply(none, strlen(none), &sec, NULL), -ENOENT);
+    assert_int_equal(etcd_lease_ttl_reply("{}", 2, &sec, NULL), -EBADMSG);
 }
 
 static void swaps_are_done_or_say_what_is_there(void **state)
