@@ -86,7 +86,7 @@ const struct setting config_settings[] = {
     HONOUR("pid-file", NULL, STRING, "PATH", setting_set_path_or_none, pid_file,
            "where monit and init scripts find this agent's PID, \"\" for no such file"),
     HONOUR("shim", NULL, STRING, "PATH", setting_set_path, shim_path, "the mainstay-shim program"),
-    HONOUR("renew-certificates", NULL, STRING, "DIR", setting_set_path_or_none, renew_certificates,
+    HONOUR("renew-certificates", "renewCertificates", STRING, "DIR", setting_set_path_or_none, renew_certificates,
            "directory of certificates that are renewed at 2/3 of their life, with those that the "
            "manifests name, by the CAs there; \"\" for none (the default)"),
     HONOUR("quorum-guard-patience", NULL, DURATION, "DURATION", setting_set_positive_duration,

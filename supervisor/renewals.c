@@ -28,11 +28,11 @@ static void tell(struct renewals *r, bool well, const char *text)
 // "renewed  PATH  until …", "restart  NAME: …", "failed  PATH: …"
 static void tell_line(struct renewals *r, const char *line)
 {
-    if (str_starts_with(line, "renewed ") || str_starts_with(line, "restart ") ||
-        str_starts_with(line, "finished "))
+    static const char failed[] = "failed   ";
+    if (str_starts_with(line, "renewed ") || str_starts_with(line, "restart "))
         tell(r, true, line);
-    else if (str_starts_with(line, "failed "))
-        tell(r, false, line + strlen("failed "));
+    else if (str_starts_with(line, failed))
+        tell(r, false, line + strlen(failed));
 }
 
 static void on_done(void *userdata, int status, const char *output)

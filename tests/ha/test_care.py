@@ -140,7 +140,7 @@ class Care(HaTest):
         for name in ("m1", "m2", "m3"):
             self.rig.add(name).boot()
         first = self.rig["m1"]
-        first.mainstay("pki", "import", sealed, "--key", key)
+        first.mainstay("pki", "import", sealed, "--key", key, "--for", first.name)
         self.cluster.init(first)
         first.mainstay("etcd", "snapshot", "restore", snapshot)
         for node in list(self.rig)[1:]:

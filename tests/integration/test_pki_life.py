@@ -505,6 +505,18 @@ class AgentTest(harness.AgentTest):
                                a.manifests], capture_output=True, text=True)
         self.assertIn("Nothing needs to be renewed", done.stdout)
 
+    def test_switched_on_by_a_reload(self):
+        config = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
+        a = self.agent(config=config)
+        before = self.read("apiserver.crt")
+        a.write("config.yaml", config + f"renewCertificates: {self.pki}\n")
+        done = a.cli("reload")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("renewCertificates", done.stdout)
+        a.wait_ready()
+        self.assertEqual(len(self.events(a, "CertificateRenewed", 10)), 10)
+        self.assertNotEqual(self.read("apiserver.crt"), before)
+
     def test_a_pod_that_mounts_them_restarts(self):
         text = harness.pod_yaml("user", [harness.COMPONENT, "say", "up"],
                                 extra=f"  volumes:\n  - {{name: certs, hostPath: {{path: {self.pki}}}}}\n",

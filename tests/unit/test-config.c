@@ -334,6 +334,20 @@ static void manifests_may_come_from_a_url(void **state)
     refuse(f, "--manifest-url-header Ab", "must be headers");
 }
 
+static void renewal_is_switched_on_by_flag_or_file(void **state)
+{
+    struct fixture *f = *state;
+    accept(f, "");
+    assert_string_equal(f->config.renew_certificates, "");
+    accept(f, "--renew-certificates /etc/kubernetes/pki");
+    assert_string_equal(f->config.renew_certificates, "/etc/kubernetes/pki");
+    accept_file(f, "renewCertificates: /srv/kubernetes\n", "");
+    assert_string_equal(f->config.renew_certificates, "/srv/kubernetes");
+    accept_file(f, "renewCertificates: /srv/kubernetes\n", "--renew-certificates=");
+    assert_string_equal(f->config.renew_certificates, "");
+    refuse_file(f, "renewCertificates: true\n", "renewCertificates: must be a string");
+}
+
 static void wrong_files_are_explained(void **state)
 {
     struct fixture *f = *state;
@@ -453,6 +467,7 @@ int main(void)
         TEST(a_kubeadm_file_is_accepted),
         TEST(names_and_parameters_of_pods),
         TEST(manifests_may_come_from_a_url),
+        TEST(renewal_is_switched_on_by_flag_or_file),
         TEST(wrong_files_are_explained),
         TEST(other_kinds_of_files_are_refused),
         TEST(the_configuration_in_force_is_shown),
