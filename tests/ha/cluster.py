@@ -190,21 +190,24 @@ class HaTest(unittest.TestCase):
         reason = missing()
         if reason:
             raise unittest.SkipTest(reason)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)
-        cls.table = []
-        cls.directory = scratch()
-        cls.rig = Rig(cls.directory)
-        cls.cluster = Cluster(cls.rig)
-        # Whatever happens to this process: when it is gone, the guard takes the rig away.
-        cls.guard = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(CLIENT), "rig.py"), "guard",
-                                      cls.directory], stdin=subprocess.PIPE, start_new_session=True)
-        cls.addClassCleanup(cls.take_down)
+        cls.begin(Rig(scratch()))
         start = time.monotonic()
         cls.cluster.bring_up(cls.way)
         cls.table.append((f"three nodes up, by mainstay {'init and join' if cls.way == 'join' else 'render'}", f"{time.monotonic() - start:.0f} s, "
                           f"{sum(n.cell.memory() or 0 for n in cls.rig) >> 20} MB"))
         cls.cluster.start_load(*cls.load_flags)
+
+    @classmethod
+    def begin(cls, rig):
+        """From here on the rig goes away with us, whatever happens to this process: its guard sees to that."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
+        cls.table = []
+        cls.rig = rig
+        cls.cluster = Cluster(rig)
+        cls.guard = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(CLIENT), "rig.py"), "guard",
+                                      rig.directory], stdin=subprocess.PIPE, start_new_session=True)
+        cls.addClassCleanup(cls.take_down)
 
     @classmethod
     def take_down(cls):

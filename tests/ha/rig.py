@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 
@@ -69,6 +70,20 @@ ip addr add "$address/24" dev eth0
 exec "$@"
 """
 
+# What a rig needs of the kernel, each tried for a moment.
+PROBE = r"""
+set -e
+cd "$1"
+mkdir upper work merged
+mount -t overlay overlay -o lowerdir=/etc,upperdir=upper,workdir=work merged
+truncate -s 16M disk
+mkfs.ext4 -q disk
+mount -o loop disk merged
+ip link add br0 type bridge
+ip link add m1 type veth peer name eth0
+ebtables-nft -A FORWARD -i m1 -j DROP
+"""
+
 FILL = r"""
 cd "$1"
 left() { df --output=avail -k . | tail -n 1; }
@@ -111,9 +126,10 @@ def missing():
         return f"cgroups cannot be made: {e}"
     if not kill:
         return "the kernel has no cgroup.kill (5.14)"
-    done = subprocess.run(["unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--cgroup", "true"],
-                          capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else "no namespaces: " + done.stderr.strip()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        done = subprocess.run(["unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--cgroup",
+                               "sh", "-c", PROBE, "-", directory], capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else "this kernel does not let us: " + done.stderr.strip()
 
 
 def cgroup_mounts():
