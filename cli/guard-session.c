@@ -197,6 +197,14 @@ static enum step on_kept(struct guard *guard, const struct quorum_view *view)
     return STEP_GO;
 }
 
+static bool has_lasted(monotime *since, int64_t usec)
+{
+    monotime now = monotime_now();
+    if (!since->usec)
+        *since = now;
+    return monotime_since(now, *since) >= usec;
+}
+
 // Whose turn it is may be who is missing: then waiting in the line is all there is to do.
 static bool holder_is_away(struct guard *guard, const struct quorum_view *view)
 {
@@ -209,22 +217,18 @@ static bool holder_is_away(struct guard *guard, const struct quorum_view *view)
 static enum step on_lost(struct guard *guard, const struct quorum_view *view)
 {
     bool waits = !guard_holds(guard) && holder_is_away(guard, view);
+    if (guard->options.probe_failed && has_lasted(&guard->lost, PROBE_PATIENCE_USEC)) {
+        say(guard, GUARD_PASS, view->why);
+        return STEP_GO;
+    }
     return waits ? take_turn(guard, view) : refuse(guard, view->why);
 }
 
-static bool has_lasted(monotime *since, int64_t usec)
-{
-    monotime now = monotime_now();
-    if (!since->usec)
-        *since = now;
-    return monotime_since(now, *since) >= usec;
-}
-
 // An election looks the same for a moment. A probe that fails for want of a quorum is not mended by
-// a restart, which makes what is left of the cluster begin anew.
+// a restart, as long as the member itself answers.
 static enum step on_none(struct guard *guard, const struct quorum_view *view)
 {
-    bool probe = guard->options.probe_failed;
+    bool probe = guard->options.probe_failed && view->answers;
     int64_t settle_msec =
         MAX((int64_t)SETTLE_MSEC_LEAST, SETTLE_ELECTIONS * guard->options.election_msec);
     int64_t usec = probe ? PROBE_PATIENCE_USEC : settle_msec * USEC_PER_MSEC;
@@ -258,6 +262,8 @@ static enum step consider(struct guard *guard, const struct quorum_view *view)
         guard->none = (monotime){0};
     if (view->verdict != QUORUM_UNKNOWN)
         guard->unknown = (monotime){0};
+    if (view->verdict != QUORUM_LOST)
+        guard->lost = (monotime){0};
     switch (view->verdict) {
     case QUORUM_KEPT:
         return on_kept(guard, view);

@@ -48,6 +48,7 @@ struct guard {
     struct etcd_turn turn;
     monotime kept;    // when the lease was kept alive
     monotime none;    // since when there is no quorum
+    monotime lost;    // since when it would break
     monotime unknown; // since when nobody can be asked
     enum guard_word said;
     char *said_text;

@@ -301,8 +301,8 @@ int quorum_look(const struct quorum_question *q, struct quorum_view *ret, struct
         say(ret, QUORUM_FREE,
             xasprintf("%s does not serve: %s", ret->name, error_message(&own.why)));
     } else if (code == 0) {
-        bool answers = own.answer == ANSWER_GOOD || own.answer == ANSWER_LONELY;
-        int listed = list_members(q, answers ? q->own : q->other, &members, &why);
+        ret->answers = own.answer == ANSWER_GOOD || own.answer == ANSWER_LONELY;
+        int listed = list_members(q, ret->answers ? q->own : q->other, &members, &why);
         if (listed == -ECANCELED)
             code = listed;
         else if (listed < 0)

@@ -30,10 +30,11 @@ enum quorum_verdict {
 
 struct quorum_view {
     enum quorum_verdict verdict;
-    char *why;  // for people, "stopping m1 would leave 1 of 3 members, 2 are needed; m3 does not
-                // answer"
-    char *name; // of the member, where it is known
-    bool alone; // QUORUM_FREE: the only member of its cluster
+    char *why;    // for people, "stopping m1 would leave 1 of 3 members, 2 are needed; m3 does not
+                  // answer"
+    char *name;   // of the member, where it is known
+    bool answers; // the member itself does
+    bool alone;   // QUORUM_FREE: the only member of its cluster
     size_t voters, left, needed;  // 0 where the members are not known
     struct string_list endpoints; // client URLs of all members, its own first
     struct string_list away;      // names of the voters that do not count

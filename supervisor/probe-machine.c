@@ -104,7 +104,7 @@ static bool set_result(struct probe_machine *m, bool passed)
     enum probe_result result = passed ? PROBE_SUCCESS : PROBE_FAILURE;
     bool changed = m->result != result;
     m->result = result;
-    if (!passed && m->kind != PROBE_READINESS)
+    if (changed && !passed && m->kind != PROBE_READINESS)
         m->on_hold = true;
     return changed;
 }

@@ -2,13 +2,13 @@
 manifests by `mainstay init`), whose manifests are edited, restarted and broken."""
 
 import base64
+import contextlib
 import http.client
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -105,6 +105,7 @@ class Cluster:
         metrics = self.metrics[self.names.index(name)]
         probe = ("    readinessProbe:\n      httpGet: {host: 127.0.0.1, port: %d, path: /health}\n"
                  "      periodSeconds: 1\n" % metrics)
+        text = text.replace("  hostNetwork: true\n", "  hostNetwork: true\n  terminationGracePeriodSeconds: 4\n")
         if probes == "liveness":
             probe += probe.replace("readiness", "liveness")
         text = re.sub(r"    startupProbe:\n.*?(?=    volumeMounts:)", probe, text, flags=re.S)
@@ -444,6 +445,49 @@ class ThreeMembers(unittest.TestCase):
         self.start("m3")
         cluster.wait_ready()
 
+    def test_a_frozen_member_does_not_count(self):
+        cluster = self.cluster
+        frozen = self.pid("m3")
+        os.kill(frozen, signal.SIGSTOP)
+
+        def thaw():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(frozen, signal.SIGCONT)
+        self.addCleanup(thaw)
+        cluster.drop("m2", flag=self.number)
+        self.wait_guarded("m2", "m3 does not answer")
+        # Itself it is free: it costs nobody a vote.
+        cluster.agents["m3"].cli("restart", "etcd", check=True)
+        cluster.agents["m3"].wait(lambda pods: pid_of(pods["etcd-m3"], "etcd") not in (frozen, None) or None,
+                                  "m3 restarted")
+        self.wait_changed("m2", self.number)
+        cluster.wait_ready()
+
+    def test_it_is_edited_again_while_it_is_away(self):
+        cluster, agent = self.cluster, self.cluster.agents["m1"]
+        observer = Observer(cluster)
+        after = agent.last_event()
+        cluster.drop("m1", flag="--snapshot-count=4321")
+        agent.wait_event("Killing", "etcd", after=after)
+        cluster.drop("m1", flag=self.number)
+        cluster.drop("m2", flag=self.number)
+        for name in ("m1", "m2"):
+            self.wait_changed(name, self.number)
+        away = observer.absences()
+        for first, second in zip(away, away[1:]):
+            self.assertLess(first[1], second[0], away)
+        cluster.wait_ready()
+
+    def test_a_failed_trial_comes_back_in_turn(self):
+        cluster, agent = self.cluster, self.cluster.agents["m1"]
+        cluster.drop("m1")
+        self.wait_changed("m1", "--snapshot-count=10000")
+        cluster.drop("m1", flag="--no-such-flag", annotations='mainstay.dev/confirm: "1s"')
+        agent.wait_event("TrialFailed", "etcd")
+        self.wait_changed("m1", "--snapshot-count=10000")
+        cluster.drop("m1")
+        cluster.wait_ready()
+
     def test_a_command_under_the_guard(self):
         cluster = self.cluster
         manifests = ["--manifests", cluster.agents["m1"].manifests]
@@ -456,6 +500,34 @@ class ThreeMembers(unittest.TestCase):
         self.assertIn("m3 does not answer", done.stderr)
         self.start("m3")
         cluster.wait_ready()
+
+
+class Grace(unittest.TestCase):
+    """What drains an apiserver: it has its whole grace period at a restart and at an edit."""
+
+    def test_restart_and_edit_wait_for_the_end(self):
+        agent = Agent()
+        self.addCleanup(agent.close)
+        fifo = agent.path("up")
+        os.mkfifo(fifo)
+        script = f"trap 'sleep 3; exit 0' TERM; echo up > {fifo}; while :; do sleep 60 & wait $!; done"
+        text = harness.pod_yaml("api", ["/bin/sh", "-c", script]).replace(
+            "terminationGracePeriodSeconds: 2", "terminationGracePeriodSeconds: 75")
+        agent.drop("api.yaml", text)
+        self.wait_up(fifo)
+        after = agent.last_event()
+        restart = agent.cli("restart", "api")
+        self.assertIn("is being restarted, and has 1m15s to end", restart.stdout)
+        self.assertIn("exited with status 0", agent.wait_event("Exited", "api", after=after)["message"])
+        self.wait_up(fifo)
+        after = agent.last_event()
+        agent.drop("api.yaml", text.replace("sleep 3; exit 0", "exit 0"))
+        self.assertIn("exited with status 0", agent.wait_event("Exited", "api", after=after)["message"])
+        self.wait_up(fifo)
+
+    def wait_up(self, fifo):
+        with open(fifo) as f:  # opens when the process does
+            self.assertEqual(f.read(), "up\n")
 
 
 @unittest.skipUnless(shutil.which("etcd"), "etcd is not installed (Debian: etcd-server)")

@@ -153,6 +153,16 @@ static void liveness_holds_after_its_failure_until_a_new_container(void **state)
     PLAY(&m, FAILS_ONCE(21000), FAILS_ONCE(22000), NOW_FAILS(23000)); // counted anew
 }
 
+static void liveness_of_a_container_that_is_not_stopped_goes_on(void **state)
+{
+    struct probe_machine m = started(PROBE_LIVENESS, 1, 1, 1, 2);
+    PLAY(&m, FAILS_ONCE(1000), NOW_FAILS(2000));
+    probe_machine_go_on(&m, at(2100));
+    PLAY(&m, STILL_FAILS(3000), STILL_FAILS(4000), NOW_PASSES(5000), FAILS_ONCE(6000),
+         NOW_FAILS(7000));
+    assert_int_equal(msec_of(probe_machine_due(&m)), -1);
+}
+
 static void startup_ends_with_its_success(void **state)
 {
     struct probe_machine m = started(PROBE_STARTUP, 10, 10, 1, 24);
@@ -260,6 +270,7 @@ int main(void)
         cmocka_unit_test(a_long_answer_is_followed_by_the_next_question),
         cmocka_unit_test(readiness_follows_its_thresholds),
         cmocka_unit_test(liveness_holds_after_its_failure_until_a_new_container),
+        cmocka_unit_test(liveness_of_a_container_that_is_not_stopped_goes_on),
         cmocka_unit_test(startup_ends_with_its_success),
         cmocka_unit_test(startup_holds_after_its_failure),
         cmocka_unit_test(startup_blocks_the_others),
