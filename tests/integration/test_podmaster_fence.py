@@ -246,7 +246,7 @@ class Pairs(WithEtcd):
         text = re.sub(r" *- --etcd-(ca|cert|key)file=.*\n", "", text)
         text = re.sub(r" *- \{name: pki.*\n", "", text)
         text = re.sub(r" *- name: pki\n.*\n", "", text)
-        for old, new in (("https://127.0.0.1:2379", self.urls), ("--ttl=10", f"--ttl={TTL}"),
+        for old, new in (("https://127.0.0.1:2379", self.urls), ("--ttl=10", "--ttl=8\n    - --stop-time=1"),
                          ("/usr/local/sbin/podmaster", PODMASTER),
                          ("kube-scheduler", "one"), ("kube-controller-manager", "two"),
                          ("=/mainstay/podmaster/", "=/"),
@@ -266,8 +266,9 @@ class Pairs(WithEtcd):
         os.kill(first, signal.SIGKILL)
         self.agent.wait(lambda pods: container(pods["podmaster-m1"], "podmaster").get("pid") not in (None, first),
                         "another podmaster")
-        start = time.monotonic()
-        wait_until(lambda: time.monotonic() > start + TTL, "longer than a lease")
+        deadlines = self.deadlines()
+        wait_until(lambda: all(new[0] > old[1] for new, old in zip(self.deadlines(), deadlines)),
+                   "a new beginning after the old end")
         self.assertEqual(self.pids(), before)
         # It hangs, and agent and shims with it: its fence kills, out of its container.
         stopped = self.processes_of(self.agent.pod("podmaster")) + [self.agent.process.pid] + [self.parent(pid) for pid in before]
@@ -284,6 +285,14 @@ class Pairs(WithEtcd):
         for name in ("podmaster", "one", "two"):
             self.agent.wait_gone(name)
         self.assertEqual(self.keys(), [])
+
+    def deadlines(self):
+        """Until when each of them may begin and may live."""
+        found = []
+        for name in ("one", "two"):
+            with open(self.agent.path("podmaster", name + ".yaml.lease")) as f:
+                found.append([int(word) for word in f.read().split()[2:4]])
+        return found
 
     @staticmethod
     def parent(pid):
