@@ -13,7 +13,7 @@
 #include "base/process.h"
 #include "manifests/fence-internal.h"
 
-enum { CGROUPS_MAX = 4096, PIDS_MAX = 64 };
+enum { CGROUPS_MAX = 4096 };
 
 void fence_cgroups_list(const char *dir, struct string_list *ret)
 {

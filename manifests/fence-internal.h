@@ -26,6 +26,3 @@ bool fence_cgroups_await_empty(const struct string_list *cgroups, monotime until
 // What the process does from its birth to its end. `socket`: wakes it (one byte: the state file has
 // changed), and is closed when its podmaster is gone.
 void fence_watch_main(int socket, uint64_t owner, const char *state_path, const char *manifest);
-
-// True where a podmaster holds the lock of the state file.
-bool fence_state_is_locked(const char *state_path);

@@ -28,7 +28,8 @@ struct watch {
     bool taken_away, killed;  // what was done by it
 };
 
-bool fence_state_is_locked(const char *state_path)
+// True where a podmaster holds the lock of the state file.
+static bool is_locked(const char *state_path)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     _cleanup_close_ int fd = open(state_path, O_RDWR | O_CLOEXEC);
@@ -75,7 +76,7 @@ static bool look(struct watch *w)
 {
     struct fence_state state;
     (void)fence_state_read_path(w->state_path, &state); // what cannot be read has passed
-    if (w->orphan && state.owner != w->owner && fence_state_is_locked(w->state_path))
+    if (w->orphan && state.owner != w->owner && is_locked(w->state_path))
         return false; // another podmaster has taken over, and its fence
     if (!same(&state, &w->state))
         w->taken_away = w->killed = false;
