@@ -16,6 +16,7 @@
 #include "supervisor/runtime-internal.h"
 #include "supervisor/seccomp.h"
 #include "supervisor/state.h"
+#include "supervisor/termination-files.h"
 #include "supervisor/termination.h"
 #include "supervisor/volumes.h"
 
@@ -332,12 +333,20 @@ static void op_forget(void *runtime, struct container_worker *c)
 
 // ---- the pod's end ----
 
-static void forget_all(struct pod_worker *w)
+static void remove_message(const struct runtime *rt, struct pod_worker *w, const char *path)
+{
+    _cleanup_error_ struct error err = ERROR_NONE;
+    if (termination_file_remove(rt->options.containers.root_dir, path, &err) < 0)
+        pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "%s", error_message(&err));
+}
+
+static void forget_all(const struct runtime *rt, struct pod_worker *w)
 {
     struct keep *keep = keep_of(w);
     LIST_EACH (run, &keep->done) {
         if ((*run)->over)
             shim_link_forget((*run)->link);
+        remove_message(rt, w, (*run)->spec.termination_file);
         run_free(*run);
     }
     keep->done.n = 0;
@@ -349,7 +358,7 @@ static void op_bury(void *runtime, struct pod_worker *w)
     _cleanup_error_ struct error err = ERROR_NONE;
     const struct container_spec_options *containers = &rt->options.containers;
     struct volumes_options volumes = runtime_volumes(rt);
-    forget_all(w);
+    forget_all(rt, w);
     volumes_limits_remove(rt->limits, w);
     if (volumes_remove(&volumes, w->pod->metadata.uid, &err) < 0)
         pod_worker_event(w, NULL, EVENT_WARNING, "FailedCleanup", "%s", error_message(&err));
@@ -440,6 +449,8 @@ int runtime_new(const struct runtime_options *options, const struct runtime_owne
     rt->ops = ops;
     rt->userdata = userdata;
     rt->options.containers.seccomp = seccomp_cache_new();
+    rt->options.containers.spares =
+        termination_spares_new(options->event, options->containers.root_dir);
     rt->prober = prober_new(options->event, options->containers.node_ip);
     struct volumes_options volumes = runtime_volumes(rt);
     rt->sweeper =
@@ -468,6 +479,7 @@ void runtime_free(struct runtime *rt)
     sandboxes_free(rt->sandboxes);
     prober_free(rt->prober);
     seccomp_cache_free(rt->options.containers.seccomp);
+    termination_spares_free(rt->options.containers.spares);
     volumes_sweeper_free(rt->sweeper);
     volumes_limits_free(rt->limits);
     free(rt);
