@@ -13,6 +13,8 @@
 
 enum { ASK_AGAIN_MSEC = 500 };
 
+#define REPLACING_PREFIX "/mainstay/etcd/replacing/"
+
 struct replacement {
     const struct etcd_options *options;
     struct etcd_session session;
@@ -48,9 +50,42 @@ static void sort_out(struct replacement *r)
         r->leaving = NULL;
 }
 
+// --- what is remembered
+
+// Between the removal and the addition neither of both is a member, and only this tells a command
+// that is run again from one with a wrong name.
+static char *intent_key(const struct replacement *r)
+{
+    return xasprintf(REPLACING_PREFIX "%s", r->node.name);
+}
+
+static int remember(struct replacement *r, struct error *err)
+{
+    _cleanup_free_ char *key = intent_key(r);
+    return etcd_put(r->session.client, key, r->old, strlen(r->old), 0, err);
+}
+
+static bool is_remembered(struct replacement *r)
+{
+    _cleanup_free_ char *key = intent_key(r);
+    _cleanup_etcd_kv_ struct etcd_kv kv = {0};
+    return etcd_get(r->session.client, key, &kv, NULL, NULL) == 0 &&
+           str_equal(buffer_str(&kv.value), r->old);
+}
+
+static int forget(struct replacement *r, struct error *err)
+{
+    _cleanup_free_ char *key = intent_key(r);
+    _cleanup_error_ struct error why = ERROR_NONE;
+    int code = etcd_delete(r->session.client, key, &why);
+    return code < 0 && code != -ENOENT ? error_set(err, code, "%s", error_message(&why)) : 0;
+}
+
+// --- the steps
+
 static int check(struct replacement *r, struct error *err)
 {
-    if (!r->leaving && !r->coming)
+    if (!r->leaving && !r->coming && !is_remembered(r))
         return etcd_find_member(&r->survey, r->old, &r->leaving, err);
     if (!r->leaving)
         return 0;
@@ -73,7 +108,10 @@ static int take_away(struct replacement *r, struct error *err)
     if (!r->leaving)
         return 0;
     const struct etcd_member *member = r->leaving->member;
-    int code = etcd_member_remove(r->session.client, member->id, err);
+    int code = remember(r, err);
+    if (code < 0)
+        return code;
+    code = etcd_member_remove(r->session.client, member->id, err);
     if (code == -ENOENT) { // by another hand, just now
         error_clear(err);
         code = 0;
@@ -217,6 +255,8 @@ static int replace(struct replacement *r, struct error *err)
         return 0;
     }
     code = await_vote(r, err);
+    if (code >= 0)
+        code = forget(r, err);
     return code < 0 ? code : bring_in_line(r, err);
 }
 

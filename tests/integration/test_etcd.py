@@ -240,6 +240,9 @@ class ThreeMembers(Etcd):
         self.m0.mainstay("member", "replace", dead.name, "--node", f"{new.name}={new.host}")
         self.assertEqual(sorted(m["name"] for m in self.m0.status()["members"]),
                          sorted(m.name for m in self.cluster.members if m is not dead))
+        self.assertEqual(self.m0.ctl("get", "--prefix", "--keys-only", "/mainstay/etcd/"), "")
+        # A name that never was one's is no interrupted replacement.
+        self.assertIn("no member m7", self.m0.mainstay("member", "replace", "m7", "--node", "m8=127.0.0.8", status=1))
 
 
 class Quota(Etcd):
