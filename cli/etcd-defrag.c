@@ -155,8 +155,7 @@ static int alarms(const struct etcd_options *options, bool disarm, struct error 
     int r = etcd_session_open(options, &session, err);
     if (r >= 0)
         r = etcd_survey_make(session.client, &survey, err);
-    if (r >= 0) // the survey bears it where nobody tells
-        etcd_alarms_free(&survey.alarms);
+    etcd_alarms_free(&survey.alarms); // the survey bears it where nobody tells
     if (r >= 0)
         r = etcd_alarms(session.client, &survey.alarms, err);
     if (r >= 0 && disarm && !options->force)

@@ -213,7 +213,7 @@ char *etcd_initial_cluster(const struct etcd_members *members, const struct etcd
             bool is_new =
                 node && string_list_contains(&node->peer_urls, member->peer_urls.items[i]);
             const char *name = is_new ? node->name : member->name;
-            if (*name)
+            if (!str_empty(name))
                 buffer_printf(&text, "%s%s=%s", text.len > 0 ? "," : "", name,
                               member->peer_urls.items[i]);
         }

@@ -23,7 +23,7 @@
 #include "cli/etcd-tool.h"
 #include "cli/table.h"
 
-enum { DIRECTORY_MODE = 0700, RETRY_SEC_MOST = 60, RETRY_PART = 10 };
+enum { DIRECTORY_MODE = 0700, RETRY_SEC_MOST = 60, RETRY_PART = 10, NAME_TAKEN_MSEC = 100 };
 
 // --- names in a directory: etcd-20261121T174500Z.db
 
@@ -160,11 +160,30 @@ static int save_to(const struct etcd_session *session, const char *path, bool fo
     return r;
 }
 
+// Names have whole seconds: two of one second are not meant to meet.
+static int choose_path(const struct etcd_session *session, const char *dir, char **ret,
+                       struct error *err)
+{
+    for (;;) {
+        _cleanup_free_ char *name = name_of_now(), *path = path_join(dir, name);
+        if (access(path, F_OK) < 0) {
+            *ret = TAKE_PTR(path);
+            return 0;
+        }
+        int r = etcd_session_wait(session, NAME_TAKEN_MSEC, err);
+        if (r < 0)
+            return r;
+    }
+}
+
 static int save_into(const struct etcd_session *session, const struct etcd_options *options,
                      const char *dir, struct error *err)
 {
-    _cleanup_free_ char *name = name_of_now(), *path = path_join(dir, name);
-    int r = save_to(session, path, options->force, err);
+    _cleanup_free_ char *path = NULL;
+    int r = choose_path(session, dir, &path, err);
+    if (r < 0)
+        return r;
+    r = save_to(session, path, options->force, err);
     if (r >= 0 && options->keep > 0)
         prune(dir, options->keep);
     return r;

@@ -13,8 +13,9 @@ import tempfile
 import threading
 import unittest
 
+import machine
 from etcd_cluster import HAVE_ETCD, Cluster, Writer, await_true
-from harness import MAINSTAY, WAIT_SECONDS, Agent, main
+from harness import MAINSTAY, SOURCE, WAIT_SECONDS, Agent, main
 
 
 def database(size=64 << 10):
@@ -400,6 +401,38 @@ class WithAnAgent(unittest.TestCase):
         said = m0.mainstay("snapshot", "restore", file, "--socket", agent.socket)
         self.assertRegex(said, r"(?s)made .*stopped +pod/etcd\nswapped .*started +pod/etcd")
         await_true(lambda: m0.ctl("get", "--prefix", "--keys-only", "/w/", check=False).split() == ["/w/1"])
+
+
+@unittest.skipUnless(HAVE_ETCD, "needs etcd and etcdctl (Debian: etcd-server, etcd-client)")
+class Schedule(unittest.TestCase):
+    def test_the_timer(self):
+        """mainstay-etcd-snapshot.timer under a real systemd, in its sandbox."""
+        why_not = machine.why_no_machines()
+        if why_not:
+            self.skipTest(why_not)
+        programs = {**machine.PROGRAMS, os.path.realpath(shutil.which("etcd")): "/usr/local/bin/etcd"}
+        m = machine.Machine(programs=programs)
+        self.addCleanup(m.close)
+        units = ["mainstay-etcd-snapshot.service", "mainstay-etcd-snapshot.timer"]
+        for unit in units:
+            shutil.copy(os.path.join(SOURCE, "packaging/systemd", unit), m.path("etc/systemd/system", unit))
+        m.write("etc/default/mainstay-etcd-snapshot",
+                'ETCD_SNAPSHOT_OPTS="--keep 1 --endpoints http://127.0.0.1:2379"\n')
+        self.assertTrue(m.boot(), m.console()[-3000:])
+        self.assertEqual(m.run("systemd-analyze", "--man=no", "verify", *units), "")
+        client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
+        m.run("systemd-run", "--unit=etcd", "--property=Type=notify", "etcd", "--data-dir", "/tmp/etcd",
+              "--listen-client-urls", client, "--advertise-client-urls", client,
+              "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+              "--initial-cluster", "default=" + peer)
+        for _ in range(2):
+            m.run("systemctl", "start", units[0])
+        self.assertEqual(m.run("systemctl", "show", "-P", "Result", units[0]).strip(), "success")
+        listed = m.run("mainstay", "etcd", "snapshot", "list")
+        self.assertRegex(listed, r"^FILE +SIZE +WHOLE\n/var/lib/mainstay/etcd-snapshots/etcd-\w+\.db +\S+ +yes\n$")
+        self.assertEqual(m.run("stat", "-c", "%a", "/var/lib/mainstay/etcd-snapshots").strip(), "700")
+        m.run("systemctl", "enable", "--now", units[1])
+        self.assertTrue(m.run("systemctl", "show", "-P", "NextElapseUSecRealtime", units[1]).strip())
 
 
 if __name__ == "__main__":
