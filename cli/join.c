@@ -25,11 +25,17 @@ struct join_options {
     bool check;
 };
 
+static const char *const join_roles[] = {"control-plane", "apiserver", "etcd", NULL};
+
 static const struct option join_option_rows[] = {
     OPT_STRING(join_options, key, .name = "key", .argument = "KEY",
                .help = "The key that `mainstay pki export` has printed (-: from standard input)"),
     OPT_STRING(join_options, etcd_endpoints, .name = "etcd-endpoints", .argument = "URL,...",
                .help = "Where the cluster's etcd answers (default: on the cluster's nodes)"),
+    OPT_LIST(join_options, plan.roles, .name = "role", .argument = "ROLE,...", .offers = join_roles,
+             .help =
+                 "What runs here (control-plane, apiserver, etcd), where the cluster's file does "
+                 "not name this node"),
     OPT_BOOL(join_options, check, .name = "check",
              .help = "Only look at what speaks against it; change nothing"),
     PREFLIGHT_OPTIONS(join_options),
@@ -227,7 +233,8 @@ static int do_it(struct join *join, struct error *err)
     if (code == 0)
         code = start_rest(join, err);
     // Balancers send requests to who is registered: not before it serves.
-    if (code == 0 && join->agent.is_ours && join->options->start.wait)
+    bool serves = join->options->start.wait || !(join->plan.self->roles & NODE_APISERVER);
+    if (code == 0 && join->agent.is_ours && serves)
         code = node_etcd_register(&join->plan, client, err);
     return code < 0 ? code : 0;
 }

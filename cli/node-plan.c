@@ -153,6 +153,28 @@ static int find_name(struct node_plan *plan, const char **ret, struct error *err
     return 0;
 }
 
+static int parse_roles(const struct string_list *words, unsigned *ret, struct error *err)
+{
+    static const struct {
+        const char *name;
+        unsigned roles;
+    } rows[] = {
+        {"control-plane", NODE_CONTROL_PLANE}, {"apiserver", NODE_APISERVER}, {"etcd", NODE_ETCD}};
+    _cleanup_string_list_ struct string_list names = {0};
+    split_commas(words, &names);
+    for (size_t i = 0; i < names.n; i++) {
+        unsigned roles = 0;
+        for (size_t j = 0; j < ARRAY_SIZE(rows); j++)
+            roles |= str_equal(names.items[i], rows[j].name) ? rows[j].roles : 0;
+        if (roles == 0)
+            return error_set(err, EINVAL,
+                             "--role: no role \"%s\": there are control-plane, apiserver and etcd",
+                             names.items[i]);
+        *ret |= roles;
+    }
+    return 0;
+}
+
 static int add_self(struct node_plan *plan, const char *name, struct error *err)
 {
     struct cluster *cluster = &plan->cluster;
@@ -173,8 +195,11 @@ static int add_self(struct node_plan *plan, const char *name, struct error *err)
         address = cluster->file.advertise_address;
     if (!address && control_plane_options_address(plan->options->plane, &address, err) < 0)
         return -EINVAL;
+    unsigned roles = 0;
+    if (parse_roles(&plan->options->roles, &roles, err) < 0)
+        return -EINVAL;
     _cleanup_free_ char *word = xasprintf("%s=%s", name, address);
-    return cluster_add_node(cluster, word, 0, err);
+    return cluster_add_node(cluster, word, roles, err);
 }
 
 static int find_self(struct node_plan *plan, struct error *err)
@@ -210,6 +235,9 @@ static int choose_components(struct node_plan *plan, struct error *err)
         enum control_plane_component component = COMPONENT_ETCD;
         if (control_plane_component_parse(names.items[i], &component, err) < 0)
             return error_prefix(err, EINVAL, "--only");
+        if (!cluster_runs(plan->self->roles, component))
+            return error_set(err, EINVAL, "--only: %s is no part of node %s's roles in the cluster",
+                             control_plane_component_name(component), plan->self->name);
         plan->wanted[component] = true;
     }
     return 0;

@@ -16,6 +16,7 @@ struct node_plan_options {
     const char *balancer, *virtual_ip, *interface;
     struct string_list nodes, etcd_nodes, apiserver_nodes;
     struct string_list only, api_sans, etcd_sans;
+    struct string_list roles; // of a node that the cluster's file does not name
     bool force;
 };
 

@@ -1,6 +1,7 @@
 // See preflight-facts.h.
 #include "cli/preflight-facts.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,24 +15,65 @@
 
 enum { PORT_MAX = 65535, TCP_LISTEN = 10 };
 
+// An address of /proc/net/tcp or tcp6: words of 32 bits in this machine's order, in hexadecimal.
+// Its bytes into `ret`; how many there are, or 0.
+static size_t read_address(const char *hex, size_t len, unsigned char *ret)
+{
+    if (len != 8 && len != 32)
+        return 0;
+    for (size_t i = 0; i < len / 8; i++) {
+        char word[9] = "";
+        memcpy(word, hex + i * 8, 8);
+        uint32_t value = (uint32_t)strtoul(word, NULL, 16);
+        memcpy(ret + i * 4, &value, 4);
+    }
+    return len / 2;
+}
+
+static bool is_all(const unsigned char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] != 0)
+            return false;
+    return true;
+}
+
+static bool is_in_the_way(const unsigned char *theirs, size_t their_len, const char *host)
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    unsigned char ours[16];
+    size_t our_len = inet_pton(AF_INET, host, ours) == 1    ? 4
+                     : inet_pton(AF_INET6, host, ours) == 1 ? 16
+                                                            : 0;
+    if (their_len == 0 || our_len == 0 || is_all(theirs, their_len) || is_all(ours, our_len))
+        return true;
+    if (their_len == 16 && our_len == 4 && memcmp(theirs, mapped, sizeof(mapped)) == 0)
+        return memcmp(theirs + sizeof(mapped), ours, 4) == 0;
+    return their_len == our_len && memcmp(theirs, ours, our_len) == 0;
+}
+
 // "  0: 0100007F:0CEA 00000000:0000 0A … … … uid timeout inode …" (proc(5), net/tcp)
-static void read_socket(const char *line, int port, struct listeners *ret)
+static void read_socket(const char *line, const char *host, int port, struct listeners *ret)
 {
     unsigned local = 0, state = 0;
     uint64_t inode = 0;
-    int n = sscanf(
-        line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %" SCNu64,
-        &local, &state, &inode);
-    if (n == 3 && state == TCP_LISTEN && local == (unsigned)port)
+    char address[33] = "";
+    unsigned char bytes[16] = {0};
+    int n = sscanf(line,
+                   " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u "
+                   "%" SCNu64,
+                   address, &local, &state, &inode);
+    if (n == 4 && state == TCP_LISTEN && local == (unsigned)port &&
+        is_in_the_way(bytes, read_address(address, strlen(address), bytes), host))
         LIST_APPEND(&ret->list)->inode = inode;
 }
 
-void facts_listeners(const char *text, int port, struct listeners *ret)
+void facts_listeners(const char *text, const char *host, int port, struct listeners *ret)
 {
     while (*text) {
         size_t len = strcspn(text, "\n");
         _cleanup_free_ char *line = xstrndup(text, len);
-        read_socket(line, port, ret);
+        read_socket(line, host, port, ret);
         text += len + (text[len] == '\n');
     }
 }

@@ -14,8 +14,9 @@ struct listener {
 struct listeners {
     LIST_OF(struct listener) list;
 };
-// Appends those of `text` at `port`.
-void facts_listeners(const char *text, int port, struct listeners *ret);
+// Appends those of `text` at `port` that keep others from listening at `host` ("127.0.0.1", "::"):
+// at the same address, or where one of both is the address of all.
+void facts_listeners(const char *text, const char *host, int port, struct listeners *ret);
 void listeners_free(struct listeners *listeners);
 #define _cleanup_listeners_ _cleanup_(listeners_free)
 

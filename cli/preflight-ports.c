@@ -55,14 +55,14 @@ static bool holds(pid_t pid, const struct listeners *sockets)
     return found;
 }
 
-static void find_holder(int port, struct holder *ret)
+static void find_holder(const char *host, int port, struct holder *ret)
 {
     static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6"};
     _cleanup_listeners_ struct listeners sockets = {0};
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
         if (fs_read_file(AT_FDCWD, tables[i], PROC_NET_MAX, &text) == 0)
-            facts_listeners(buffer_str(&text), port, &sockets);
+            facts_listeners(buffer_str(&text), host, port, &sockets);
     }
     DIR *proc = sockets.list.n > 0 ? opendir("/proc") : NULL;
     for (const struct dirent *entry; proc && (entry = readdir(proc));) {
@@ -105,7 +105,7 @@ static void say_taken(struct preflight *p, const struct pod *pod, const char *pr
     struct holder holder = {0};
     char number[16];
     snprintf(number, sizeof(number), "%d", port);
-    find_holder(port, &holder);
+    find_holder(host, port, &holder);
     if (str_equal(holder.name, program) && preflight_is_there(p, pod))
         preflight_find(p, PREFLIGHT_GOOD, number, "%s:%d is that of this node's %s (PID %d)", host,
                        port, program, (int)holder.pid);

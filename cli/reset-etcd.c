@@ -3,12 +3,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "cli/etcd-member.h"
 
-enum { ASK_MSEC = 5000 };
+enum { ASK_MSEC = 5000, AGAIN_MSEC = 300 };
 
 void reset_etcd_free(struct reset_etcd *etcd)
 {
@@ -88,15 +89,19 @@ static void list_others(const struct reset_etcd *etcd, struct string_list *ret)
             string_list_add(ret, member->client_urls.items[i]);
 }
 
-int reset_etcd_remove(const struct reset_etcd *etcd, struct error *err)
+int reset_etcd_remove(const struct reset_etcd *etcd, monotime deadline, struct error *err)
 {
+    const struct timespec a_little = {.tv_nsec = AGAIN_MSEC * NSEC_PER_USEC * USEC_PER_MSEC};
     _cleanup_string_list_ struct string_list others = {0};
     _cleanup_etcd_client_ struct etcd_client *client = NULL;
     if (!etcd->own || etcd->is_last)
         return 0;
     list_others(etcd, &others);
     int r = etcd_access_connect(&etcd->access, &others, ASK_MSEC, &client, err);
-    if (r == 0)
-        r = etcd_member_remove(client, etcd->own->member->id, err);
+    if (r < 0)
+        return r;
+    while ((r = etcd_member_remove(client, etcd->own->member->id, err)) == -EAGAIN &&
+           !monotime_reached(deadline, monotime_now()))
+        nanosleep(&a_little, NULL);
     return r == -ENOENT ? 0 : r;
 }

@@ -2,6 +2,7 @@
 // member can go, and taking it and the node's entry away.
 #pragma once
 
+#include "base/monotime.h"
 #include "cli/etcd-access.h"
 #include "cli/etcd-survey.h"
 
@@ -26,5 +27,6 @@ void reset_etcd_free(struct reset_etcd *etcd);
 int reset_etcd_check(const struct reset_etcd *etcd, bool force, struct error *err);
 // Takes the node's entry away; 0 also where there is none.
 int reset_etcd_forget(const struct reset_etcd *etcd, const char *node, struct error *err);
-// Takes the member out of the cluster, by the others; 0 also where it is out.
-int reset_etcd_remove(const struct reset_etcd *etcd, struct error *err);
+// Takes the member out of the cluster, by the others; 0 also where it is out. etcd refuses for some
+// seconds after a member has come back: it is asked again until the deadline.
+int reset_etcd_remove(const struct reset_etcd *etcd, monotime deadline, struct error *err);

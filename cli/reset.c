@@ -208,9 +208,10 @@ static int stop(struct reset *reset, bool etcd, monotime deadline, struct error 
     return code;
 }
 
-static int tell_cluster(struct reset *reset, struct error *err)
+static int tell_cluster(struct reset *reset, monotime deadline, struct error *err)
 {
-    int code = reset_etcd_remove(&reset->etcd, err);
+    int code =
+        reset_etcd_remove(&reset->etcd, reset->options->force ? monotime_now() : deadline, err);
     if (code < 0 && !reset->options->force)
         return error_prefix(err, code, "the etcd member %s is not out of the cluster", reset->node);
     if (code < 0)
@@ -249,7 +250,7 @@ static int do_it(struct reset *reset, struct error *err)
     if (code == 0)
         code = stop(reset, false, deadline, err);
     if (code == 0)
-        code = tell_cluster(reset, err);
+        code = tell_cluster(reset, deadline, err);
     if (code == 0)
         code = stop(reset, true, deadline, err);
     return code == 0 ? remove_files(reset, err) : code;

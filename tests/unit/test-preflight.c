@@ -32,14 +32,22 @@ static const char tcp6[] =
 static void only_sockets_that_listen_at_the_port(void **state)
 {
     _cleanup_listeners_ struct listeners found = {0};
-    facts_listeners(tcp, 2379, &found);
-    facts_listeners(tcp6, 2379, &found);
+    facts_listeners(tcp, "127.0.0.1", 2379, &found);
+    facts_listeners(tcp6, "127.0.0.1", 2379, &found);
     assert_int_equal(found.list.n, 2);
     assert_int_equal(found.list.items[0].inode, 4711);
     assert_int_equal(found.list.items[1].inode, 99);
-    facts_listeners("garbage\n\n: : :\n", 2379, &found);
-    facts_listeners(tcp, 22, &found);
+    facts_listeners("garbage\n\n: : :\n", "0.0.0.0", 2379, &found);
+    facts_listeners(tcp, "127.0.0.1", 22, &found);
     assert_int_equal(found.list.n, 2);
+    // Somebody at another address is not in the way, unless one of both wants them all.
+    facts_listeners(tcp, "127.0.0.2", 2379, &found);
+    facts_listeners(tcp, "::1", 2379, &found);
+    assert_int_equal(found.list.n, 2);
+    facts_listeners(tcp, "0.0.0.0", 2379, &found);
+    facts_listeners(tcp, "127.0.0.2", 2380, &found);
+    assert_int_equal(found.list.n, 4);
+    assert_int_equal(found.list.items[3].inode, 4713);
 }
 
 static void swap_is_summed(void **state)
