@@ -227,7 +227,10 @@ static int tell_cluster(struct reset *reset, monotime deadline, struct error *er
 
 static int remove_files(struct reset *reset, struct error *err)
 {
-    int code = 0;
+    // Once more: what was starting may have made something meanwhile.
+    made_list_free(&reset->made);
+    made_list_free(&reset->kept);
+    int code = made_load(&reset->places, &reset->made, &reset->kept, err);
     LIST_EACH (item, &reset->made.items)
         if (code == 0 && item->kind != MADE_MANIFEST && !stays(reset->options, item))
             code = reset_remove(item, err);

@@ -18,8 +18,10 @@ import harness
 from harness import MAINSTAY, WAIT_SECONDS, free_ports
 
 AT_WRITE = os.path.join(harness.BUILD, "tests", "at-write")
-# A kill at every so many calls that change the disk, or at each with 1.
-STRIDE = int(os.environ.get("MAINSTAY_TEST_JOIN_STRIDE", "12"))
+# A kill at every so many calls that change the disk (of some 220), or at each with 1.
+STRIDE = int(os.environ.get("MAINSTAY_TEST_JOIN_STRIDE", "70"))
+# After how many of the steps, and at how many random moments.
+STEPS = int(os.environ.get("MAINSTAY_TEST_JOIN_STEPS", "2"))
 RANDOM_KILLS = int(os.environ.get("MAINSTAY_TEST_JOIN_KILLS", "4"))
 HAVE_ETCD = shutil.which("etcd") and shutil.which("etcdctl")
 
@@ -370,7 +372,8 @@ class Killed(ClusterTest):
         m2 = self.node(2)
         sealed = m1.seal("m2")
         env = dict(os.environ, MAINSTAY_SOCKET=m2.agent.socket)
-        for line in ("cluster.yaml", "etcd/ca.key", "peer.crt", "added ", "etcd.yaml", "promoted "):
+        steps = ["cluster.yaml", "etcd/ca.key", "peer.crt", "added ", "etcd.yaml", "promoted "]
+        for line in random.sample(steps, min(STEPS, len(steps))):
             with self.subTest(line):
                 primary, secondary = pty.openpty()  # lines come at once
                 process = subprocess.Popen([MAINSTAY, *m2.join_words(sealed)], env={**env, "TERM": "dumb"},
@@ -399,6 +402,7 @@ class Reset(ClusterTest):
             f.write("mine")
         before = set(m1.files())
         m1.init()
+        self.until(lambda: "true" in self.etcdctl(m1, "endpoint", "health", "-w", "json", check=False), "etcd is up")
         said = m1.reset("--dry-run")
         self.assertIn("the only one: the cluster ends", said)
         self.assertRegex(said, f"keep +{m1.path('etc/kubernetes/pki/ca.key')} ")
@@ -432,6 +436,12 @@ class Reset(ClusterTest):
                     self.assertIn(b"Nothing was changed", said)
                     self.assertEqual([f for f in m1.files() if "/member/" not in f],
                                      [f for f in before if "/member/" not in f])
+        self.assertEqual(m1.files(), [])
+
+    def test_before_etcd_has_begun(self):
+        m1 = self.node(1)
+        m1.init()
+        m1.reset("--yes")  # while it starts
         self.assertEqual(m1.files(), [])
 
     def test_keeping(self):
