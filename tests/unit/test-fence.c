@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #include "base/cgroup-dir.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/string-list.h"
 #include "manifests/fence.h"
 
 enum { WAIT_MSEC = 60000 };
@@ -158,22 +160,22 @@ static void a_podmaster_that_comes_back_inherits_the_deadline(void **state)
     assert_int_equal(access(f->manifest, F_OK), 0);
 }
 
-// A cgroup of its own where this host has the v2 hierarchy, with a process in it; or NULL.
-static char *make_cgroup(pid_t *ret_pid)
+// A cgroup of its own, as an agent would name it, in the first of the hierarchies that this host
+// has, with a process in it that hangs; or NULL.
+static char *make_cgroup(const char *const *roots, const char *file, pid_t *ret_pid)
 {
-    static const char *const roots[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-    for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
-        _cleanup_free_ char *dir = xasprintf("%s/test-fence-%d", roots[i], (int)getpid());
-        _cleanup_free_ char *events = path_join(dir, "cgroup.events");
-        if (mkdir(dir, 0755) < 0 || access(events, F_OK) < 0) {
-            rmdir(dir);
+    for (size_t i = 0; roots[i]; i++) {
+        _cleanup_free_ char *dir =
+            xasprintf("%s/test-fence-%d/kubepods/pod/main", roots[i], (int)getpid());
+        _cleanup_free_ char *path = path_join(dir, file);
+        if (access(roots[i], W_OK) < 0 || fs_mkdir_parents(AT_FDCWD, dir, 0755) < 0 ||
+            access(path, F_OK) < 0)
             continue;
-        }
         *ret_pid = fork();
         if (*ret_pid == 0) {
             if (cgroup_write(dir, "cgroup.procs", "0") < 0)
                 _exit(1);
-            raise(SIGSTOP); // as a component that hangs
+            raise(SIGSTOP);
             _exit(1);
         }
         int status = 0;
@@ -184,6 +186,15 @@ static char *make_cgroup(pid_t *ret_pid)
     return NULL;
 }
 
+static const char *const roots_v2[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup", NULL};
+static const char *const roots_v1[] = {"/sys/fs/cgroup/freezer", NULL};
+
+static void remove_cgroup(const char *dir)
+{
+    _cleanup_free_ char *top = xstrndup(dir, strlen(dir) - strlen("/kubepods/pod/main"));
+    assert_int_equal(cgroup_remove(top), 0);
+}
+
 static void name_cgroup(const struct fixture *f, const char *name, const char *cgroup)
 {
     _cleanup_free_ char *dir = fence_state_cgroups(f->state);
@@ -191,12 +202,12 @@ static void name_cgroup(const struct fixture *f, const char *name, const char *c
     assert_int_equal(symlink(cgroup, path), 0);
 }
 
-static void what_is_named_is_killed_at_the_deadline(void **state)
+static void kill_at_the_deadline(const struct fixture *f, const char *const *roots,
+                                 const char *file)
 {
-    struct fixture *f = *state;
     _cleanup_fence_ struct fence *fence = begin(f, NULL);
     pid_t pid = 0;
-    _cleanup_free_ char *cgroup = make_cgroup(&pid);
+    _cleanup_free_ char *cgroup = make_cgroup(roots, file, &pid);
     assert_int_equal(fence_await_dead(fence, in_msec(0), -1), -ENOENT);
     if (!cgroup)
         skip();
@@ -212,10 +223,22 @@ static void what_is_named_is_killed_at_the_deadline(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     // It is thawed again, for the next one there.
-    _cleanup_free_ char *frozen = cgroup_read(cgroup, "cgroup.freeze");
-    assert_int_equal(fence_set(fence, never_begun, never_begun, NULL), 0);
-    assert_int_equal(rmdir(cgroup), 0);
-    assert_true(!frozen || *frozen == '0');
+    for (bool thawed = false; !thawed; sched_yield()) {
+        _cleanup_free_ char *frozen = cgroup_read(cgroup, file);
+        assert_non_null(frozen);
+        thawed = str_starts_with(frozen, "0") || str_starts_with(frozen, "THAWED");
+    }
+    remove_cgroup(cgroup);
+}
+
+static void what_is_named_is_killed_at_the_deadline(void **state)
+{
+    kill_at_the_deadline(*state, roots_v2, "cgroup.freeze");
+}
+
+static void so_it_is_where_cgroups_are_v1(void **state)
+{
+    kill_at_the_deadline(*state, roots_v1, "freezer.state");
 }
 
 static void a_wait_for_death_can_be_interrupted(void **state)
@@ -224,7 +247,7 @@ static void a_wait_for_death_can_be_interrupted(void **state)
     _cleanup_fence_ struct fence *fence = begin(f, NULL);
     pid_t pid = 0;
     int ends[2];
-    _cleanup_free_ char *cgroup = make_cgroup(&pid);
+    _cleanup_free_ char *cgroup = make_cgroup(roots_v2, "cgroup.freeze", &pid);
     if (!cgroup)
         skip();
     name_cgroup(f, "pod_main", cgroup);
@@ -236,7 +259,7 @@ static void a_wait_for_death_can_be_interrupted(void **state)
     assert_int_equal(fence_set(fence, never_begun, never_begun, NULL), 0); // at once, then
     assert_int_equal(fence_await_dead(fence, in_msec(WAIT_MSEC), -1), 1);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_int_equal(rmdir(cgroup), 0);
+    remove_cgroup(cgroup);
 }
 
 static void the_state_is_read_as_it_was_written_or_has_passed(void **state)
@@ -300,6 +323,7 @@ int main(void)
         WITH_DIRECTORY(the_watch_outlives_its_podmaster),
         WITH_DIRECTORY(a_podmaster_that_comes_back_inherits_the_deadline),
         WITH_DIRECTORY(what_is_named_is_killed_at_the_deadline),
+        WITH_DIRECTORY(so_it_is_where_cgroups_are_v1),
         WITH_DIRECTORY(a_wait_for_death_can_be_interrupted),
         WITH_DIRECTORY(the_state_is_read_as_it_was_written_or_has_passed),
         WITH_DIRECTORY(two_are_refused),
