@@ -21,6 +21,7 @@
 #include "cli/node-state.h"
 #include "cli/past.h"
 #include "cli/term.h"
+#include "manifests/guard.h"
 
 struct rollback_options {
     struct common_options common;
@@ -112,19 +113,63 @@ struct podmaster_search {
     char *pod, *source; // of the podmaster that puts the target there
 };
 
-static void look_for_podmaster(void *userdata, const struct pod *pod,
-                               const struct container *container)
+static void compare_pair(struct podmaster_search *search, const struct pod *pod,
+                         const struct container *container, const char *source,
+                         const char *destination)
 {
-    struct podmaster_search *search = userdata;
-    const char *destination = container_flag(container, "destination");
-    const char *source = container_flag(container, "source");
-    if (!container_runs(container, "podmaster") || !destination || search->pod)
+    if (!destination || search->pod)
         return;
     _cleanup_free_ char *path = container_host_path(pod, container, destination);
     if (!str_equal(path, search->target))
         return;
     search->pod = xstrdup(pod->metadata.name);
     search->source = source ? container_host_path(pod, container, source) : xstrdup("its source");
+}
+
+// --pair=KEY=SOURCE:DEST, as often as there are manifests.
+static void compare_pairs(struct podmaster_search *search, const struct pod *pod,
+                          const struct container *container, const struct string_list *words)
+{
+    static const char flag[] = "--pair=";
+    for (size_t i = 0; i < words->n; i++) {
+        const char *word = words->items[i];
+        const char *equals = str_starts_with(word, flag) ? strchr(word + strlen(flag), '=') : NULL;
+        const char *colon = equals ? strchr(equals, ':') : NULL;
+        if (!colon)
+            continue;
+        _cleanup_free_ char *source = xstrndup(equals + 1, (size_t)(colon - equals - 1));
+        compare_pair(search, pod, container, source, colon + 1);
+    }
+}
+
+static void look_for_podmaster(void *userdata, const struct pod *pod,
+                               const struct container *container)
+{
+    struct podmaster_search *search = userdata;
+    if (!container_runs(container, "podmaster"))
+        return;
+    compare_pair(search, pod, container, container_flag(container, "source-file"),
+                 container_flag(container, "dest-file"));
+    compare_pair(search, pod, container, container_flag(container, "source"),
+                 container_flag(container, "destination"));
+    compare_pairs(search, pod, container, &container->command);
+    compare_pairs(search, pod, container, &container->args);
+}
+
+// Whoever runs podmaster, and wherever: what it puts there says so.
+static int check_guard(const struct rollback *rb)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    buffer_add_str(&text, past_manifest(rb->revision));
+    bool guarded = guard_is_in(&text);
+    buffer_truncate(&text, 0);
+    if (!guarded && fs_read_file(AT_FDCWD, rb->target, PODSPEC_SIZE_MAX, &text) == 0)
+        guarded = guard_is_in(&text);
+    return guarded ? error_set(rb->err, EPERM,
+                               "%s is put there by podmaster, which would undo this: change its "
+                               "source instead, on every node",
+                               rb->target)
+                   : 0;
 }
 
 static int check_podmaster(const struct rollback *rb)
@@ -142,7 +187,7 @@ static int check_podmaster(const struct rollback *rb)
                    : 0;
     free(search.pod);
     free(search.source);
-    return r;
+    return r < 0 ? r : check_guard(rb);
 }
 
 static int check_file(const struct rollback *rb)

@@ -84,16 +84,22 @@ static void insert(const struct buffer *text, const struct yaml_value *mapping, 
     buffer_add(out, text->data + at, text->len - at);
 }
 
-static bool is_guarded(const struct buffer *text, const char *file, const char *state_path)
+// NULL: any.
+static bool is_guarded(const struct buffer *text, const char *state_path)
 {
     struct yaml_tree *tree = NULL;
-    int code = parse(file, text, &tree, NULL);
+    int code = parse("", text, &tree, NULL);
     const struct yaml_value *metadata = code == 0 ? metadata_of_pod(tree) : NULL;
     const char *value =
         text_of(yaml_lookup(yaml_lookup(metadata, "annotations"), ANNOTATION_FENCE));
-    bool guarded = value && strcmp(value, state_path) == 0;
+    bool guarded = value && (!state_path || strcmp(value, state_path) == 0);
     yaml_tree_free(tree);
     return guarded;
+}
+
+bool guard_is_in(const struct buffer *text)
+{
+    return is_guarded(text, NULL);
 }
 
 static int guard(const char *file, const struct buffer *text, const struct yaml_tree *tree,
@@ -111,7 +117,7 @@ static int guard(const char *file, const struct buffer *text, const struct yaml_
         return error_set(err, EINVAL, "%s:%u: metadata.annotations is empty: leave it out", file,
                          annotations->line);
     insert(text, annotations ? annotations : metadata, !annotations, state_path, out);
-    return is_guarded(out, file, state_path)
+    return is_guarded(out, state_path)
                ? 0
                : error_set(
                      err, EINVAL,

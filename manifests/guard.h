@@ -3,6 +3,8 @@
 // of the pod to the lease.
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/buffer.h"
 #include "base/error.h"
 
@@ -10,3 +12,6 @@
 // the annotation cannot be put in; `file` names it in the message.
 int guard_manifest(const char *file, const struct buffer *text, const char *state_path,
                    struct buffer *out, struct error *err);
+
+// True where the manifest has the annotation.
+bool guard_is_in(const struct buffer *text);

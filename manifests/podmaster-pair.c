@@ -168,7 +168,8 @@ static void give_way(struct podmaster *p, const struct etcd_kv *holder, int64_t 
 {
     monotime now = monotime_now();
     bool stopping = p->lease.kill_at.usec > now.usec;
-    if (p->lease.state != LEASE_FREE || p->placed || stopping)
+    bool there = access(p->destination, F_OK) == 0; // put there by somebody else
+    if (p->lease.state != LEASE_FREE || p->placed || stopping || there)
         take_manifest_away(p, (monotime){0}, "another node holds the lease");
     if (p->seen_revision == 0)
         log_info("%s: held by %s", p->key, buffer_str(&holder->value));

@@ -210,13 +210,21 @@ class Commands(harness.AgentTest):
         self.refused(("etcd",), target)
 
     def test_a_file_that_podmaster_puts_there(self):
-        pod = pod_yaml("podmaster", ["/usr/bin/podmaster", "--source", "/m/etcd.yaml", "--destination",
-                                     self.file, "--key-name", "x"])
-        self.a.write("podmaster.yaml", pod.replace("/usr/bin/podmaster", "podmaster"))
+        for flags in (["--source", "/m/etcd.yaml", "--destination", self.file, "--key-name", "x"],
+                      ["--source-file=/m/etcd.yaml", f"--dest-file={self.file}", "--key=x"],
+                      ["--pair=a=/m/a.yaml:/x/a.yaml", f"--pair=x=/m/etcd.yaml:{self.file}"]):
+            before = self.a.last_event()
+            self.a.drop("podmaster.yaml", pod_yaml("podmaster", ["podmaster", *flags]))
+            self.a.wait_event("ManifestAccepted", after=before)
+            self.refused(("etcd",), "podmaster-node1")
+            self.refused(("etcd",), "change /m/etcd.yaml instead")
+
+    def test_a_file_that_podmaster_guards(self):
         before = self.a.last_event()
-        os.rename(self.a.path("podmaster.yaml"), os.path.join(self.a.manifests, "podmaster.yaml"))
+        self.a.drop("etcd.yaml", spec("three").replace(
+            "  name:", "  annotations:\n    mainstay.dev/fence: /run/mainstay/podmaster/etcd.yaml.lease\n  name:", 1))
         self.a.wait_event("ManifestAccepted", after=before)
-        self.refused(("etcd",), "podmaster-node1")
+        self.refused(("etcd",), "is put there by podmaster, which would undo this")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ static void it_stands_in_front_in_the_manifest_s_own_style(void **state)
         if (guard(rows[i].in, &out, &err) < 0)
             fail_msg("%s: %s", rows[i].in, error_message(&err));
         assert_string_equal(buffer_str(&out), rows[i].out);
+        assert_true(guard_is_in(&out));
     }
 }
 
@@ -102,6 +103,7 @@ static void what_cannot_be_guarded_is_refused(void **state)
         if (!strstr(error_message(&err), refused[i][1]))
             fail_msg("%s: %s", refused[i][0], error_message(&err));
         assert_int_equal(out.len, 0);
+        assert_false(guard_is_in(&out));
     }
 }
 
