@@ -29,6 +29,7 @@ endfunction()
 
 install_manual(share/man)
 install_unit(systemd/mainstayd.service lib/systemd/system/mainstayd.service)
+install_unit(etcd/etcd-snapshot.yaml share/mainstay/etcd-snapshot.yaml)
 install_unit(systemd/mainstay-etcd-snapshot.service lib/systemd/system/mainstay-etcd-snapshot.service)
 install_unit(systemd/mainstay-etcd-snapshot.timer lib/systemd/system/mainstay-etcd-snapshot.timer)
 install_unit(systemd/mainstay.catalog lib/systemd/catalog/mainstay.catalog)

@@ -398,6 +398,19 @@ class WithAnAgent(unittest.TestCase):
         file = os.path.join(agent.dir, "a.db")
         m0.mainstay("snapshot", "save", file)
         m0.ctl("put", "/w/2", "x")
+        snapshots = os.path.join(agent.dir, "snapshots")
+        with open(os.path.join(SOURCE, "packaging/etcd/etcd-snapshot.yaml")) as f:
+            shipped = f.read()
+        for usual, here in (("/usr/local/bin/mainstay", MAINSTAY), ("/var/lib/mainstay/etcd-snapshots", snapshots),
+                            ("/etc/kubernetes/manifests", agent.manifests), ("/etc/kubernetes/pki", m0.pki)):
+            self.assertIn(usual, shipped)
+            shipped = shipped.replace(usual, here)
+        agent.drop("etcd-snapshot.yaml", shipped)
+        agent.wait_ready_pod("etcd-snapshot")
+        await_true(lambda: os.path.isdir(snapshots) and os.listdir(snapshots))
+        listed = m0.mainstay("snapshot", "list", "--dir", snapshots)
+        self.assertRegex(listed, r"etcd-\w+\.db +\S+ +yes")
+
         said = m0.mainstay("snapshot", "restore", file, "--socket", agent.socket)
         self.assertRegex(said, r"(?s)made .*stopped +pod/etcd\nswapped .*started +pod/etcd")
         await_true(lambda: m0.ctl("get", "--prefix", "--keys-only", "/w/", check=False).split() == ["/w/1"])
