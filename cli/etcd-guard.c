@@ -194,24 +194,24 @@ static int serve(struct post *post, struct error *err)
 
 // ---- for people ----
 
-static int spawn(const char *const *argv, pid_t *ret, struct error *err)
+static int spawn(const struct options_rest *rest, pid_t *ret, struct error *err)
 {
     posix_spawnattr_t attributes;
     sigset_t none, all;
+    _cleanup_string_list_ struct string_list words = {0};
+    for (size_t i = 0; i < rest->n_after; i++)
+        string_list_add(&words, rest->after_dashes[i]);
+    _cleanup_free_ char **argv = string_list_argv(&words);
     sigemptyset(&none);
     sigfillset(&all);
-    if (posix_spawnattr_init(&attributes) != 0)
-        return error_set(err, ENOMEM, "no memory");
+    if (words.n == 0 || posix_spawnattr_init(&attributes) != 0)
+        return error_set(err, EINVAL, "there is no command to run");
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    _cleanup_string_list_ struct string_list words = {0};
-    for (size_t i = 0; argv[i]; i++)
-        string_list_add(&words, argv[i]);
-    _cleanup_free_ char **copy = string_list_argv(&words);
-    int wrong = posix_spawnp(ret, argv[0], NULL, &attributes, copy, environ);
+    int wrong = posix_spawnp(ret, words.items[0], NULL, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
-    return wrong ? error_errno(err, wrong, "cannot run %s", argv[0]) : 0;
+    return wrong ? error_errno(err, wrong, "cannot run %s", words.items[0]) : 0;
 }
 
 // Hands signals on, and keeps the turn until the command is over: its exit status.
@@ -232,15 +232,15 @@ static int attend(struct post *post, pid_t pid)
     }
 }
 
-static int run_command(struct post *post, const char *const *argv, int *ret_status,
+static int run_command(struct post *post, const struct options_rest *rest, int *ret_status,
                        struct error *err)
 {
-    pid_t pid;
+    pid_t pid = 0;
     int code = guard_ask(&post->guard, err);
     if (code < 0)
         return code;
     *ret_status = EXIT_CANNOT_RUN;
-    code = spawn(argv, &pid, err);
+    code = spawn(rest, &pid, err);
     if (code < 0)
         return code;
     *ret_status = attend(post, pid);
@@ -306,8 +306,7 @@ int etcd_cmd_guard(const struct etcd_options *options, const struct options_rest
         return etcd_usage("guard takes no \"%s\"; a command stands behind --", rest->arguments[1]);
     int code = prepare(&post, options, &err);
     if (code == 0)
-        code = post.for_people ? run_command(&post, rest->after_dashes, &status, &err)
-                               : serve(&post, &err);
+        code = post.for_people ? run_command(&post, rest, &status, &err) : serve(&post, &err);
     post_close(&post);
     if (code < 0)
         return status != CLI_DONE ? (etcd_failed(&err), status) : etcd_failed(&err);

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "cli/client.h"
+#include "cli/guard-wait.h"
 #include "cli/init-preflight.h"
 #include "cli/node-manifests.h"
 #include "cli/pki-report.h"
@@ -107,7 +108,10 @@ static int wait_gone(const char *const *manifests, size_t n, const char *socket,
         const char *base = path_base(manifests[i]);
         _cleanup_free_ char *pod = xstrndup(base, strcspn(base, "."));
         const struct pod_target target = {.namespace_ = "kube-system", .name = pod};
-        code = pods_wait(client, &target, 1, POD_GOAL_GONE, 0, deadline, err);
+        // What becomes of the quorum was decided when the member left the cluster.
+        code = guard_force(client, target.namespace_, pod, true, err);
+        if (code == 0)
+            code = pods_wait(client, &target, 1, POD_GOAL_GONE, 0, deadline, err);
         if (code == 0)
             pki_say("gone", TERM_PLAIN, pod, NULL);
         fflush(stdout);

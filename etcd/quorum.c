@@ -2,7 +2,6 @@
 #include "etcd/quorum.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -101,13 +100,16 @@ static int ask(const struct quorum_question *q, const struct string_list *urls, 
         code = etcd_status(client, &ret->status, &ret->why);
     if (code == -ECANCELED)
         return code;
-    int64_t took_usec = monotime_since(monotime_now(), asked);
-    if (code == 0)
+    if (code == 0) {
         ret->answer = ret->status.leader_id ? ANSWER_GOOD : ANSWER_LONELY;
-    else // each URL has its share of the time
-        ret->answer = took_usec >= QUORUM_ASK_MSEC * USEC_PER_MSEC / (int64_t)(urls->n + 1)
-                          ? ANSWER_SILENT
-                          : ANSWER_UNCLEAR;
+        return 0;
+    }
+    // Each URL has its share of the time.
+    int64_t share_usec = QUORUM_ASK_MSEC * USEC_PER_MSEC / (int64_t)(urls->n + 1);
+    bool silent = monotime_since(monotime_now(), asked) >= share_usec;
+    ret->answer = silent ? ANSWER_SILENT : ANSWER_UNCLEAR;
+    if (silent) // the same words each time
+        error_set(&ret->why, EAGAIN, "%s is silent", urls->items[0]);
     return 0;
 }
 
@@ -147,8 +149,7 @@ static void add_away(struct tally *tally, const struct etcd_member *member,
     if (reply->answer == ANSWER_LONELY)
         buffer_printf(&tally->away, "%s knows no leader", name);
     else if (reply->answer == ANSWER_GOOD)
-        buffer_printf(&tally->away, "%s is still catching up (%" PRId64 " entries behind)", name,
-                      tally->newest - reply->status.raft_index);
+        buffer_printf(&tally->away, "%s is still catching up", name);
     else if (reply->answer == ANSWER_UNCLEAR)
         buffer_printf(&tally->away, "%s cannot be asked (%s)", name, why);
     else

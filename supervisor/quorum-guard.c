@@ -20,7 +20,7 @@
 #include "base/time-format.h"
 #include "base/work.h"
 
-#define SPEC_FILE "/proc/self/fd/3"
+#define SPEC_FLAG "--manifests=/proc/self/fd/3"
 
 enum {
     CHILD_FDS = 4, // 0, 1 and 2, and the spec
@@ -199,7 +199,9 @@ static int spec_file(const struct pod *pod)
     if (fd < 0)
         return -errno;
     int code = text ? fs_write_all(fd, text, strlen(text)) : -EINVAL;
-    return code < 0 ? code : TAKE_FD(fd);
+    if (code < 0)
+        return code;
+    return TAKE_FD(fd);
 }
 
 static int spawn_with(const struct quorum_guard_options *options, char *const *argv,
@@ -263,7 +265,7 @@ static int run(const struct quorum_guard_options *options, struct quorum_guard *
     char patience[DURATION_SIZE];
     duration_format_go(options->patience_usec * NSEC_PER_USEC, patience);
     _cleanup_string_list_ struct string_list words = {0};
-    const char *const fixed[] = {"mainstay", "etcd", "guard", "--manifests=" SPEC_FILE};
+    const char *const fixed[] = {"mainstay", "etcd", "guard", SPEC_FLAG};
     for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
         string_list_add(&words, fixed[i]);
     string_list_add_owned(&words, xasprintf("--patience=%s", patience));

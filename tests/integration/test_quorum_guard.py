@@ -502,6 +502,29 @@ class ThreeMembers(unittest.TestCase):
         cluster.wait_ready()
 
 
+@unittest.skipUnless(shutil.which("etcd"), "etcd is not installed (Debian: etcd-server)")
+class TwoMembers(unittest.TestCase):
+    def test_neither_can_be_spared(self):
+        cluster = Cluster(["m1", "m2"])
+        self.addCleanup(cluster.close)
+        agent = cluster.up().agents["m1"]
+        restart = subprocess.Popen([harness.MAINSTAY, "--socket", agent.socket, "restart", "etcd"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.assertIn("a cluster of two loses its quorum whenever one of them stops",
+                      agent.wait_event("QuorumGuard", "etcd")["message"])
+        stop = subprocess.Popen([harness.MAINSTAY, "--socket", agent.socket, "stop", "etcd"],
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.assertIn("as soon as the quorum guard lets it", stop.stdout.readline())
+        agent.cli("restart", "etcd", "--force", check=True)
+        restart.communicate(timeout=harness.WAIT_SECONDS)
+        self.assertEqual(restart.returncode, 0)
+        stop.communicate(timeout=harness.WAIT_SECONDS)
+        self.assertEqual(stop.returncode, 0)
+        agent.wait(lambda pods: pods["etcd-m1"]["mainstay"]["state"] == "Held" or None, "stopped")
+        agent.cli("start", "etcd", check=True)
+        cluster.wait_ready()
+
+
 class Grace(unittest.TestCase):
     """What drains an apiserver: it has its whole grace period at a restart and at an edit."""
 

@@ -181,6 +181,40 @@ static void the_end_of_the_agent_does_not_wait(void **state)
     fake_clear(&f);
 }
 
+static void an_order_outlives_the_agent(void **state)
+{
+    struct fake f;
+    start_guarded(&f, true);
+    // As state.c finds it.
+    f.w->asked_before = POD_ORDER_RESTART;
+    container(&f, "c0")->restart_asked = true;
+    pod_worker_resume(f.w, f.now);
+    assert_int_equal(guard.last, POD_ORDER_RESTART);
+    assert_int_equal(f.w->asked, POD_ORDER_RESTART);
+    assert_runs_on(&f);
+    pod_worker_let_go(f.w, f.now);
+    report_exit(&f, "c0", 0);
+    assert_int_equal(f.starts, 2);
+    fake_clear(&f);
+
+    start_guarded(&f, true);
+    f.w->asked_before = POD_ORDER_HOLD;
+    pod_worker_resume(f.w, f.now);
+    assert_int_equal(f.w->asked, POD_ORDER_HOLD);
+    pod_worker_let_go(f.w, f.now);
+    report_exit(&f, "c0", 0);
+    assert_int_equal(f.w->state, POD_HELD);
+    fake_clear(&f);
+
+    // A removal is told again by the manifests, or not at all.
+    start_guarded(&f, true);
+    f.w->asked_before = POD_ORDER_REMOVE;
+    pod_worker_resume(f.w, f.now);
+    assert_int_equal(guard.asked, 0);
+    assert_runs_on(&f);
+    fake_clear(&f);
+}
+
 // ---- probes ----
 
 static void start_probed(struct fake *f)
@@ -230,6 +264,7 @@ int main(void)
         cmocka_unit_test(two_orders_are_both_carried_out),
         cmocka_unit_test(a_pod_that_ends_by_itself_waits_for_nobody),
         cmocka_unit_test(the_end_of_the_agent_does_not_wait),
+        cmocka_unit_test(an_order_outlives_the_agent),
         cmocka_unit_test(a_failed_probe_waits_and_is_over_when_it_succeeds),
         cmocka_unit_test(a_failed_probe_restarts_it_when_the_guard_says_so),
     };
