@@ -4,11 +4,13 @@
 
 #include "base/log.h"
 #include "cli/commands.h"
+#include "pki/key.h"
 
 int main(int argc, char **argv)
 {
     log_open("mainstay", LOG_LEVEL_NOTICE);
     setlocale(LC_CTYPE, "");
+    secret_wipe_what_is_freed();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int status = commands_run(argc, argv);
     curl_global_cleanup();

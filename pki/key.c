@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -13,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/string-list.h"
+#include "pki/key-rsa.h"
 
 enum { KEY_FILE_MAX = 64 << 10, RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192 };
 
@@ -92,9 +94,10 @@ int key_generate_sized(const char *family, unsigned bits, EVP_PKEY **ret, struct
     int code = key_check_size(family, bits, err);
     if (code < 0)
         return code;
-    EVP_PKEY *key = str_equal(family, "rsa")     ? EVP_RSA_gen(bits)
-                    : str_equal(family, "ecdsa") ? EVP_EC_gen(curve_of(bits))
-                                                 : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    if (str_equal(family, "rsa"))
+        return key_generate_rsa(bits, ret, err);
+    EVP_PKEY *key = str_equal(family, "ecdsa") ? EVP_EC_gen(curve_of(bits))
+                                               : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     if (!key)
         return openssl_error(err, EIO, "cannot make a key (%s, %u bits)", family, bits);
     *ret = key;
@@ -211,6 +214,33 @@ int key_write(const char *path, EVP_PKEY *key, struct error *err)
     code = fs_write_atomic(AT_FDCWD, path, text.data, text.len, 0600,
                            FS_WRITE_SYNC | FS_WRITE_EXCLUSIVE);
     return code < 0 ? error_errno(err, code, "cannot write %s", path) : 0;
+}
+
+static void *wiping_malloc(size_t n, const char *file, int line)
+{
+    return malloc(n);
+}
+
+static void wiping_free(void *p, const char *file, int line)
+{
+    if (p)
+        OPENSSL_cleanse(p, malloc_usable_size(p));
+    free(p);
+}
+
+static void *wiping_realloc(void *p, size_t n, const char *file, int line)
+{
+    void *new = n > 0 ? malloc(n) : NULL;
+    if (new &&p)
+        memcpy(new, p, MIN(n, malloc_usable_size(p)));
+    if (new || n == 0)
+        wiping_free(p, file, line);
+    return new;
+}
+
+void secret_wipe_what_is_freed(void)
+{
+    CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free);
 }
 
 void secret_free(struct buffer *b)

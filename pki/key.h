@@ -45,6 +45,11 @@ int key_public_load(const char *path, EVP_PKEY **ret, struct error *err);
 // 0600, synced, and -EEXIST where something is there already.
 int key_write(const char *path, EVP_PKEY *key, struct error *err);
 
+// From now on whatever OpenSSL frees in this process is wiped first: it wipes what it knows to be a
+// key, but not every copy on the way into and out of one. For the start of a program, before
+// OpenSSL is used; later it does nothing.
+void secret_wipe_what_is_freed(void);
+
 // Wipes the memory before it is freed.
 void secret_free(struct buffer *b);
 #define _cleanup_secret_ _cleanup_(secret_free)
