@@ -20,7 +20,7 @@ struct balancer {
     char *pki_dir;    // owned by `strings`
     int port;         // where this node answers: the balancer, or (keepalived alone) kube-apiserver
     struct string_list strings; // owns what the parameters borrow
-    struct string_list bind, servers, peers, root_flag, keepalived_dir;
+    struct string_list bind, servers, peers, root_flag, keepalived_dir, good;
     LIST_OF(struct render_parameter) parameters;
     struct file_set *out;
 };
@@ -33,6 +33,7 @@ static void balancer_clear(struct balancer *b)
     string_list_free(&b->peers);
     string_list_free(&b->root_flag);
     string_list_free(&b->keepalived_dir);
+    string_list_free(&b->good);
     free(b->parameters.items);
 }
 #define _cleanup_balancer_ _cleanup_(balancer_clear)
@@ -172,12 +173,24 @@ static void add_virtual_ip(struct balancer *b)
 // HAProxy takes IPv4's connections at IPv6's socket, too, where it is told so; nginx wants both.
 static void add_bind(struct balancer *b)
 {
-    bool v6 = is_ipv6(b->node->address), nginx = settings(b)->kind == BALANCER_NGINX;
-    if (!v6 || nginx)
+    bool v6 = is_ipv6(b->node->address), both = settings(b)->kind == BALANCER_NGINX;
+    if (!v6 || both)
         string_list_add_owned(&b->bind, xasprintf("0.0.0.0:%d", b->port));
     if (v6)
-        string_list_add_owned(&b->bind, xasprintf("[::]:%d%s", b->port, nginx ? "" : " v4v6"));
+        string_list_add_owned(&b->bind, xasprintf("[::]:%d%s", b->port, both ? "" : " v4v6"));
     add_list(b, "BIND", &b->bind);
+}
+
+// /readyz is open to everybody unless kube-apiserver is told to let nobody in without a name.
+static void add_statuses(struct balancer *b)
+{
+    const struct string_list *flags = &b->cluster->file.extra_args[COMPONENT_KUBE_APISERVER];
+    bool closed = string_list_contains(flags, "anonymous-auth=false");
+    add(b, "GOOD_STATUSES", xstrdup(closed ? "200,401" : "200"));
+    string_list_add(&b->good, "200");
+    if (closed)
+        string_list_add(&b->good, "401");
+    add_list(b, "GOOD_STATUS", &b->good);
 }
 
 static void fill(struct balancer *b)
@@ -201,6 +214,7 @@ static void fill(struct balancer *b)
     add_list(b, "SERVER", &b->servers);
     add_list(b, "PEER", &b->peers);
     add_list(b, "ROOT_FLAG", &b->root_flag);
+    add_statuses(b);
     add_bind(b);
     add_virtual_ip(b);
 }

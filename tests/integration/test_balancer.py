@@ -124,7 +124,8 @@ class Rendered(BalancerTest):
         for address, virtual in (("10.98.0.{}", "10.98.0.200/24"), ("fd00::{}", "fd00::c8/64")):
             nodes = "".join(f"- {{name: n{i}, address: '{address.format(i)}'}}\n" for i in range(1, 32))
             text = cluster_yaml(["m1"], virtualIP=f"'{virtual}'", interface="lo")
-            text = re.sub(r"controlPlaneEndpoint.*", "controlPlaneEndpoint: balancer.example:8443", text)
+            text = re.sub(r"controlPlaneEndpoint.*", "controlPlaneEndpoint: balancer.example:8443\\n"
+                          "apiServer: {extraArgs: {anonymous-auth: 'false'}}", text)
             self.write("etc/mainstay/cluster.yaml", text.replace(f"- {{name: m1, address: {NODES['m1']}}}\n", nodes))
             shutil.rmtree(self.path("etc/keepalived"))
             # --write asks haproxy and keepalived, and would fail.

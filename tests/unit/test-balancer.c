@@ -175,6 +175,27 @@ static void keepalived_alone_asks_kube_apiserver_itself(void **state)
     assert_int_equal(check_manifests(&files), 2);
 }
 
+static void without_anonymous_requests_an_answer_is_enough(void **state)
+{
+    const char *rest = "loadBalancer: {virtualIP: 10.0.0.100/24, interface: eth0}\n";
+    _cleanup_free_ char *open = xasprintf("%s%s", KUBEADM("10.0.0.100:8443") THREE, rest);
+    _cleanup_free_ char *closed =
+        xasprintf("apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\n"
+                  "apiServer: {extraArgs: {anonymous-auth: \"false\"}}\ncontrolPlaneEndpoint: "
+                  "10.0.0.100:8443\n"
+                  "---\napiVersion: mainstay.dev/v1\nkind: Cluster\n%s%s",
+                  THREE, rest);
+    _cleanup_cluster_ struct cluster one = cluster_of(open);
+    _cleanup_cluster_ struct cluster other = cluster_of(closed);
+    _cleanup_file_set_ struct file_set files = render(&one, "m1", NULL, NULL);
+    _cleanup_file_set_ struct file_set more = render(&other, "m1", NULL, NULL);
+    assert_says(&files, "etc/haproxy/haproxy.cfg", "expect status 200\n");
+    assert_says(&files, "etc/keepalived/check-apiserver", "in\n200) exit 0 ;;\nesac");
+    assert_says(&more, "etc/haproxy/haproxy.cfg", "expect status 200,401\n");
+    assert_says(&more, "etc/keepalived/check-apiserver",
+                "in\n200) exit 0 ;;\n401) exit 0 ;;\nesac");
+}
+
 // ---- what etcd knows ----
 
 static void add_kv(struct etcd_range *range, const char *name, const char *value)
@@ -352,6 +373,7 @@ int main(void)
         cmocka_unit_test(ipv6_gets_its_brackets),
         cmocka_unit_test(machines_of_their_own),
         cmocka_unit_test(keepalived_alone_asks_kube_apiserver_itself),
+        cmocka_unit_test(without_anonymous_requests_an_answer_is_enough),
         cmocka_unit_test(entries_decide_over_the_file),
         cmocka_unit_test(entries_come_back_as_they_were_written),
         cmocka_unit_test(entries_that_are_none_are_refused),
