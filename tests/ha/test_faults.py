@@ -22,7 +22,7 @@ import rig as rig_module
 from cluster import COMPONENTS, HaTest, each_round
 from rig import call, until, write
 
-STAY_SECONDS = float(os.environ.get("MAINSTAY_HA_STAY_SECONDS", "8"))  # how long a fault lasts
+STAY_SECONDS = float(os.environ.get("MAINSTAY_HA_STAY_SECONDS", "6"))  # how long a fault lasts
 
 
 class Faults(HaTest):
