@@ -59,7 +59,8 @@ static void plane_servers(const struct cluster *cluster, const struct cluster_no
 {
     struct buffer text = BUFFER_EMPTY;
     const struct kubeadm_config *file = &cluster->file;
-    if (self->roles & NODE_ETCD)
+    plane->etcd_here = self->roles & NODE_ETCD;
+    if (plane->etcd_here)
         return;
     for (size_t i = 0; i < file->etcd_endpoints.n; i++)
         buffer_printf(&text, "%s%s", text.len > 0 ? "," : "", file->etcd_endpoints.items[i]);

@@ -212,6 +212,13 @@ static void add_stopping(struct plane_values *values, const struct control_plane
         buffer_printf(&grace, "terminationGracePeriodSeconds: %lld\n",
                       (long long)(delay / 1000000000) + REQUEST_SECONDS + REST_SECONDS);
     add_block(values, "GRACE_PERIOD", &grace);
+    // A node that is shut down stops kube-apiserver first: without its etcd it can neither serve on
+    // nor end before the grace period does.
+    struct buffer order = BUFFER_EMPTY;
+    if (plane->etcd_here && !plane->etcd_servers &&
+        !plane_extra(plane, COMPONENT_KUBE_APISERVER, "etcd-servers"))
+        buffer_add_str(&order, "mainstay.dev/depends-on: etcd\n");
+    add_block(values, "DEPENDS_ON", &order);
 }
 
 static void add_pod(struct plane_values *values, const struct control_plane *plane,

@@ -55,6 +55,7 @@ struct control_plane {
     const char *image_repository, *kubernetes_version, *etcd_image_tag;
     const char *etcd_image_repository;      // NULL: image_repository
     const char *etcd_servers;               // NULL: this node's etcd
+    bool etcd_here;                         // where that is one, it is a static pod on this node
     const char *etcd_initial_cluster;       // NULL: this node alone
     const char *etcd_initial_cluster_state; // "new" or "existing"
     const char *etcd_discovery;             // URL, in place of the two; or NULL
@@ -78,7 +79,7 @@ struct control_plane {
     {                                                                                              \
         .service_cidr = "10.96.0.0/12", .dns_domain = "cluster.local",                             \
         .cluster_name = "kubernetes", .image_repository = "registry.k8s.io",                       \
-        .kubernetes_version = "v1.20.2", .etcd_image_tag = "3.4.13-0",                             \
+        .kubernetes_version = "v1.20.2", .etcd_image_tag = "3.4.13-0", .etcd_here = true,          \
         .etcd_initial_cluster_state = "new", .api_port = 6443, .controller_manager_port = 10257,   \
         .scheduler_port = 10259, .etcd_client_port = 2379, .etcd_peer_port = 2380,                 \
         .etcd_metrics_port = 2381,                                                                 \

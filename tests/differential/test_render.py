@@ -103,6 +103,8 @@ CHOSEN = [
     (r"spec\.containers\.kube-(controller-manager|scheduler)\.command\.secure-port",
      lambda t, o: (t, o) in ((None, ["10257"]), (None, ["10259"])),
      "the default, said because the probe below names it, and --scheduler-port changes both"),
+    (r"metadata\.annotations\.mainstay\.dev/depends-on", lambda t, o: (t, o) == (None, "etcd"),
+     "a node that is shut down must stop kube-apiserver before its etcd"),
     (r"spec\.terminationGracePeriodSeconds", lambda t, o: (t, o) == (None, 75),
      "the grace period that goes with the delay"),
     (r"spec\.containers\.kube-apiserver\.command\.service-account-(issuer|signing-key-file)",
