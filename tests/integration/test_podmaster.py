@@ -15,7 +15,7 @@ from harness import BUILD, MAINSTAY, WAIT_SECONDS, free_ports, main
 PODMASTER = os.path.join(BUILD, "podmaster")
 PUT = "put the manifest there"
 TAKEN = "took the manifest away"
-TTL = 4
+TTL = 5
 MANIFEST = """kind: Pod
 metadata: # one
   name: x

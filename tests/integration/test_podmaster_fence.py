@@ -51,7 +51,8 @@ class Lines(WithEtcd):
         self.torture = Torture(0, PODMASTER)
         self.addCleanup(self.torture.close)
         self.torture.etcd, self.torture.relays = Etcd(size=1), Relays()
-        self.node = Node("m1", PODMASTER, self.torture.relays, self.torture.etcd, self.torture.stamps)
+        self.node = Node("m1", PODMASTER, self.torture.relays, self.torture.etcd, self.torture.stamps,
+                         ttl=2 * TTL)
         self.torture.nodes.append(self.node)
         self.torture.await_holder()
         self.component, = self.node.pids("component")
@@ -146,7 +147,7 @@ class Lines(WithEtcd):
         self.node.kill("podmaster", "fence")
         self.node.begin()
         wait_until(lambda: self.node.log().count("holds the lease") == 2, "the second life")
-        since = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + TTL * 10**9
+        since = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + self.node.ttl * 10**9
         wait_until(lambda: read_intervals(self.torture.stamps)[-1].end > since, "a life longer than a lease")
         self.assertEqual(self.instances(), 1)
 

@@ -235,8 +235,8 @@ def command_of(pid):
 
 
 class Node:
-    def __init__(self, name, program, relays, etcd, stamps):
-        self.name, self.program, self.stamps = name, program, stamps
+    def __init__(self, name, program, relays, etcd, stamps, ttl=TTL):
+        self.name, self.program, self.stamps, self.ttl = name, program, stamps, ttl
         self.agent = Agent(node=name, start=False)
         self.state = self.agent.path("podmaster")
         self.clock = self.agent.path("clock")
@@ -285,7 +285,7 @@ spec:
             self.podmaster = subprocess.Popen(
                 [self.program, "--etcd-servers", self.urls, "--key", "/torture", "--whoami", self.name,
                  "--source-file", self.agent.path("source.yaml"), "--dest-file",
-                 os.path.join(self.agent.manifests, "guarded.yaml"), "--ttl", str(TTL),
+                 os.path.join(self.agent.manifests, "guarded.yaml"), "--ttl", str(self.ttl),
                  "--stop-time", str(STOP), "--state-dir", self.state],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
 
