@@ -312,6 +312,12 @@ spec:
         if "agent" in whats:
             self.agent.process.wait(WAIT_SECONDS)
 
+    def listen(self):
+        """As a service manager does: an agent whose words nobody takes would wait some day."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.agent.notify.recv(65536, socket.MSG_DONTWAIT)
+
     def log(self):
         with open(self.agent.path("podmaster.log"), errors="replace") as f:
             return f.read()[-3000:]
@@ -442,6 +448,8 @@ class Torture:
         return self.random.choice(free) if free else None
 
     def round(self):
+        for each in self.nodes:
+            each.listen()
         node = self.choose_node()
         action = self.random.choices(
             (self.stop, self.kill, self.cut_off, self.tell_to_stop, self.change, None),
