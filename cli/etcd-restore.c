@@ -1,6 +1,7 @@
 // `mainstay etcd snapshot restore`: a new cluster's member out of a snapshot. Everything is made
 // and checked beside the data that is there; then etcd is stopped, both change places in one step,
 // and the old data stays under another name.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -123,7 +124,7 @@ static int settle(struct restore *r, struct error *err)
     code = settle_flags(r, err);
     if (code < 0)
         return code;
-    walltime_format(walltime_now(), time);
+    walltime_format_nano(walltime_now(), time);
     r->fresh = xasprintf("%s/.restore-%s", r->data_dir, time);
     r->kept = xasprintf("%s/before-restore-%s", r->data_dir, time);
     return 0;
@@ -142,6 +143,19 @@ static char *find_cluster_id(const char *text)
             return xstrndup(at + strlen(marks[i]), len);
     }
     return NULL;
+}
+
+// One that was killed may have left its directory; whether what is in it is the new data or, where
+// that had just changed places, the old, is for the operator to see.
+static void say_leftovers(const struct restore *r)
+{
+    DIR *dir = opendir(r->data_dir);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (str_starts_with(entry->d_name, ".restore-"))
+            etcd_say("note      %s/%s is of a restore that was interrupted; it is left as it is",
+                     r->data_dir, entry->d_name);
+    if (dir)
+        closedir(dir);
 }
 
 static int make_fresh(struct restore *r, struct error *err)
@@ -166,6 +180,9 @@ static int make_fresh(struct restore *r, struct error *err)
         own(r, xasprintf("--initial-cluster-token=%s", r->token)),
         NULL,
     };
+    say_leftovers(r);
+    if (access(r->fresh, F_OK) == 0) // it might be somebody's old data
+        return error_set(err, EEXIST, "%s is there", r->fresh);
     r->is_made = true;
     code = etcd_tool_run((char *const *)words, &said, err);
     if (code < 0)

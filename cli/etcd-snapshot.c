@@ -295,7 +295,7 @@ static void say_contents(const struct etcd_access *access, const char *path)
                  path_base(tool));
 }
 
-static int snapshot_verify_one(const char *path, bool with_contents)
+static int snapshot_verify_one(const char *path)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_etcd_access_ struct etcd_access access = {0};
@@ -304,22 +304,8 @@ static int snapshot_verify_one(const char *path, bool with_contents)
     if (snapshot_verify(path, &sum, &err) < 0)
         return etcd_failed(&err);
     etcd_say("%s is whole: %s, SHA-256 %s", path, etcd_size_text(sum.size, size), sum.sha256);
-    if (with_contents)
-        say_contents(&access, path);
+    say_contents(&access, path);
     return CLI_DONE;
-}
-
-static int snapshot_verify_all(const struct etcd_options *options, const char *const *words,
-                               size_t n)
-{
-    int worst = CLI_DONE;
-    if (n == 0)
-        return etcd_usage("say which: mainstay etcd snapshot verify FILE…");
-    for (size_t i = 0; i < n; i++) {
-        int status = snapshot_verify_one(words[i], true);
-        worst = MAX(worst, status);
-    }
-    return worst;
 }
 
 // --- list
@@ -363,6 +349,51 @@ static json_t *list_json(const struct listed *list, size_t n)
     return json_pack("{s:o}", "snapshots", array);
 }
 
+// Verifies each of them; false where one is not whole.
+static bool look_at(struct listed *list, const char *dir, const char *const *names, size_t n)
+{
+    bool well = true;
+    for (size_t i = 0; i < n; i++) {
+        list[i].path = dir ? path_join(dir, names[i]) : xstrdup(names[i]);
+        well = snapshot_verify(list[i].path, &list[i].sum, &list[i].err) >= 0 && well;
+    }
+    return well;
+}
+
+static void list_free(struct listed *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(list[i].path);
+        error_clear(&list[i].err);
+    }
+    free(list);
+}
+
+static bool is_for_programs(const struct etcd_options *options)
+{
+    return options->output && !str_equal(options->output, "wide");
+}
+
+static int snapshot_verify_all(const struct etcd_options *options, const char *const *words,
+                               size_t n)
+{
+    int worst = CLI_DONE;
+    if (n == 0)
+        return etcd_usage("say which: mainstay etcd snapshot verify FILE…");
+    if (is_for_programs(options)) {
+        struct listed *list = xcalloc(n, sizeof(*list));
+        worst = look_at(list, NULL, words, n) ? CLI_DONE : CLI_NO;
+        etcd_print_json(list_json(list, n), options->output);
+        list_free(list, n);
+        return worst;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int status = snapshot_verify_one(words[i]);
+        worst = MAX(worst, status);
+    }
+    return worst;
+}
+
 static int snapshot_list(const struct etcd_options *options, const char *const *words, size_t n)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
@@ -373,23 +404,15 @@ static int snapshot_list(const struct etcd_options *options, const char *const *
     if (list_names(dir, &names, &err) < 0)
         return etcd_failed(&err);
     struct listed *list = xcalloc(names.n + 1, sizeof(*list));
-    bool well = true;
-    for (size_t i = 0; i < names.n; i++) {
-        list[i].path = path_join(dir, names.items[i]);
-        well = snapshot_verify(list[i].path, &list[i].sum, &list[i].err) >= 0 && well;
-    }
-    if (options->output && !str_equal(options->output, "wide"))
+    bool well = look_at(list, dir, (const char *const *)names.items, names.n);
+    if (is_for_programs(options))
         etcd_print_json(list_json(list, names.n), options->output);
     else if (names.n > 0)
         print_list(list, names.n);
     else
         fprintf(stderr, "There are no snapshots in %s; `mainstay etcd snapshot save` takes one.\n",
                 dir);
-    for (size_t i = 0; i < names.n; i++) {
-        free(list[i].path);
-        error_clear(&list[i].err);
-    }
-    free(list);
+    list_free(list, names.n);
     return well ? CLI_DONE : CLI_NO;
 }
 

@@ -206,10 +206,11 @@ static json_t *survey_json(const struct etcd_survey *survey)
 
 // --- the commands
 
+// A learner that is not there yet takes nothing away.
 static bool all_is_well(const struct etcd_survey *survey)
 {
     LIST_EACH (look, &survey->looks)
-        if (!look->healthy)
+        if (!look->healthy && !look->member->is_learner)
             return false;
     return survey->alarms.alarms.n == 0;
 }
@@ -275,8 +276,13 @@ int etcd_cmd_health(const struct etcd_options *options, const char *const *words
     if (etcd_no_words("health", words, n) != 0)
         return CLI_USAGE;
     if (take_survey(options, &survey, &err) < 0) {
-        puts("cluster is unavailable");
+        if (!options->output)
+            etcd_say("cluster is unavailable");
         return etcd_failed(&err);
+    }
+    if (options->output && !str_equal(options->output, "wide")) {
+        etcd_print_json(survey_json(&survey), options->output);
+        return all_is_well(&survey) ? CLI_DONE : CLI_NO;
     }
     struct etcd_margin margin = etcd_margin_of(&survey);
     bool all = true;

@@ -35,7 +35,7 @@ static const struct option etcd_option_rows[] = {
     OPT_STRING(etcd_options, access.manifests, .name = "manifests", .argument = "DIR",
                .help = "The manifests that say all that (default: the agent's)"),
     OPT_STRING(etcd_options, output, .letter = 'o', .name = "output", .argument = "FORMAT",
-               .help = "status, members, snapshot: wide, json or yaml (default: a table)",
+               .help = "status, health, members, snapshot list, verify: wide, json or yaml",
                .values = output_formats),
     OPT_DURATION(etcd_options, timeout_nsec, .name = "command-timeout", .argument = "DURATION",
                  .help = "How long a member may take to answer (default 5s)"),

@@ -249,6 +249,9 @@ class Files(unittest.TestCase):
                                   stderr=subprocess.STDOUT, text=True, check=False)
             self.assertEqual(done.returncode, status, name)
             self.assertIn(text, done.stdout, name)
+            told = subprocess.run([MAINSTAY, "etcd", "snapshot", "verify", path, "-o", "json"], stdout=subprocess.PIPE,
+                                  text=True, check=False)
+            self.assertEqual(json.loads(told.stdout)["snapshots"][0]["whole"], status == 0)
         for path, text in (("/nowhere", "No such file"), (self.out, "is no file")):
             done = subprocess.run([MAINSTAY, "etcd", "snapshot", "verify", path], stderr=subprocess.PIPE, text=True,
                                   check=False)
@@ -374,11 +377,38 @@ class Restores(unittest.TestCase):
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         self.assertEqual(done.returncode, 2)
         self.assertIn("give --name, --data-dir", done.stdout)
-        done = subprocess.run([MAINSTAY, "etcd", "snapshot", "restore", self.file, "--manifests", empty, "--name=n1",
-                               "--data-dir", data, "--initial-advertise-peer-urls=https://127.0.0.1:1"], text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        words = [MAINSTAY, "etcd", "snapshot", "restore", self.file, "--manifests", empty, "--name=n1",
+                 "--initial-advertise-peer-urls=https://127.0.0.1:1"]
+        for _ in range(3):  # killed somewhere behind "made": what is there is whole, the old or the new
+            process = subprocess.Popen([*words, "--data-dir", data], stdout=subprocess.PIPE, text=True)
+            process.stdout.readline()
+            process.kill()
+            process.communicate()
+            if os.path.exists(os.path.join(data, "member")):
+                self.assertEqual(sorted(os.listdir(os.path.join(data, "member"))), ["snap", "wal"])
+        done = subprocess.run([*words, "--data-dir", data], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertEqual(sorted(os.listdir(os.path.join(data, "member"))), ["snap", "wal"])
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounts a file system")
+    def test_a_full_disk(self):
+        old = self.start_cluster(1, "old")
+        old.start()
+        m0 = old.members[0]
+        m0.mainstay("snapshot", "save", self.file)
+        m0.kill()
+        small = os.path.join(self.dir, "small")
+        os.mkdir(small)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", small], check=True)
+        try:
+            os.makedirs(f"{small}/data/member")
+            said = m0.mainstay("snapshot", "restore", self.file, f"--data-dir={small}/data", status=1)
+            self.assertIn("nothing was changed", said)
+            self.assertEqual(os.listdir(f"{small}/data"), ["member"])
+            self.assertEqual(os.listdir(f"{small}/data/member"), [])
+        finally:
+            subprocess.run(["umount", small], check=True)
 
 
 @unittest.skipUnless(HAVE_ETCD, "needs etcd and etcdctl (Debian: etcd-server, etcd-client)")
