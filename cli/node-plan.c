@@ -104,7 +104,7 @@ int node_plan_apply_flags(const struct node_plan_options *options, struct cluste
 
 // ---- this node in it ----
 
-static bool is_own_address(const char *address)
+bool node_plan_is_own_address(const char *address)
 {
     struct ifaddrs *all = NULL;
     bool found = false;
@@ -146,7 +146,7 @@ static int find_name(struct node_plan *plan, const char **ret, struct error *err
         cluster_find_node(cluster, *ret))
         return code;
     for (size_t i = 0; i < cluster->n_nodes; i++)
-        if (is_own_address(cluster->nodes[i].address)) {
+        if (node_plan_is_own_address(cluster->nodes[i].address)) {
             *ret = cluster->nodes[i].name;
             return 0;
         }

@@ -75,6 +75,9 @@ int node_plan_read_cluster(const char *path, struct cluster *cluster, struct err
 int node_plan_apply_flags(const struct node_plan_options *options, struct cluster *cluster,
                           struct error *err);
 
+// Whether an interface of this machine has it.
+bool node_plan_is_own_address(const char *address);
+
 // From the file of --config (NULL for none), the flags and this machine. Warnings go to stderr. 0,
 // or -EINVAL. node_plan_free() it in either case; the options are not freed.
 int node_plan_make(struct node_plan_options *options, struct node_plan *plan, struct error *err);

@@ -173,7 +173,7 @@ int render_node_monit(const struct render_node *node, struct file_set *out, stru
     };
     struct buffer text = BUFFER_EMPTY;
     for (size_t i = 0; i < out->n; i++)
-        if (str_starts_with(out->items[i].path, MANIFESTS + 1))
+        if (str_starts_with(out->items[i].path, &MANIFESTS[1]))
             node_manifests_add(&manifests, out->items[i].path, &out->items[i].text,
                                node->node->name);
     if (manifests.passed_over.n > 0)

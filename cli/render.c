@@ -144,13 +144,28 @@ static int add_this_node(struct render_options *options, struct cluster *cluster
     return cluster_add_node(cluster, word, 0, err);
 }
 
-// Of several nodes, one must be named.
+// The node that this machine is: by its name, else by an address.
+static const char *find_this_machine(struct render_options *options, const struct cluster *cluster)
+{
+    const char *name = NULL;
+    if (control_plane_options_node_name(&options->plane, &name, NULL) == 0 &&
+        cluster_find_node(cluster, name))
+        return name;
+    for (size_t i = 0; i < cluster->n_nodes; i++)
+        if (node_plan_is_own_address(cluster->nodes[i].address))
+            return cluster->nodes[i].name;
+    return NULL;
+}
+
+// Of several nodes, one must be named, or be this machine.
 static int choose_node(struct render_options *options, struct cluster *cluster,
                        const char **ret_name, struct error *err)
 {
     const char *name = options->plane.node_name;
     if (cluster->n_nodes == 0)
         return add_this_node(options, cluster, ret_name, err);
+    if (!name && cluster->n_nodes > 1)
+        name = find_this_machine(options, cluster);
     if (!name && cluster->n_nodes > 1)
         return error_set(err, EINVAL,
                          "which of the %zu nodes? Give --node-name, or --out DIR for all of them",
