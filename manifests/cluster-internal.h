@@ -15,5 +15,5 @@ int cluster_put_node(struct cluster *cluster, const char *name, const char *addr
 int cluster_put_balancer_node(struct cluster *cluster, const char *name, const char *address,
                               struct error *err);
 
-// An address in its one usual form (inet_ntop's); NULL where it is none. The caller frees.
+// An address in its one usual form (inet_ntop's); NULL where it is none, or NULL. The caller frees.
 char *cluster_address(const char *text);

@@ -18,6 +18,8 @@ char *cluster_address(const char *text)
 {
     struct in6_addr bytes;
     char plain[INET6_ADDRSTRLEN];
+    if (!text)
+        return NULL;
     int family = strchr(text, ':') ? AF_INET6 : AF_INET;
     if (inet_pton(family, text, &bytes) != 1)
         return NULL;

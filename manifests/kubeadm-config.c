@@ -67,9 +67,9 @@ static int add_argument(const struct fields_reader *reader, const char *path,
                         const struct yaml_value *place, const char *name, const char *value,
                         struct string_list *to)
 {
-    const char *bare = name + strspn(name, "-");
+    const char *bare = name ? name + strspn(name, "-") : "";
     if (!*bare || strpbrk(bare, "= \t\n"))
-        return fields_wrong(reader, place, path, "\"%s\" is no name of a flag", name);
+        return fields_wrong(reader, place, path, "\"%s\" is no name of a flag", name ? name : "");
     string_list_add_owned(to, xasprintf("%s=%s", bare, value ? value : ""));
     return 0;
 }
@@ -115,7 +115,7 @@ static int check_volume(const struct fields_reader *reader, const char *path,
         "CharDevice",        "BlockDevice"};
     const char *const paths[] = {volume->host_path, volume->mount_path};
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-        if (paths[i][0] != '/')
+        if (paths[i] && paths[i][0] != '/')
             return fields_wrong(reader, item, path, "\"%s\" is no absolute path", paths[i]);
     for (size_t i = 0; volume->path_type && i < ARRAY_SIZE(types); i++)
         if (str_equal(volume->path_type, types[i]))
@@ -175,7 +175,7 @@ static int read_envs(const struct fields_reader *reader, const struct field *fie
             code = item_text(reader, field->path, item, "name", true, &env.name);
         if (code == 0)
             code = item_text(reader, field->path, item, "value", false, &env.value);
-        if (code == 0 && strpbrk(env.name, "= \t\n"))
+        if (code == 0 && env.name && strpbrk(env.name, "= \t\n"))
             code = fields_wrong(reader, item, field->path, "\"%s\" is no name of a variable",
                                 env.name);
         if (code == 0)
