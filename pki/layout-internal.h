@@ -74,6 +74,9 @@ void pki_check_external_etcd(struct pki_maker *maker);
 // ---- layout-srv.c ----
 
 void pki_make_srv(struct pki_maker *maker, const struct string_list *api_names);
+// Whether a text of basic_auth.csv or known_tokens.csv is one that kube-apiserver starts with: it
+// refuses lines with fewer than three columns.
+int pki_check_accounts(const char *text, struct error *err);
 
 // ---- layout-lock.c ----
 

@@ -64,8 +64,7 @@ static int write_accounts(const char *path, const struct account *accounts, size
                                                 : code;
 }
 
-// kube-apiserver refuses to start where a line has fewer than three columns.
-static int check_accounts(const char *text, struct error *err)
+int pki_check_accounts(const char *text, struct error *err)
 {
     size_t number = 0, lines = 0;
     for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
@@ -98,7 +97,7 @@ static void make_accounts(struct pki_maker *maker, const char *name, const struc
     else if (code < 0)
         code = error_errno(&err, code, "%s", path);
     else
-        code = check_accounts(buffer_str(&text), &err);
+        code = pki_check_accounts(buffer_str(&text), &err);
     if (code == 0 && keep && stat(path, &st) == 0 && (st.st_mode & 0077))
         code = error_set(&err, EACCES, "others may read it (mode %04o): chmod 600 %s",
                          (unsigned)(st.st_mode & 07777), path);
