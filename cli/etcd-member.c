@@ -279,8 +279,8 @@ static int member_remove(const struct etcd_options *options, const char *word, s
     struct etcd_margin then = etcd_margin_without(etcd_margin_of(&survey), look);
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     etcd_margin_say(&then, &text);
-    etcd_say("Member %" PRIx64 " (%s) removed from the cluster\n%s", (uint64_t)look->member->id,
-             etcd_member_title(look->member), "");
+    etcd_say("Member %" PRIx64 " (%s) removed from the cluster", (uint64_t)look->member->id,
+             etcd_member_title(look->member));
     etcd_say("%s", buffer_str(&text));
     etcd_say("On each node that is left, `mainstay etcd member sync` brings the manifests in line");
     return 0;

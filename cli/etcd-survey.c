@@ -12,6 +12,8 @@
 // What is read to prove that a member has a leader and a quorum behind it; it need not be there.
 #define HEALTH_KEY "/mainstay/health"
 
+enum { AT_ONCE_MSEC = 1500 };
+
 const char *etcd_member_title(const struct etcd_member *member)
 {
     return *member->name ? member->name : "a new member";
@@ -19,18 +21,33 @@ const char *etcd_member_title(const struct etcd_member *member)
 
 // --- asking
 
-int etcd_read_through(struct etcd_client *client, int64_t *ret_usec, struct error *err)
+static int read_once(struct etcd_client *client, int64_t *ret_usec, struct error *err)
 {
     _cleanup_etcd_kv_ struct etcd_kv kv = {0};
     _cleanup_error_ struct error why = ERROR_NONE;
     monotime begin = monotime_now();
     int r = etcd_get(client, HEALTH_KEY, &kv, NULL, &why);
+    *ret_usec = MAX(monotime_since(monotime_now(), begin), (int64_t)1);
     // A key that is not there, or that this certificate's user must not see, was looked up all the
     // same.
     if (r < 0 && r != -ENOENT && r != -EACCES)
         return error_set(err, r, "%s", error_message(&why));
-    *ret_usec = MAX(monotime_since(monotime_now(), begin), (int64_t)1);
     return 0;
+}
+
+int etcd_read_through(struct etcd_client *client, int64_t *ret_usec, struct error *err)
+{
+    _cleanup_error_ struct error why = ERROR_NONE;
+    int r = read_once(client, ret_usec, &why);
+    // "leader changed" is said at once to who asks while it changes; the next one is answered when
+    // there is one.
+    if (r == -EAGAIN && *ret_usec < AT_ONCE_MSEC * USEC_PER_MSEC) {
+        error_clear(&why);
+        r = read_once(client, ret_usec, &why);
+    }
+    if (r < 0)
+        *ret_usec = 0;
+    return r < 0 ? error_set(err, r, "%s", error_message(&why)) : 0;
 }
 
 static void ask_member(const struct etcd_client *like, struct etcd_look *look)

@@ -100,8 +100,7 @@ class Cluster:
     def __init__(self, directory, n, flags=()):
         self.dir = directory
         self.client_port, self.peer_port, self.metrics_port = free_ports(3)
-        # A leader is elected quickly on a machine with two busy cores, and a short disturbance elects none.
-        self.flags = ("heartbeat-interval=50", "election-timeout=500", *flags)
+        self.flags = flags
         self.members = []
         for i in range(n):
             self.members.append(Member(self, i))
