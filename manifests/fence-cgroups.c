@@ -51,9 +51,14 @@ size_t fence_cgroups_kill(const struct string_list *cgroups)
         (void)cgroup_dir_kill(cgroups->items[i]); // whether it did is seen by who waits for its end
     // What was killed runs no more, thawed or not, and what starts there later must not stand
     // still.
+    fence_cgroups_thaw(cgroups);
+    return populated;
+}
+
+void fence_cgroups_thaw(const struct string_list *cgroups)
+{
     for (size_t i = 0; i < cgroups->n; i++)
         cgroup_dir_freeze(cgroups->items[i], false);
-    return populated;
 }
 
 static int first_pidfd(pid_t pid, void *userdata)

@@ -17,6 +17,9 @@ size_t fence_cgroups_populated(const struct string_list *cgroups);
 // many something was alive.
 size_t fence_cgroups_kill(const struct string_list *cgroups);
 
+// Lets go of what a fence froze that did not live to thaw it.
+void fence_cgroups_thaw(const struct string_list *cgroups);
+
 // Until nothing lives in them: true; false where `until` came first or the descriptor (-1: none)
 // became readable.
 bool fence_cgroups_await_empty(const struct string_list *cgroups, monotime until, int interrupt_fd);

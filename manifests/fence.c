@@ -102,20 +102,32 @@ int fence_new(const char *state_path, const char *manifest, struct fence **ret,
     return 0;
 }
 
-int fence_set(struct fence *fence, monotime start_until, monotime kill_at, struct error *err)
+static int wake_or_start_watch(struct fence *fence, struct error *err)
 {
-    struct fence_state state = {fence->owner, start_until, kill_at};
-    int code = fence_state_write(fence->state_fd, &state);
-    if (code < 0)
-        return error_errno(err, code, "cannot write %s", fence->state_path);
     if (fence->socket >= 0 && wake_watch(fence) == 0)
         return 0;
     log_warning("%s: the watch has died or hangs; starting another", fence->manifest);
     stop_watch(fence);
-    code = start_watch(fence, err);
+    int code = start_watch(fence, err);
     if (code == 0 && wake_watch(fence) < 0)
         code = error_set(err, EPIPE, "the watch cannot be reached");
     return code;
+}
+
+int fence_set(struct fence *fence, monotime start_until, monotime kill_at, struct error *err)
+{
+    _cleanup_string_list_ struct string_list cgroups = {0};
+    struct fence_state state = {fence->owner, start_until, kill_at};
+    int code = fence_state_write(fence->state_fd, &state);
+    if (code < 0)
+        return error_errno(err, code, "cannot write %s", fence->state_path);
+    code = wake_or_start_watch(fence, err);
+    if (code < 0 || start_until.usec == 0)
+        return code;
+    // A watch may have died, or been stopped, between freezing and thawing.
+    fence_cgroups_list(fence->cgroups, &cgroups);
+    fence_cgroups_thaw(&cgroups);
+    return 0;
 }
 
 int fence_await_dead(const struct fence *fence, monotime until, int interrupt_fd)

@@ -301,7 +301,7 @@ spec:
         if what == "fence":
             return [p for p in processes_with(self.state) if command_of(p) == "podmaster-fence"]
         if what == "shim":
-            return shims_of(self.agent.dir)
+            return [p for p in shims_of(self.agent.dir) if command_of(p) == "mainstay-shim"]
         return [p for p in processes_with(f"{self.stamps}\0{self.name}") if command_of(p) == "stamper"]
 
     def kill(self, *whats):

@@ -231,6 +231,25 @@ static void kill_at_the_deadline(const struct fixture *f, const char *const *roo
     remove_cgroup(cgroup);
 }
 
+static void what_a_dead_fence_froze_is_let_go(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_fence_ struct fence *fence = begin(f, NULL);
+    pid_t pid = 0;
+    _cleanup_free_ char *cgroup = make_cgroup(roots_v2, "cgroup.freeze", &pid);
+    if (!cgroup)
+        skip();
+    name_cgroup(f, "pod_main", cgroup);
+    cgroup_dir_freeze(cgroup, true);
+    assert_int_equal(fence_set(fence, in_msec(3600000), MONOTIME_NEVER, NULL), 0);
+    _cleanup_free_ char *frozen = cgroup_read(cgroup, "cgroup.freeze");
+    assert_true(str_starts_with(frozen, "0"));
+    assert_int_equal(fence_set(fence, never_begun, never_begun, NULL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(fence_await_dead(fence, in_msec(WAIT_MSEC), -1), 1);
+    remove_cgroup(cgroup);
+}
+
 static void what_is_named_is_killed_at_the_deadline(void **state)
 {
     kill_at_the_deadline(*state, roots_v2, "cgroup.freeze");
@@ -323,6 +342,7 @@ int main(void)
         WITH_DIRECTORY(the_watch_outlives_its_podmaster),
         WITH_DIRECTORY(a_podmaster_that_comes_back_inherits_the_deadline),
         WITH_DIRECTORY(what_is_named_is_killed_at_the_deadline),
+        WITH_DIRECTORY(what_a_dead_fence_froze_is_let_go),
         WITH_DIRECTORY(so_it_is_where_cgroups_are_v1),
         WITH_DIRECTORY(a_wait_for_death_can_be_interrupted),
         WITH_DIRECTORY(the_state_is_read_as_it_was_written_or_has_passed),
