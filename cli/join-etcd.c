@@ -167,7 +167,7 @@ static int find_or_add(const struct node_plan *plan, struct etcd_client *client,
         if (code == 0 && !own)
             code = error_set(err, EAGAIN, "etcd has added %s, and does not show it yet", url);
     }
-    if (code < 0)
+    if (code < 0 || !own)
         return code;
     *ret = (struct join_member){
         .id = own->id,

@@ -32,8 +32,8 @@ static const struct node_file *find_file(const struct node_plan *plan,
     return NULL;
 }
 
-// Who waits for the one that is not ready: "kube-apiserver waits for etcd. kube-scheduler waits for
-// kube-apiserver."
+// Who waits for the one that is not ready: "kube-scheduler waits for kube-apiserver, which waits
+// for etcd."
 static void explain_chain(const struct node_plan *plan, enum control_plane_component stuck,
                           struct buffer *out)
 {
@@ -45,7 +45,9 @@ static void explain_chain(const struct node_plan *plan, enum control_plane_compo
         waits[needs[i].component] = true;
         buffer_printf(out, "\n%s waits for %s", control_plane_component_name(needs[i].component),
                       control_plane_component_name(needs[i].needs));
-        buffer_add_str(out, needs[i].needs == stuck ? "." : ", and so on.");
+        if (needs[i].needs != stuck)
+            buffer_printf(out, ", which waits for %s", control_plane_component_name(stuck));
+        buffer_add_char(out, '.');
     }
 }
 

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "cli/commands.h"
 #include "cli/draft.h"
+#include "cli/pki-report.h"
 #include "cli/pki-sealed.h"
 #include "cli/pki.h"
 #include "manifests/cluster.h"

@@ -126,18 +126,12 @@ static const char *why(int code)
     return code == EAI_INPROGRESS ? "no answer within 5 s" : gai_strerror(code);
 }
 
-// A name that other nodes or certificates use; where it has an address it should be this one.
-static void check_node(struct preflight *p, const char *what, const char *name, const char *address)
+// A name that has an address should have this one.
+static void judge_node(struct preflight *p, const char *what, const char *name, const char *address,
+                       const struct string_list *found)
 {
-    _cleanup_string_list_ struct string_list found = {0};
-    int r = look_up(name, &found);
-    _cleanup_free_ char *all = join(&found, "nothing");
-    if (r != 0)
-        preflight_find(p, PREFLIGHT_WARNING, what,
-                       "the node's name \"%s\" has no address (%s): people and tools will want it. "
-                       "Put \"%s %s\" into /etc/hosts or the DNS",
-                       name, why(r), address, name);
-    else if (!string_list_contains(&found, address))
+    _cleanup_free_ char *all = join(found, "nothing");
+    if (!string_list_contains(found, address))
         preflight_find(p, PREFLIGHT_WARNING, what,
                        "the node's name \"%s\" means %s here, and the node is at %s: correct "
                        "/etc/hosts or the DNS",
@@ -148,7 +142,16 @@ static void check_node(struct preflight *p, const char *what, const char *name, 
 
 void preflight_hostname(struct preflight *p)
 {
-    check_node(p, NULL, p->subject->plane->node_name, p->subject->plane->advertise_address);
+    const struct control_plane *plane = p->subject->plane;
+    _cleanup_string_list_ struct string_list found = {0};
+    int r = look_up(plane->node_name, &found);
+    if (r == 0)
+        judge_node(p, NULL, plane->node_name, plane->advertise_address, &found);
+    else
+        preflight_find(p, PREFLIGHT_WARNING, NULL,
+                       "the node's name \"%s\" has no address (%s): people and tools will want it. "
+                       "Put \"%s %s\" into /etc/hosts or the DNS",
+                       plane->node_name, why(r), plane->advertise_address, plane->node_name);
 }
 
 static char *host_of(const char *endpoint)
@@ -179,13 +182,31 @@ static void check_endpoint(struct preflight *p)
         preflight_find(p, PREFLIGHT_GOOD, "endpoint", "\"%s\" means %s", host, all);
 }
 
+// The other nodes are reached by their addresses: their names are wanted by people.
+static void check_peers(struct preflight *p)
+{
+    _cleanup_buffer_ struct buffer unknown = BUFFER_EMPTY;
+    for (size_t i = 0; i < p->subject->n_peers; i++) {
+        const struct preflight_peer *peer = &p->subject->peers[i];
+        _cleanup_string_list_ struct string_list found = {0};
+        if (str_equal(peer->name, p->subject->plane->node_name))
+            continue;
+        if (look_up(peer->name, &found) != 0)
+            buffer_printf(&unknown, "%s%s (%s)", unknown.len > 0 ? ", " : "", peer->name,
+                          peer->address);
+        else
+            judge_node(p, peer->name, peer->name, peer->address, &found);
+    }
+    if (unknown.len > 0)
+        preflight_find(p, PREFLIGHT_WARNING, NULL,
+                       "these nodes' names have no address here: %s. Put them into /etc/hosts or "
+                       "the DNS",
+                       buffer_str(&unknown));
+}
+
 void preflight_names(struct preflight *p)
 {
     if (p->subject->endpoint)
         check_endpoint(p);
-    for (size_t i = 0; i < p->subject->n_peers; i++) {
-        const struct preflight_peer *peer = &p->subject->peers[i];
-        if (!str_equal(peer->name, p->subject->plane->node_name))
-            check_node(p, peer->name, peer->name, peer->address);
-    }
+    check_peers(p);
 }

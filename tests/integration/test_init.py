@@ -1,12 +1,19 @@
 """mainstay init and render as an operator types them: what is made, kept, refused and left alone."""
 
+import email.utils
+import http.server
+import json
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
-from harness import MAINSTAY, WAIT_SECONDS, main
+from harness import MAINSTAY, WAIT_SECONDS, free_ports, main
 
 COMPONENTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 FLAGS = ["--node-name", "m0", "--advertise-address", "10.0.0.5"]
@@ -159,6 +166,139 @@ class Init(unittest.TestCase):
             with self.subTest(flags):
                 self.init(*flags, status=status)
                 self.assertEqual(os.listdir(self.root), [])
+
+
+class Preflight(unittest.TestCase):
+    """What init --check says, in names that --ignore-preflight-errors takes."""
+
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="mainstay-preflight-")
+        self.addCleanup(shutil.rmtree, self.root)
+        ports = free_ports(6)
+        names = ["apiserver-port", "controller-manager-port", "scheduler-port", "etcd-client-port",
+                 "etcd-peer-port", "etcd-metrics-port"]
+        self.ports = dict(zip(names, ports))
+        self.flags = ["--root", self.root, "--node-name", "m0", "--advertise-address", "127.0.0.1",
+                      *[f"--{name}={port}" for name, port in self.ports.items()]]
+
+    def check(self, *flags, status=None):
+        done = mainstay("init", "--check", "-o", "json", *self.flags, *flags)
+        said = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 1 if said["errors"] else 0)
+        if status is not None:
+            self.assertEqual(done.returncode, status, done.stdout)
+        self.assertEqual(os.listdir(self.root), [])
+        return said
+
+    def findings(self, said, name):
+        return [(item["verdict"], item["text"]) for item in said["items"]
+                if item["name"] == name or item["name"].startswith(name + "-")]
+
+    def test_every_check_has_its_say(self):
+        said = self.check()
+        for name in ("AdvertiseAddress", "Hostname", "Port", "Swap", "Mem", "DiskSpace", "Cgroups", "Clock",
+                     "Versions", "Manifests", "EtcdData", "EtcdDisk", "ClockSkew"):
+            self.assertTrue(self.findings(said, name), name)
+        self.assertEqual({verdict for verdict, _ in self.findings(said, "Port")}, {"good"})
+
+    def test_a_port_that_is_taken(self):
+        port = self.ports["etcd-peer-port"]
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+            s.listen()
+            [(verdict, text)] = self.findings(self.check(status=1), f"Port-{port}")
+            self.assertEqual(verdict, "error")
+            self.assertRegex(text, rf"etcd needs 127.0.0.1:{port}, which python\S* \(PID {os.getpid()}\) has")
+            for ignored in (f"Port-{port}", "port", "Swap,Port", "all"):
+                said = self.check(f"--ignore-preflight-errors={ignored}", status=0)
+                self.assertEqual([item["ignored"] for item in said["items"] if item["name"] == f"Port-{port}"], [True])
+            # Another address of this host is another place.
+            self.check("--advertise-address", "127.0.0.2", status=0)
+        with socket.socket() as s:  # who listens everywhere is in everybody's way
+            s.bind(("0.0.0.0", port))
+            s.listen()
+            self.check("--advertise-address", "127.0.0.2", status=1)
+
+    def test_an_address_of_another_machine(self):
+        [(verdict, text)] = self.findings(self.check("--advertise-address", "192.0.2.77", status=1),
+                                          "AdvertiseAddress")
+        self.assertEqual(verdict, "error")
+        self.assertIn("192.0.2.77 is no address of this machine", text)
+
+    def test_directories_that_are_not_empty(self):
+        with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as manifests:
+            os.mkdir(os.path.join(data, "member"))
+            with open(os.path.join(manifests, "other.yaml"), "w") as f:
+                f.write("{}")
+            said = self.check("--etcd-data-dir", data, "--manifests", manifests, status=1)
+        [(verdict, text)] = self.findings(said, "EtcdData")
+        self.assertEqual(verdict, "error")
+        self.assertIn("mainstay reset", text)
+        [(verdict, text)] = self.findings(said, "Manifests")
+        self.assertEqual(verdict, "warning")
+        self.assertIn("other.yaml", text)
+
+    def test_names_that_mean_nothing(self):
+        said = self.check("--control-plane-endpoint", "nowhere.invalid:6443", "--node", "m0=127.0.0.1",
+                          "--node", "m1.invalid=127.0.0.9", status=1)
+        self.assertEqual([verdict for verdict, _ in self.findings(said, "NameResolution-endpoint")], ["error"])
+        self.assertIn("m1.invalid (127.0.0.9)",
+                      [text for verdict, text in self.findings(said, "NameResolution") if verdict == "warning"][0])
+
+    def test_the_clock_of_another_node(self):
+        for offset, verdict, words in ((0, "good", "agree"), (-600, "error", "ahead of"), (30, "warning", "behind")):
+            with self.subTest(offset), Dated(offset) as other:
+                said = self.check(f"--apiserver-port={other.port}", "--node", "m0=127.0.0.1", "--node", "m9=127.0.0.9")
+                [(found, text)] = self.findings(said, "ClockSkew")
+                self.assertEqual((found, words in text), (verdict, True), text)
+
+    def test_wrong_usage(self):
+        self.assertEqual(mainstay("init", *self.flags, "-o", "json").returncode, 2)
+        self.assertEqual(mainstay("init", *self.flags, "--check", "-o", "yaml").returncode, 2)
+        done = mainstay("init", *self.flags, "--check", "--ignore-preflight-errors=Prot")
+        self.assertIn('no check is called "Prot"', done.stderr)
+
+    def test_files_below_a_directory_are_written_in_spite_of_errors(self):
+        done = mainstay("init", *self.flags, "--advertise-address", "192.0.2.77")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("warning  AdvertiseAddress: (ignored)", done.stderr)
+
+
+class Dated:
+    """A node at 127.0.0.9 that answers by TLS, and whose clock is off by so many seconds."""
+
+    def __init__(self, offset):
+        self.offset = offset
+
+    def __enter__(self):
+        self.dir = tempfile.TemporaryDirectory()
+        mainstay("pki", "init", "--root", self.dir.name, "--node-name", "m9", "--advertise-address", "127.0.0.9")
+        offset = self.offset
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(404)
+                self.end_headers()
+
+            def date_time_string(self, timestamp=None):
+                return email.utils.formatdate(time.time() + offset, usegmt=True)
+
+            def log_message(self, *words):
+                pass
+
+        self.server = http.server.HTTPServer(("127.0.0.9", 0), Handler)
+        self.port = self.server.server_port
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        pki = os.path.join(self.dir.name, "etc/kubernetes/pki")
+        context.load_cert_chain(pki + "/apiserver.crt", pki + "/apiserver.key")
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *why):
+        self.server.shutdown()
+        self.server.server_close()
+        self.dir.cleanup()
 
 
 class Render(unittest.TestCase):

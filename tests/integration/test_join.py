@@ -393,6 +393,57 @@ class Killed(ClusterTest):
                 self.assertEqual(self.members(m1), {"m1": True})
 
 
+class Start(ClusterTest):
+    """What init says where what it has started does not get on."""
+
+    def programs(self, node, versions):
+        for name, tag in (("etcd", "3.4.13-0"), ("kube-apiserver", "v1.20.2"),
+                          ("kube-controller-manager", "v1.20.2"), ("kube-scheduler", "v1.20.2")):
+            path = node.agent.path("root", "images", "registry.k8s.io", name, tag, "bin", name)
+            os.makedirs(os.path.dirname(path))
+            with open(path, "w") as f:
+                f.write(f'#!/bin/sh\n[ "$1" = --version ] && {{ echo v{versions[name]}; exit; }}\n'
+                        "echo 'the disk is on fire' >&2\nexit 1\n")
+            os.chmod(path, 0o755)
+
+    def test_the_chain_of_causes(self):
+        m1 = self.node(1)
+        self.programs(m1, {"etcd": "3.4.23", "kube-apiserver": "1.20.2", "kube-controller-manager": "1.20.2",
+                           "kube-scheduler": "1.20.2"})
+        ports = [f"--{name}-port={port}" for name, port in zip(
+            ("apiserver", "controller-manager", "scheduler"), free_ports(3))]
+        said = m1.mainstay("init", *m1.flags, *ports, "--advertise-address", m1.address, "--timeout", "2s", status=1)
+        for words in ("pod/etcd-m1 is not ready", "log of etcd: the disk is on fire", "kube-apiserver waits for etcd.",
+                      "kube-scheduler waits for kube-apiserver, which waits for etcd."):
+            self.assertIn(words, said)
+
+    def test_mixed_versions(self):
+        m1 = self.node(1)
+        self.programs(m1, {"etcd": "3.4.23", "kube-apiserver": "1.20.2", "kube-controller-manager": "1.20.3",
+                           "kube-scheduler": "1.18.9"})
+        said = m1.mainstay("init", *m1.flags, "--advertise-address", m1.address, "--check", status=1)
+        self.assertRegex(said, r"ok +Versions-etcd: .* is 3\.4\.23")
+        self.assertRegex(said, r"warning +Versions-kube-controller-manager: .* is 1\.20\.3, and asked for is v1\.20\.2")
+        self.assertRegex(said, r"error +Versions-kube-scheduler: .* is 1\.18\.9, and the manifest is made for v1\.20\.2")
+        self.assertRegex(said, r"error +Versions-mixed: kube-scheduler is 1\.18 and kube-apiserver 1\.20")
+        self.assertEqual(m1.files(), [])
+
+    def test_a_file_that_makes_no_sense(self):
+        m1 = self.node(1)
+        for text, words in (("kind: Cluster\n", "apiVersion"),
+                            ("apiVersion: mainstay.dev/v1\nkind: Cluster\nnodes:\n- {name: m2, address: 127.0.0.2}\n",
+                             "this node, m1, is none of the cluster's (m2)"),
+                            ("apiVersion: mainstay.dev/v1\nkind: Cluster\nnodes:\n- {name: m1, address: 999}\n", "must be a string"),
+                            ("a: [", ":")):
+            with self.subTest(text):
+                file = m1.agent.write("cluster-to-be.yaml", text)
+                said = m1.mainstay("init", *m1.flags, "--config", file, status=2)
+                self.assertIn(words, said)
+                self.assertEqual(m1.files(), [])
+        said = m1.mainstay("init", *m1.flags, "--config", m1.agent.path("missing"), status=2)
+        self.assertIn("No such file", said)
+
+
 class Reset(ClusterTest):
     def test_what_was_there_before_stays(self):
         m1 = self.node(1)

@@ -15,7 +15,7 @@ NOBODY = 65534
 CONFIGURATION = {"/etc/default/mainstay", "/etc/init.d/mainstayd", "/etc/logrotate.d/mainstayd"}
 SUBCOMMANDS = {"get", "describe", "logs", "exec", "restart", "retry", "stop", "start", "status", "wait",
                "apply", "delete", "diff", "validate", "explain", "init", "render", "reload", "version",
-               "completion", "monit"}
+               "completion", "monit", "join", "reset"}
 
 
 def run(*words, **options):
