@@ -429,10 +429,15 @@ int client_get(struct client *client, const char *path, json_t **ret, struct err
     return request(client, path, false, ret, err);
 }
 
+int client_post_json(struct client *client, const char *path, json_t **ret, struct error *err)
+{
+    return request(client, path, true, ret, err);
+}
+
 int client_post(struct client *client, const char *path, char **ret_message, struct error *err)
 {
     json_t *answer = NULL;
-    int r = request(client, path, true, &answer, err);
+    int r = client_post_json(client, path, &answer, err);
     if (r < 0)
         return r;
     const char *message = json_string_value(json_object_get(answer, "message"));

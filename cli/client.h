@@ -27,7 +27,9 @@ const char *client_socket(const struct client *client);
 
 // A JSON answer; a new reference.
 int client_get(struct client *client, const char *path, json_t **ret, struct error *err);
-// POST without a body; *ret_message (may be NULL) is the answer's "message", to be freed.
+// POST without a body: the answer, a new reference; or its "message" alone. *ret_message (may be
+// NULL) is the answer's "message", to be freed.
+int client_post_json(struct client *client, const char *path, json_t **ret, struct error *err);
 int client_post(struct client *client, const char *path, char **ret_message, struct error *err);
 
 // A line of a stream, without its newline and NUL-terminated (`len` counts without the NUL).

@@ -26,7 +26,8 @@
 #include "cli/guard-session.h"
 
 enum {
-    UNTOLD_STEADY_USEC = 5000000, // well for so long, where nobody says that it was restarted
+    READY_STEADY_USEC = 1000000,  // well for so long: its peers have found it again
+    UNTOLD_STEADY_USEC = 3000000, // the same, where nobody says that it was restarted
     ELECTION_MSEC = 1000,         // etcd's default
     ELECTION_MSEC_MOST = 50000,   // and its limit
     LINE_MOST = 64,
@@ -188,7 +189,8 @@ static int serve(struct post *post, struct error *err)
             continue;
         if (!post->ended)
             end_input(post); // nothing is waited for any more but the member
-        return guard_wait_back(&post->guard, order == ORDER_UNTOLD ? UNTOLD_STEADY_USEC : 0, err);
+        bool told = order == ORDER_READY;
+        return guard_wait_back(&post->guard, told ? READY_STEADY_USEC : UNTOLD_STEADY_USEC, err);
     }
 }
 

@@ -71,10 +71,16 @@ static int post_pod(struct client *client, const struct lifecycle_options *optio
                                   : "?force=true");
     _cleanup_free_ char *path = client_pod_path(options->namespace_, name, suffix);
     _cleanup_free_ char *fallback = xasprintf("pod/%s: %s is under way", name, verb);
-    int r = post(client, path, fallback, err);
-    bool stops = str_equal(verb, "restart") || str_equal(verb, "stop");
+    json_t *answer = NULL;
+    int r = client_post_json(client, path, &answer, err);
+    if (r < 0)
+        return r;
+    const char *message = field_text(answer, "message");
+    bool waits = field_true(answer, "guardAsked");
+    puts(message ? message : fallback);
     fflush(stdout);
-    return r == 0 && stops ? guard_wait(client, options->namespace_, name, err) : r;
+    json_decref(answer);
+    return waits ? guard_wait(client, options->namespace_, name, err) : 0;
 }
 
 static int ignore_line(void *userdata, const char *line, size_t len)

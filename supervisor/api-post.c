@@ -48,6 +48,16 @@ static bool take_force(struct api *api, struct request *r, const struct pod_work
     return true;
 }
 
+// Takes the message. Whether the order waits for the quorum guard is told beside it.
+static api_result reply_order(struct request *r, const struct pod_worker *w, char *message)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "message", json_string(message));
+    json_object_set_new(o, "guardAsked", json_boolean(w->asked != 0));
+    free(message);
+    return reply_json(r, MHD_HTTP_ACCEPTED, o);
+}
+
 // How long what is being stopped may take, for people: empty where nothing is.
 static char *time_to_end(const struct pod_worker *w)
 {
@@ -80,8 +90,9 @@ api_result post_restart(struct api *api, struct request *r)
         return result;
     pod_worker_restart(w, container, monotime_now());
     _cleanup_free_ char *time = time_to_end(w);
-    return reply_accepted(r, "pod %s%s%s is being restarted%s", name,
-                          container ? " container " : "", container ? container : "", time);
+    return reply_order(r, w,
+                       xasprintf("pod %s%s%s is being restarted%s", name,
+                                 container ? " container " : "", container ? container : "", time));
 }
 
 api_result post_stop(struct api *api, struct request *r)
@@ -97,8 +108,8 @@ api_result post_stop(struct api *api, struct request *r)
         return result;
     pod_worker_hold(w, monotime_now());
     _cleanup_free_ char *time = time_to_end(w);
-    return reply_accepted(r, "pod %s is being stopped%s, until `mainstay start %s`", name, time,
-                          name);
+    return reply_order(
+        r, w, xasprintf("pod %s is being stopped%s, until `mainstay start %s`", name, time, name));
 }
 
 api_result post_force(struct api *api, struct request *r)

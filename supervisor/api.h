@@ -69,7 +69,8 @@
 //       was not at hand)}]}
 // POST /mainstay/v1/pods/{ns}/{name}/restart[?container=C&force=true] | stop[?force=true] | start |
 // retry
-//     202 {"message":…}. force: the quorum guard does not hold it up
+//     202 {"message":…}, of restart and stop also "guardAsked":bool (the order waits for the quorum
+//     guard); force: it does not hold it up
 // POST /mainstay/v1/pods/{ns}/{name}/force[?coming=true]
 //     202: an order to stop the pod that waits for the quorum guard does not wait any more; with
 //     coming, neither does one that follows in a moment (of a manifest that was just written)
