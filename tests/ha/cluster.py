@@ -3,8 +3,10 @@
 import base64
 import contextlib
 import functools
+import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,8 @@ COMPONENTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-schedul
 UP_SECONDS = float(os.environ.get("MAINSTAY_HA_UP_SECONDS", "300"))
 URL = f"https://{VIP}:{BALANCER_PORT}"
 
+LONG_SECONDS = 15.0  # without service: worth to be looked into, so what was said is printed
+TELLING = re.compile(r"Entering|VRRP_Script|Script .* now|(elected|lost|changed) leader|is (UP|DOWN)|(UP|DOWN)\.$")
 CONFIGURATION = f"""apiVersion: kubeadm.k8s.io/v1beta2
 kind: ClusterConfiguration
 kubernetesVersion: v1.20.2
@@ -266,12 +270,22 @@ class HaTest(unittest.TestCase):
         mark = time.monotonic()
         until(lambda: client.summary(self.cluster.book, mark)["writes"] >= 10, "new writes are answered", seconds)
 
+    def tell(self, since):
+        """What the balancers, the virtual address's keepers and etcd said since a moment (RFC 3339), in order."""
+        said = []
+        for node in self.rig:
+            for path in glob.glob(node.path("var/log/pods/*/*/*.log")):
+                with open(path, errors="replace") as f:
+                    said += [f"{line[:23]} {node.name} {line[31:240].strip()}" for line in f
+                             if line[:19] >= since and TELLING.search(line)]
+        print("\n".join(sorted(said)), flush=True)
+
     @contextlib.contextmanager
     def fault(self, what):
         """Measures what the client saw of the fault in its body, and ends when the cluster is whole again.
         Gives a dictionary that has the client's summary afterwards."""
         seen = {}
-        start = time.monotonic()
+        start, since = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         try:
             yield seen
             cured = time.monotonic()
@@ -287,6 +301,8 @@ class HaTest(unittest.TestCase):
         seen.update(client.summary(self.cluster.book, start, end))
         self.table.append((what, f"{client.describe(seen)}; whole {end - cured:.0f} s after"))
         print(f"  {what}: {client.describe(seen)}; whole {end - cured:.0f} s after the cure", flush=True)
+        if seen["write gap"] > LONG_SECONDS:
+            self.tell(since)
         self.assertEqual(seen["lost"], [], "acknowledged writes were lost")
         self.assertIsNone(self.cluster.load.poll(), "the client ended")
         self.cluster.check()
