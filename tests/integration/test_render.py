@@ -4,6 +4,7 @@ refused; and three real etcds that find each other out of such trees."""
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -127,7 +128,7 @@ class Trees(TreeCase):
             self.assertEqual(texts, {self.read(".cluster/pki", name)}, name)
         self.assertEqual(os.stat(self.path("out/.cluster")).st_mode & 0o777, 0o700)
         for name, (mode, _) in self.files().items():
-            if name.endswith((".key", ".conf")) and "systemd" not in name and "keepalived" not in name:
+            if name.endswith(".key") or re.fullmatch(r"m./etc/kubernetes/[a-z-]*\.conf", name):
                 self.assertTrue(mode.endswith("600"), name)
         for i in (1, 2, 3):
             openssl("verify", "-CAfile", self.path("out/.cluster/pki/etcd/ca.crt"),
@@ -230,7 +231,7 @@ class Trees(TreeCase):
         self.assertIn("haproxy", self.manifests("lb1"))
         self.assertNotIn("kube-apiserver", self.manifests("lb1"))
         self.assertNotIn("haproxy", self.manifests("m1"))
-        self.assertFalse(os.path.exists(self.path("out/lb1/etc/kubernetes/pki")))
+        self.assertEqual(list(self.files(self.path("out/lb1/etc/kubernetes/pki"))), ["ca.crt"])
         self.assertIn("10.0.0.9", self.names("m1", "etc/kubernetes/pki/apiserver.crt"))
 
     def test_without_a_balancer_nothing_is_delayed(self):
