@@ -240,7 +240,7 @@ int etcd_cmd_status(const struct etcd_options *options, const char *const *words
     etcd_margin_say(&margin, &text);
     print_table(&survey, str_equal(options->output, "wide"));
     printf("\n%s\n", buffer_str(&text));
-    if (margin.voters > 1 && margin.voters % 2 == 0)
+    if (margin.voters > 1 && margin.voters % 2 == 0 && margin.learners == 0)
         etcd_say("an even number of members bears no more failures than one less would");
     say_silent(&survey);
     say_alarms(&survey);

@@ -74,6 +74,22 @@ static void ask_member(const struct etcd_client *like, struct etcd_look *look)
     look->healthy = r >= 0;
 }
 
+// One who was asked during an election could not answer; that another one was answered afterwards
+// proves that it is over.
+static void ask_again(const struct etcd_client *like, struct etcd_survey *survey)
+{
+    bool any = false;
+    LIST_EACH (look, &survey->looks)
+        any = any || (look->healthy && !look->member->is_learner);
+    LIST_EACH (look, &survey->looks) {
+        if (!any || !look->answers || look->healthy)
+            continue;
+        etcd_status_free(&look->status);
+        error_clear(&look->why);
+        ask_member(like, look);
+    }
+}
+
 static int by_name(const void *a, const void *b)
 {
     const struct etcd_look *x = a, *y = b;
@@ -109,6 +125,7 @@ int etcd_survey_make(struct etcd_client *client, struct etcd_survey *ret, struct
         if (look->why.code == -ECANCELED)
             return error_set(err, ECANCELED, "interrupted");
     }
+    ask_again(client, ret);
     qsort(ret->looks.items, ret->looks.n, sizeof(ret->looks.items[0]), by_name);
     add_up(ret);
     // Without a quorum alarms are not told by all versions; the looks tell enough then.

@@ -117,6 +117,16 @@ class ThreeMembers(Etcd):
         self.assertIn("only with a quorum", refused)
         self.assertIn("snapshot restore", refused)
 
+    def test_a_frozen_leader(self):
+        """Whoever asks while the others elect another one hears of two that are healthy, not of a lost quorum."""
+        frozen = self.cluster.leader()
+        other = self.cluster.followers()[0]
+        frozen.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(frozen.process.send_signal, signal.SIGCONT)
+        said = other.mainstay("status", "--command-timeout=4s", status=1)
+        self.assertIn("3 members, 2 healthy: none may fail", said)
+        self.assertRegex(said, rf"(?m)^{frozen.name}: https://.*timed out")
+
     def test_defrag_one_after_the_other(self):
         for i in range(40):
             self.m0.ctl("put", "/big", "x" * 100000)
