@@ -432,7 +432,7 @@ class ThreeMembers(unittest.TestCase):
         cluster.wait_ready()
 
     def test_a_probe_that_fails_for_want_of_a_quorum_restarts_nothing(self):
-        cluster, agent = self.cluster, self.cluster.agents["m1"]
+        cluster = self.cluster
         cluster.drop("m1", flag=self.number, probes="liveness")
         self.wait_changed("m1", self.number)
         pid = self.pid("m1")

@@ -139,7 +139,7 @@ static void ipv6_gets_its_brackets(void **state)
     assert_says(&files, "etc/haproxy/haproxy.cfg", "\n    server b [fd00::2]:6443\n");
     assert_says(&files, "etc/keepalived/keepalived.conf", "unicast_src_ip fd00::1\n");
     assert_says(&files, "etc/keepalived/keepalived.conf", "virtual_router_id 100\n");
-    assert_says(&files, "etc/keepalived/check-apiserver", "kubernetes:8443:[::1] ");
+    assert_says(&files, "etc/keepalived/check-apiserver", "kubernetes:8443:[::1]\" ");
     _cleanup_file_set_ struct file_set more = render(&other, "a", NULL, NULL);
     assert_says(&more, "etc/nginx/kube-apiserver.conf",
                 "listen 0.0.0.0:8443 so_keepalive=30s:10s:3;\n        listen [::]:8443 ");
@@ -190,10 +190,10 @@ static void without_anonymous_requests_an_answer_is_enough(void **state)
     _cleanup_file_set_ struct file_set files = render(&one, "m1", NULL, NULL);
     _cleanup_file_set_ struct file_set more = render(&other, "m1", NULL, NULL);
     assert_says(&files, "etc/haproxy/haproxy.cfg", "expect status 200\n");
-    assert_says(&files, "etc/keepalived/check-apiserver", "in\n200) exit 0 ;;\nesac");
+    assert_says(&files, "etc/keepalived/check-apiserver", "in\n\"200\") exit 0 ;;\nesac");
     assert_says(&more, "etc/haproxy/haproxy.cfg", "expect status 200,401\n");
     assert_says(&more, "etc/keepalived/check-apiserver",
-                "in\n200) exit 0 ;;\n401) exit 0 ;;\nesac");
+                "in\n\"200\") exit 0 ;;\n\"401\") exit 0 ;;\nesac");
 }
 
 // ---- what etcd knows ----
