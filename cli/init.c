@@ -136,7 +136,8 @@ static int register_node(const struct node_plan *plan, struct error *err)
     return code < 0 ? code : node_etcd_register(plan, client, err);
 }
 
-static int start(const struct init_options *options, const struct node_plan *plan, struct error *err)
+static int start(const struct init_options *options, const struct node_plan *plan,
+                 struct error *err)
 {
     int code = node_start_wait(plan, &options->start, options->common.socket, err);
     return code == 0 && options->start.wait ? register_node(plan, err) : code;
