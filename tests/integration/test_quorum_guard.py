@@ -314,6 +314,8 @@ class ThreeMembers(unittest.TestCase):
 
     def test_an_edit_waits_while_another_member_is_dead(self):
         cluster, agent = self.cluster, self.cluster.agents["m2"]
+        with open(os.path.join(agent.manifests, "etcd.yaml")) as f:
+            before = f.read()
         self.stop("m3")
         pid = self.pid("m2")
         cluster.drop("m2", flag=self.number)
@@ -339,7 +341,7 @@ class ThreeMembers(unittest.TestCase):
         self.wait_guarded("m2", "m3 does not answer")
 
         # Taken back, it is over.
-        cluster.drop("m2")
+        agent.drop("etcd.yaml", before)
         self.wait_not_asked("m2")
         self.assertEqual(self.pid("m2"), pid)
 
