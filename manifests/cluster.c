@@ -36,7 +36,7 @@ static bool is_label(const char *s, size_t len)
 
 static bool is_node_name(const char *name)
 {
-    if (!*name || strlen(name) > NAME_MAX_LEN)
+    if (!name || !*name || strlen(name) > NAME_MAX_LEN)
         return false;
     for (;;) {
         size_t len = strcspn(name, ".");

@@ -204,7 +204,8 @@ static void text_and_back(void **state)
         "etcd: {local: {dataDir: /d, imageTag: t, imageRepository: i, serverCertSANs: [s], "
         "peerCertSANs: [p], extraArgs: [{name: a, value: b}, {name: a, value: c}], "
         "extraEnvs: [{name: E, value: x}]}}\n"
-        "apiServer: {certSANs: [xx, yy], extraArgs: [{name: v, value: \"4\"}, {name: w, value: ''}], "
+        "apiServer: {certSANs: [xx, yy], extraArgs: [{name: v, value: \"4\"}, {name: w, value: "
+        "''}], "
         "extraVolumes: [{name: nn, hostPath: /h, mountPath: /m, readOnly: true, pathType: File}]}\n"
         "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n"
         "localAPIEndpoint: {bindPort: 7443, advertiseAddress: 1.2.3.4}\n" THREE
