@@ -246,6 +246,11 @@ class FaultTest(PkiInitTest):
     def in_pki(self, name):
         return os.path.join(self.pki, name)
 
+    def test_a_flag_of_another_word_is_not_passed_over(self):
+        done = self.init("--dir", self.in_pki(""), status=2)
+        self.assertIn("init takes no --dir: --cert-dir says where", done.stderr)
+        self.assertFalse(os.path.exists(self.in_pki("ca.crt")))
+
     def test_the_wrong_key_for_a_ca(self):
         self.init()
         shutil.copy(self.in_pki("etcd/ca.key"), self.in_pki("ca.key"))
