@@ -103,6 +103,8 @@ CHOSEN = [
     (r"spec\.containers\.kube-(controller-manager|scheduler)\.command\.secure-port",
      lambda t, o: (t, o) in ((None, ["10257"]), (None, ["10259"])),
      "the default, said because the probe below names it, and --scheduler-port changes both"),
+    (r"metadata\.annotations\.mainstay\.dev/backoff", lambda t, o: (t, o) == (None, "1s..60s"),
+     "an etcd whose disk was full for a while must not wait for five minutes once there is room"),
     (r"metadata\.annotations\.mainstay\.dev/depends-on", lambda t, o: (t, o) == (None, "etcd"),
      "a node that is shut down must stop kube-apiserver before its etcd"),
     (r"spec\.terminationGracePeriodSeconds", lambda t, o: (t, o) == (None, 75),
