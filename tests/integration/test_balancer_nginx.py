@@ -71,10 +71,13 @@ class Nginx(BalancerTest):
         running.process.send_signal(signal.SIGHUP)
         clients[0].await_server("m3")
         self.assertEqual((watch.watches, watch.broken), (1, []))
-        # One that is being stopped is noticed when it has closed its port: the next server is asked instead.
+        # One that is being stopped is noticed when it has closed its port: the next server is asked instead. The
+        # connection that its kernel had taken by then, and it had not, is lost: nginx only looks at what fails.
         doubles["m3"].process.send_signal(signal.SIGTERM)
         self.assertEqual(doubles["m3"].process.wait(WAIT_SECONDS), 0)
-        self.assertEqual([client.end() for client in clients] + [watch.end()], [[], [], []])
+        new, kept = [client.end() for client in clients]
+        self.assertEqual([kept, watch.end()], [[], []])
+        self.assertLessEqual(len(new), 1, new)
         self.assertTrue({"m1", "m2"} & clients[0].servers_since(time.monotonic() - 1))
 
 
