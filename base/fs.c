@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -110,12 +111,43 @@ static int write_unnamed(int dirfd, const char *path, const void *data, size_t l
     return flags & FS_WRITE_SYNC ? sync_directory_of(dirfd, path) : 0;
 }
 
+// Half-written files of this name whose writers were killed: nobody holds their locks any more.
+static void remove_left_behind(int dirfd, const char *path)
+{
+    const char *base = path_base(path);
+    _cleanup_free_ char *dir = base == path ? xstrdup(".") : xstrndup(path, (size_t)(base - path)),
+                        *prefix = xasprintf(".%s.tmp-", base);
+    int fd = openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    for (struct dirent *entry; stream && (entry = readdir(stream));) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+            continue;
+        _cleanup_close_ int file =
+            openat(fd, entry->d_name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0)
+            unlinkat(fd, entry->d_name, 0);
+    }
+    if (stream)
+        closedir(stream);
+    else if (fd >= 0)
+        close(fd);
+}
+
+// True where the new file is ours alone: nobody has taken it for one that was left behind.
+static bool lock_new(int fd)
+{
+    struct stat st;
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 static int write_named(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
                        unsigned flags)
 {
     const char *base = path_base(path);
     _cleanup_free_ char *temporary = NULL;
     _cleanup_close_ int fd = -1;
+    if (flags & FS_WRITE_SYNC)
+        remove_left_behind(dirfd, path);
     for (unsigned attempt = 0; fd < 0; attempt++) {
         free(temporary);
         temporary =
@@ -123,6 +155,10 @@ static int write_named(int dirfd, const char *path, const void *data, size_t len
         fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
         if (fd < 0 && (errno != EEXIST || attempt > 100))
             return -errno;
+        if (fd >= 0 && (flags & FS_WRITE_SYNC) && !lock_new(fd) && attempt < 100) {
+            close(fd);
+            fd = -1;
+        }
     }
     int code = fchmod(fd, mode) < 0 ? -errno : 0;
     if (code == 0)

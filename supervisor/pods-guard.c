@@ -94,8 +94,8 @@ void pods_guard_changed(struct slot *slot)
 
 // ---- its word ----
 
-static void tell(const struct slot *slot, enum event_type type, const char *reason,
-                 const char *text)
+static void slot_event(const struct slot *slot, enum event_type type, const char *reason,
+                       const char *text)
 {
     const struct event_object about = {
         .namespace_ = slot->namespace_,
@@ -136,7 +136,7 @@ static void on_failure(struct slot_guard *g, const char *why)
     _cleanup_free_ char *text = xasprintf("stopped without knowing whether the quorum is kept, "
                                           "after %s: %s",
                                           patience, why);
-    tell(slot, EVENT_WARNING, "QuorumGuardOverridden", text);
+    slot_event(slot, EVENT_WARNING, "QuorumGuardOverridden", text);
     let_go(g);
 }
 
@@ -160,9 +160,9 @@ static void on_word(void *userdata, enum quorum_word word, const char *text)
     if (word == QUORUM_PASSES) {
         _cleanup_free_ char *why =
             xasprintf("stopped without knowing whether the quorum is kept: %s", text);
-        tell(slot, EVENT_WARNING, "QuorumGuardOverridden", why);
+        slot_event(slot, EVENT_WARNING, "QuorumGuardOverridden", why);
     } else if (*text) {
-        tell(slot, EVENT_NORMAL, "QuorumGuardPassed", text);
+        slot_event(slot, EVENT_NORMAL, "QuorumGuardPassed", text);
     }
     let_go(g);
 }
@@ -242,8 +242,8 @@ static bool is_forced(struct slot *slot)
     bool forced = monotime_reached(monotime_now(), slot->forced_until);
     slot->forced_until = (monotime){0};
     if (forced)
-        tell(slot, EVENT_WARNING, "QuorumGuardOverridden",
-             "stopped by --force, whatever becomes of the quorum");
+        slot_event(slot, EVENT_WARNING, "QuorumGuardOverridden",
+                   "stopped by --force, whatever becomes of the quorum");
     return forced;
 }
 
@@ -270,8 +270,8 @@ bool pods_force(struct pods *pods, const struct pod_worker *w, bool coming)
             slot->forced_until = monotime_add_usec(now, FORCE_USEC);
         return false;
     }
-    tell(slot, EVENT_WARNING, "QuorumGuardOverridden",
-         "stopped by --force, whatever becomes of the quorum");
+    slot_event(slot, EVENT_WARNING, "QuorumGuardOverridden",
+               "stopped by --force, whatever becomes of the quorum");
     guard_drop(slot, quorum_guard_free);
     pod_worker_let_go(slot->worker, now);
     return true;

@@ -50,11 +50,13 @@ def arguments(text, start):
 class Catalogue(unittest.TestCase):
     """Every reason of an event has a MESSAGE_ID of its own, and every MESSAGE_ID an explanation."""
 
-    CALLS = r"\b(?:event_add|pod_worker_event|pod_worker_set_waiting|pod_worker_wait|sandbox_event|run_hook)\("
+    CALLS = (r"\b(?:event_add|pod_worker_event|pod_worker_set_waiting|pod_worker_wait|sandbox_event|run_hook|"
+             r"slot_event)\(")
     # Where the reason is a parameter, and what is passed as it.
     PASSED_ON = {("supervisor/pod-worker.c", "event_add"), ("supervisor/pod-worker.c", "pod_worker_event"),
                  ("supervisor/pod-worker-container.c", "pod_worker_event"),
                  ("supervisor/pod-worker-orders.c", "pod_worker_event"), ("supervisor/sandbox.c", "event_add"),
+                 ("supervisor/pods-guard.c", "event_add"),
                  ("supervisor/pods-admit.c", "pod_worker_wait")}
     GATES = r'\{"([A-Z]\w+)", EVENT_\w+, \w+\}'  # the table of pods-admit.c
 

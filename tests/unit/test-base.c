@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -171,6 +173,25 @@ static void files_are_replaced_atomically(void **state)
     assert_int_equal(fs_read_file(AT_FDCWD, *state, 10, &text), -EISDIR);
 }
 
+// What a killed writer has left goes with the next write; what a living one writes into stays.
+static void what_killed_writers_left_is_removed(void **state)
+{
+    _cleanup_free_ char *path = path_join(*state, "file");
+    _cleanup_free_ char *dead = path_join(*state, ".file.tmp-4194304-0");
+    _cleanup_free_ char *alive = path_join(*state, ".file.tmp-4194304-1");
+    _cleanup_free_ char *other = path_join(*state, ".file2.tmp-4194304-0");
+    assert_int_equal(fs_write_atomic(AT_FDCWD, dead, "x", 1, 0600, 0), 0);
+    assert_int_equal(fs_write_atomic(AT_FDCWD, alive, "x", 1, 0600, 0), 0);
+    assert_int_equal(fs_write_atomic(AT_FDCWD, other, "x", 1, 0600, 0), 0);
+    _cleanup_close_ int writer = open(alive, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(flock(writer, LOCK_EX), 0);
+    assert_int_equal(fs_write_atomic(AT_FDCWD, path, "one", 3, 0600, FS_WRITE_SYNC), 0);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(access(dead, F_OK), -1);
+    assert_int_equal(access(alive, F_OK), 0);
+    assert_int_equal(access(other, F_OK), 0);
+}
+
 static void trees_are_removed_without_following_links(void **state)
 {
     _cleanup_free_ char *kept = path_join(*state, "kept/file");
@@ -245,6 +266,8 @@ int main(void)
         cmocka_unit_test(durations_are_those_of_go),
         cmocka_unit_test(ages_are_those_of_kubectl),
         cmocka_unit_test_setup_teardown(files_are_replaced_atomically, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(what_killed_writers_left_is_removed, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(trees_are_removed_without_following_links, make_directory,
                                         remove_directory),
