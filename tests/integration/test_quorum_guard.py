@@ -588,4 +588,4 @@ class OneMember(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    harness.main()
