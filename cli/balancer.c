@@ -90,6 +90,11 @@ int balancer_site_load(const struct balancer_options *options, struct balancer_s
                                                       : xasprintf("%s" CLUSTER_FILE, ret->root);
     _cleanup_free_ char *name = options->node_name ? xstrdup(options->node_name) : host_name();
     int code = cluster_load(file, &ret->cluster, NULL, err);
+    if (code == -ENOENT)
+        return error_set(err, ENOENT,
+                         "there is no %s: `mainstay init`, `join` and `render` write it, and "
+                         "--cluster-file names another one",
+                         file);
     if (code < 0)
         return code;
     ret->node = balancer_find_node(&ret->cluster, name);

@@ -129,6 +129,11 @@ int etcd_session_open(const struct etcd_options *options, struct etcd_session *r
     ret->interrupt_fd = -1;
     ret->timeout_msec = (int)MAX(nsec / NSEC_PER_USEC / USEC_PER_MSEC, (int64_t)1);
     int r = etcd_access_find(&options->access, path, &ret->access, err);
+    if (r == -ENOENT) {
+        _cleanup_free_ char *why = xstrdup(error_message(err));
+        return error_set(err, ENOENT, "%s: name it by --endpoints, with --cacert, --cert and --key",
+                         why);
+    }
     if (r >= 0)
         r = etcd_access_connect(&ret->access, NULL, ret->timeout_msec, &ret->client, err);
     return r;
