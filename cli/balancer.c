@@ -92,8 +92,8 @@ int balancer_site_load(const struct balancer_options *options, struct balancer_s
     int code = cluster_load(file, &ret->cluster, NULL, err);
     if (code == -ENOENT)
         return error_set(err, ENOENT,
-                         "there is no %s: `mainstay init`, `join` and `render` write it, and "
-                         "--cluster-file names another one",
+                         "cannot read %s: No such file or directory; `mainstay init`, `join` and "
+                         "`render` write it, and --cluster-file names another one",
                          file);
     if (code < 0)
         return code;
