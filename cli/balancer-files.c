@@ -121,6 +121,10 @@ int balancer_put_file(const char *root, const struct file_set_file *file, struct
 {
     _cleanup_free_ char *path = xasprintf("%s/%s", root, file->path);
     _cleanup_buffer_ struct buffer old = BUFFER_EMPTY;
+    // Before it is written, because the agent reloads HAProxy then; and else, too, because it is
+    // reloaded for other reasons: new certificates, or somebody's hand.
+    if (str_equal(path_base(path), "haproxy.cfg"))
+        balancer_keep_servers(root, &file->text);
     int code = fs_read_file(AT_FDCWD, path, FILE_MAX, &old);
     if (code == 0 && old.len == file->text.len &&
         memcmp(buffer_str(&old), buffer_str(&file->text), old.len) == 0)

@@ -49,4 +49,9 @@ bool balancer_has_files(const struct balancer_site *site);
 // for has found it good (where that program is on this machine). 1: written, 0: it was the same.
 int balancer_put_file(const char *root, const struct file_set_file *file, struct error *err);
 
+// Keeps what the HAProxy that runs below this root knows of servers that are down, for the worker
+// that a reload with this configuration starts (RUN_DIR/servers: templates/haproxy.cfg). Without
+// HAProxy nothing is kept. It waits for two seconds at most.
+void balancer_keep_servers(const char *root, const struct buffer *configuration);
+
 int balancer_follow(const struct balancer_options *options);

@@ -20,7 +20,7 @@ struct balancer {
     char *pki_dir;    // owned by `strings`
     int port;         // where this node answers: the balancer, or (keepalived alone) kube-apiserver
     struct string_list strings; // owns what the parameters borrow
-    struct string_list bind, servers, peers, root_flag, keepalived_dir, good;
+    struct string_list bind, servers, peers, root_flag, keepalived_dir, haproxy_run, good;
     LIST_OF(struct render_parameter) parameters;
     struct file_set *out;
 };
@@ -33,6 +33,7 @@ static void balancer_clear(struct balancer *b)
     string_list_free(&b->peers);
     string_list_free(&b->root_flag);
     string_list_free(&b->keepalived_dir);
+    string_list_free(&b->haproxy_run);
     string_list_free(&b->good);
     free(b->parameters.items);
 }
@@ -211,6 +212,9 @@ static void fill(struct balancer *b)
         settings(b)->kind != BALANCER_NONE) // else they are the balancer's
         string_list_add_owned(&b->keepalived_dir, xasprintf("%s/etc/keepalived", b->root));
     add_list(b, "KEEPALIVED_DIR", &b->keepalived_dir);
+    if (settings(b)->kind == BALANCER_HAPROXY) // where it is asked which servers are down
+        string_list_add_owned(&b->haproxy_run, xasprintf("%s/run/haproxy", b->root));
+    add_list(b, "HAPROXY_RUN_DIR", &b->haproxy_run);
     add_list(b, "SERVER", &b->servers);
     add_list(b, "PEER", &b->peers);
     add_list(b, "ROOT_FLAG", &b->root_flag);
