@@ -421,6 +421,24 @@ int etcd_delete_if(struct etcd_client *client, const char *key, int64_t mod_revi
     return code < 0 ? code : etcd_swap_reply(buffer_str(&body), body.len, ret, err);
 }
 
+int etcd_get_twins(struct etcd_client *client, const char *key, const char *twin,
+                   struct etcd_twins *ret, struct error *err)
+{
+    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
+    int code = etcd_call(client, "/kv/txn", etcd_twins_request(key, twin), &body, err);
+    return code < 0 ? code : etcd_twins_reply(buffer_str(&body), body.len, false, ret, err);
+}
+
+int etcd_create_twins(struct etcd_client *client, const char *key, const char *twin,
+                      const void *value, size_t len, int64_t lease, struct etcd_twins *ret,
+                      struct error *err)
+{
+    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
+    int code = etcd_call(client, "/kv/txn", etcd_create_twins_request(key, twin, value, len, lease),
+                         &body, err);
+    return code < 0 ? code : etcd_twins_reply(buffer_str(&body), body.len, true, ret, err);
+}
+
 int etcd_delete(struct etcd_client *client, const char *key, struct error *err)
 {
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
@@ -447,13 +465,6 @@ int etcd_lease_keepalive(struct etcd_client *client, int64_t id, struct etcd_lea
     _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
     int code = etcd_call(client, "/lease/keepalive", etcd_lease_request(id), &body, err);
     return code < 0 ? code : etcd_lease_keepalive_reply(buffer_str(&body), body.len, ret, err);
-}
-
-int etcd_lease_ttl(struct etcd_client *client, int64_t id, int64_t *ret_sec, struct error *err)
-{
-    _cleanup_buffer_ struct buffer body = BUFFER_EMPTY;
-    int code = etcd_call(client, "/lease/timetolive", etcd_lease_request(id), &body, err);
-    return code < 0 ? code : etcd_lease_ttl_reply(buffer_str(&body), body.len, ret_sec, err);
 }
 
 int etcd_lease_revoke(struct etcd_client *client, int64_t id, struct error *err)

@@ -66,13 +66,21 @@ int etcd_delete_if(struct etcd_client *client, const char *key, int64_t mod_revi
                    struct etcd_create *ret, struct error *err);
 int etcd_delete(struct etcd_client *client, const char *key, struct error *err);
 
+// Two keys as of one revision, none of which need exist.
+int etcd_get_twins(struct etcd_client *client, const char *key, const char *twin,
+                   struct etcd_twins *ret, struct error *err);
+// Puts both in one transaction with the check that neither exists; where one does, what is there.
+// As with etcd_swap(), "no" with one's own lease in both is a yes whose answer was lost.
+int etcd_create_twins(struct etcd_client *client, const char *key, const char *twin,
+                      const void *value, size_t len, int64_t lease, struct etcd_twins *ret,
+                      struct error *err);
+
 int etcd_lease_grant(struct etcd_client *client, int64_t ttl_sec, struct etcd_lease *ret,
                      struct error *err);
-// -ENOENT where the lease is gone.
+// -ENOENT where the lease is gone. A member that has been a leader and has not heard yet that there
+// is another one says yes as well; ret->term is then below that of a read that came before.
 int etcd_lease_keepalive(struct etcd_client *client, int64_t id, struct etcd_lease *ret,
                          struct error *err);
-// How many seconds the lease has left, 0 for less than one; -ENOENT where it is gone.
-int etcd_lease_ttl(struct etcd_client *client, int64_t id, int64_t *ret_sec, struct error *err);
 // Deletes the lease and every key that is bound to it.
 int etcd_lease_revoke(struct etcd_client *client, int64_t id, struct error *err);
 

@@ -31,6 +31,12 @@ void etcd_create_free(struct etcd_create *create)
     etcd_kv_free(&create->holder);
 }
 
+void etcd_twins_free(struct etcd_twins *twins)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(twins->kvs); i++)
+        etcd_kv_free(&twins->kvs[i]);
+}
+
 // --- requests
 
 static json_t *range_json(const char *key, const struct buffer *range_end, int64_t limit)
@@ -64,14 +70,38 @@ char *etcd_put_request(const char *key, const void *value, size_t len, int64_t l
     return gateway_dump(put_json(key, value, len, lease));
 }
 
+// A key that does not exist has the creation revision 0.
+static json_t *absent_json(const char *key)
+{
+    return json_pack("{s:s,s:s,s:o,s:s}", "target", "CREATE", "result", "EQUAL", "key",
+                     gateway_bytes(key, strlen(key)), "create_revision", "0");
+}
+
 char *etcd_create_request(const char *key, const void *value, size_t len, int64_t lease)
 {
-    // A key that does not exist has the creation revision 0.
-    return gateway_dump(json_pack("{s:[{s:s,s:s,s:o,s:s}],s:[{s:o}],s:[{s:o}]}", "compare",
-                                  "target", "CREATE", "result", "EQUAL", "key",
-                                  gateway_bytes(key, strlen(key)), "create_revision", "0",
+    return gateway_dump(json_pack("{s:[o],s:[{s:o}],s:[{s:o}]}", "compare", absent_json(key),
                                   "success", "request_put", put_json(key, value, len, lease),
                                   "failure", "request_range", range_json(key, NULL, 0)));
+}
+
+static json_t *ranges_json(const char *key, const char *twin)
+{
+    return json_pack("[{s:o},{s:o}]", "request_range", range_json(key, NULL, 0), "request_range",
+                     range_json(twin, NULL, 0));
+}
+
+char *etcd_twins_request(const char *key, const char *twin)
+{
+    return gateway_dump(json_pack("{s:o}", "success", ranges_json(key, twin)));
+}
+
+char *etcd_create_twins_request(const char *key, const char *twin, const void *value, size_t len,
+                                int64_t lease)
+{
+    return gateway_dump(
+        json_pack("{s:[o,o],s:[{s:o},{s:o}],s:o}", "compare", absent_json(key), absent_json(twin),
+                  "success", "request_put", put_json(key, value, len, lease), "request_put",
+                  put_json(twin, value, len, lease), "failure", ranges_json(key, twin)));
 }
 
 static json_t *unchanged_json(const char *key, int64_t mod_revision)
@@ -149,6 +179,11 @@ static bool get_revision(const json_t *object, int64_t *ret)
     return gateway_get_int64(json_object_get(object, "header"), "revision", ret);
 }
 
+static bool get_term(const json_t *object, int64_t *ret)
+{
+    return gateway_get_int64(json_object_get(object, "header"), "raft_term", ret);
+}
+
 static bool get_range(const json_t *object, struct etcd_range *range)
 {
     const json_t *kvs = json_object_get(object, "kvs");
@@ -219,6 +254,39 @@ int etcd_swap_reply(const char *text, size_t len, struct etcd_create *ret, struc
     return txn_reply(text, len, 0, ret, err);
 }
 
+static bool get_twins(const json_t *responses, struct etcd_twins *twins)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(twins->kvs); i++) {
+        _cleanup_etcd_range_ struct etcd_range range = {0};
+        const json_t *found = json_object_get(json_array_get(responses, i), "response_range");
+        if (!json_is_object(found) || !get_range(found, &range) || range.kvs.n > 1)
+            return false;
+        if (range.kvs.n == 1) {
+            twins->kvs[i] = range.kvs.items[0];
+            range.kvs.items[0] = (struct etcd_kv){0};
+        }
+    }
+    return true;
+}
+
+int etcd_twins_reply(const char *text, size_t len, bool create, struct etcd_twins *ret,
+                     struct error *err)
+{
+    json_auto_t *object = NULL;
+    _cleanup_etcd_twins_ struct etcd_twins twins = {0};
+    int code = gateway_parse(text, len, &object, err);
+    if (code < 0)
+        return code;
+    twins.created = create && json_is_true(json_object_get(object, "succeeded"));
+    if (!get_revision(object, &twins.revision) || !get_term(object, &twins.term))
+        return gateway_malformed(err, "header");
+    if (!twins.created && !get_twins(json_object_get(object, "responses"), &twins))
+        return gateway_malformed(err, "the two keys");
+    *ret = twins;
+    twins = (struct etcd_twins){0};
+    return 0;
+}
+
 int etcd_delete_reply(const char *text, size_t len, int64_t *ret_deleted, struct error *err)
 {
     json_auto_t *object = NULL;
@@ -253,27 +321,12 @@ int etcd_lease_keepalive_reply(const char *text, size_t len, struct etcd_lease *
         return code;
     const json_t *result = json_object_get(object, "result");
     if (!gateway_get_int64(result, "ID", &lease.id) ||
-        !gateway_get_int64(result, "TTL", &lease.ttl_sec) || lease.id == 0)
+        !gateway_get_int64(result, "TTL", &lease.ttl_sec) || !get_term(result, &lease.term) ||
+        lease.id == 0)
         return gateway_malformed(err, "lease");
     if (lease.ttl_sec <= 0)
         return error_set(err, ENOENT, "the lease has run out");
     *ret = lease;
-    return 0;
-}
-
-int etcd_lease_ttl_reply(const char *text, size_t len, int64_t *ret_sec, struct error *err)
-{
-    json_auto_t *object = NULL;
-    int64_t id = 0, left = 0;
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
-    if (!gateway_get_int64(object, "ID", &id) || id == 0 ||
-        !gateway_get_int64(object, "TTL", &left))
-        return gateway_malformed(err, "lease");
-    if (left < 0)
-        return error_set(err, ENOENT, "the lease has run out");
-    *ret_sec = left;
     return 0;
 }
 

@@ -37,9 +37,21 @@ struct etcd_create {
 void etcd_create_free(struct etcd_create *create);
 #define _cleanup_etcd_create_ _cleanup_(etcd_create_free)
 
+// Two keys as of one moment, and whether they were put there just now.
+struct etcd_twins {
+    bool created;
+    int64_t revision;      // of the store
+    int64_t term;          // of raft, when it was answered
+    struct etcd_kv kvs[2]; // an empty key where there is none; both empty where they were created
+};
+void etcd_twins_free(struct etcd_twins *twins);
+#define _cleanup_etcd_twins_ _cleanup_(etcd_twins_free)
+
 struct etcd_lease {
     int64_t id;
     int64_t ttl_sec;
+    int64_t
+        term; // of raft, as known to who answered, before it did what was asked (keepalive only)
 };
 
 // Requests. All return text that the caller frees. `range_end` is NULL for one key; see
@@ -52,6 +64,10 @@ char *etcd_swap_request(const char *key, int64_t mod_revision, const void *value
                         int64_t lease);
 char *etcd_delete_if_request(const char *key, int64_t mod_revision);
 char *etcd_delete_request(const char *key, const struct buffer *range_end);
+char *etcd_twins_request(const char *key, const char *twin);
+// On the condition that neither exists.
+char *etcd_create_twins_request(const char *key, const char *twin, const void *value, size_t len,
+                                int64_t lease);
 char *etcd_lease_grant_request(int64_t ttl_sec);
 char *etcd_lease_request(int64_t id); // for keepalive and revoke
 char *etcd_watch_request(const char *key, const struct buffer *range_end, int64_t start_revision);
@@ -65,13 +81,14 @@ int etcd_put_reply(const char *text, size_t len, int64_t *ret_revision, struct e
 int etcd_create_reply(const char *text, size_t len, struct etcd_create *ret, struct error *err);
 // The same for a put or deletion on a condition; the holder's key is empty where there is none.
 int etcd_swap_reply(const char *text, size_t len, struct etcd_create *ret, struct error *err);
+// `create`: the reply to etcd_create_twins_request().
+int etcd_twins_reply(const char *text, size_t len, bool create, struct etcd_twins *ret,
+                     struct error *err);
 int etcd_delete_reply(const char *text, size_t len, int64_t *ret_deleted, struct error *err);
 int etcd_lease_grant_reply(const char *text, size_t len, struct etcd_lease *ret, struct error *err);
 // -ENOENT where the lease does not exist (any more).
 int etcd_lease_keepalive_reply(const char *text, size_t len, struct etcd_lease *ret,
                                struct error *err);
-// How many seconds the lease has left, 0 for less than one; -ENOENT where it does not exist.
-int etcd_lease_ttl_reply(const char *text, size_t len, int64_t *ret_sec, struct error *err);
 
 // One line of a watch's stream: 1 for an event, 0 for the news that the watch has begun, -EAGAIN
 // where etcd has ended the watch.

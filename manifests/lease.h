@@ -16,6 +16,22 @@
 //     − stop              the pod's own time to stop
 //   = fence_at            the manifest goes; no process of the pod may begin from here on
 //
+// Who may win: only who finds two keys absent, in the transaction that puts both: the key that the
+// user has named, and its twin, "mainstay.dev/lease:KEY", both bound to the lease. The key says who
+// has it, and may be deleted by hand, to move the pod. The twin then stands as long as the lease
+// does, so that the others (one that was started just now as well, or was cut off when the key was
+// deleted) wait until the lease is gone: because the holder has seen that its key is gone, has
+// killed what ran and has released the lease, or because it has run out, after kill_at. A holder
+// that does not find both under its lease has lost. (A lease that is revoked by hand, both keys
+// deleted by hand, an etcd put back to an earlier snapshot: these say to everybody that the holder
+// is dead. Who does that waits for a TTL first, with podmaster or etcd stopped.)
+//
+// What counts as an answer: keys are read and written through etcd's consensus. A renewal is not; a
+// member that was the leader, and has not heard that there is another one, renews a lease that has
+// been running out elsewhere. So a renewal counts only where it tells a term of the consensus no
+// older than that of the reading before it, within the same request; if yet another leader was
+// elected since, it has given the lease its whole time later than we asked.
+//
 // The clock is CLOCK_BOOTTIME: time in which the machine slept has passed.
 #pragma once
 

@@ -27,14 +27,15 @@ enum { MANIFEST_MAX = 10 << 20, BOOT_ID_SIZE = 37, RELEASE_MSEC = 5000 };
 struct podmaster {
     const struct podmaster_options *options;
     const char *key, *source, *destination;
+    char *twin; // the other key of the lease (lease.h)
     int status_fd;
     struct etcd_client *etcd;
     struct fence *fence;
     char *state_path;
     struct lease lease;
     int64_t lease_id;       // etcd's, while the lease is held
-    int64_t seen_revision;  // of the store, when somebody else held the key; 0: nobody
-    int64_t holder_lease;   // of the node that was seen to hold the key last; 0: none
+    int64_t seen_revision;  // of the store, when somebody else held the lease; 0: nobody
+    const char *seen_key;   // which of the two keys stood then
     char *mark;             // what we write under the key
     struct buffer manifest; // the source as last read, guarded
     bool placed;
@@ -149,7 +150,6 @@ static void hold(struct podmaster *p, const struct etcd_lease *granted, monotime
         log_notice("%s: holds the lease %llx", p->key, (unsigned long long)granted->id);
     p->lease_id = granted->id;
     p->seen_revision = 0;
-    p->holder_lease = 0;
     p->placed = true; // may be from now on: the watch must know before the file is there
     if (!lease_held(&p->lease, granted->ttl_sec, asked, monotime_now())) {
         take_manifest_away(p, p->lease.kill_at, "etcd answered too late");
@@ -163,72 +163,67 @@ static void hold(struct podmaster *p, const struct etcd_lease *granted, monotime
     }
 }
 
-// Somebody else holds the key: look again when it changes, or after a lease's time.
-static void give_way(struct podmaster *p, const struct etcd_kv *holder, int64_t revision)
+// Somebody else holds the lease: look again when its keys change, or after a lease's time.
+static void give_way(struct podmaster *p, const struct etcd_twins *twins)
 {
     monotime now = monotime_now();
     bool stopping = p->lease.kill_at.usec > now.usec;
     bool there = access(p->destination, F_OK) == 0; // put there by somebody else
+    bool gone = twins->kvs[0].key.len == 0;
     if (p->lease.state != LEASE_FREE || p->placed || stopping || there)
         take_manifest_away(p, (monotime){0}, "another node holds the lease");
-    if (p->seen_revision == 0)
-        log_info("%s: held by %s", p->key, buffer_str(&holder->value));
-    p->seen_revision = revision;
-    p->holder_lease = holder->lease;
-    all_is_well(p);
+    if (gone)
+        complain(p, p->key, "is gone, and the lease of its holder is not: waiting for that");
+    else if (p->seen_revision == 0)
+        log_info("%s: held by %s", p->key, buffer_str(&twins->kvs[0].value));
+    if (!gone)
+        all_is_well(p);
+    p->seen_revision = twins->revision;
+    p->seen_key = twins->kvs[1].key.len > 0 ? p->twin : p->key;
     lease_lost(&p->lease, p->lease.ttl_usec, now);
 }
 
-// The key says that it is ours: from an earlier life, or from a request whose answer was lost.
-static void adopt(struct podmaster *p, const struct etcd_kv *kv)
+// Of one node: both keys, or what is left of them, under this lease.
+static bool are_of(const struct etcd_twins *twins, int64_t lease)
+{
+    return lease != 0 && twins->kvs[0].lease == lease && twins->kvs[1].lease == lease;
+}
+
+// Keeps alive the lease that both keys were read under just now. False where etcd says that it has
+// run out. The member that was asked may have been a leader and not know yet that it is none; the
+// lease it keeps alive is then nobody's. It tells an older term than the read was made in.
+static bool keep_alive(struct podmaster *p, const struct etcd_twins *twins, monotime asked)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     struct etcd_lease lease = {0};
-    monotime asked = monotime_now();
-    if (etcd_lease_keepalive(p->etcd, kv->lease, &lease, &err) < 0)
-        no_answer(p, "cannot take up the lease again", &err);
+    int code = etcd_lease_keepalive(p->etcd, twins->kvs[0].lease, &lease, &err);
+    if (code == 0 && lease.term < twins->term)
+        code = error_set(&err, EAGAIN, "a member of etcd does not know its leader yet");
+    if (code == -ENOENT)
+        return false;
+    if (code < 0)
+        no_answer(p, "cannot renew the lease", &err);
     else
         hold(p, &lease, asked);
-}
-
-// The key is gone, but not the lease of its holder: somebody has deleted the key by hand, and the
-// holder may not have seen it yet.
-static bool holder_stands(struct podmaster *p)
-{
-    _cleanup_error_ struct error err = ERROR_NONE;
-    int64_t left = 0;
-    if (p->holder_lease == 0)
-        return false;
-    int code = etcd_lease_ttl(p->etcd, p->holder_lease, &left, &err);
-    if (code == -ENOENT) {
-        p->holder_lease = 0;
-        return false;
-    }
-    if (code < 0) {
-        no_answer(p, "cannot contend for the lease", &err);
-        return true;
-    }
-    complain(p, p->key, "is gone, and the lease of its holder is not: waiting for that");
-    lease_lost(&p->lease, USEC_PER_SEC / 2, monotime_now());
-    p->seen_revision = 0;
     return true;
 }
 
 static void win(struct podmaster *p)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_etcd_create_ struct etcd_create create = {0};
+    _cleanup_etcd_twins_ struct etcd_twins twins = {0};
     struct etcd_lease lease = {0};
     monotime asked = monotime_now();
     int code = etcd_lease_grant(p->etcd, p->options->lease_ttl, &lease, &err);
     if (code == 0)
-        code = etcd_create(p->etcd, p->key, p->mark, strlen(p->mark), lease.id, &create, &err);
+        code = etcd_create_twins(p->etcd, p->key, p->twin, p->mark, strlen(p->mark), lease.id,
+                                 &twins, &err);
     if (code < 0) {
         no_answer(p, "cannot contend for the lease", &err);
-    } else if (create.created || create.holder.lease == lease.id) {
+    } else if (twins.created || are_of(&twins, lease.id)) {
         hold(p, &lease, asked);
     } else {
-        give_way(p, &create.holder, create.revision);
+        give_way(p, &twins);
         etcd_lease_revoke(p->etcd, lease.id, NULL); // else it runs out by itself
     }
 }
@@ -236,23 +231,25 @@ static void win(struct podmaster *p)
 static void contend(struct podmaster *p)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_etcd_kv_ struct etcd_kv kv = {0};
+    _cleanup_etcd_twins_ struct etcd_twins twins = {0};
     read_source(p);
     if (p->manifest.len == 0) { // nothing to run here: leave the lease to others
         lease_lost(&p->lease, p->lease.ttl_usec, monotime_now());
         return;
     }
-    int64_t revision = 0;
-    int code = etcd_get(p->etcd, p->key, &kv, &revision, &err);
-    if (code == -ENOENT) {
-        if (!holder_stands(p))
-            win(p);
-    } else if (code < 0)
+    monotime asked = monotime_now();
+    int code = etcd_get_twins(p->etcd, p->key, p->twin, &twins, &err);
+    const struct etcd_kv *kv = &twins.kvs[0];
+    if (code < 0)
         no_answer(p, "cannot look at the key", &err);
-    else if (str_equal(buffer_str(&kv.value), p->mark) && kv.lease != 0)
-        adopt(p, &kv);
-    else
-        give_way(p, &kv, revision);
+    else if (kv->key.len == 0 && twins.kvs[1].key.len == 0)
+        win(p);
+    else if (str_equal(buffer_str(&kv->value), p->mark) && are_of(&twins, kv->lease)) {
+        // From an earlier life, or from a request whose answer was lost.
+        if (!keep_alive(p, &twins, asked))
+            lease_no_answer(&p->lease, monotime_now()); // etcd takes the keys away in a moment
+    } else
+        give_way(p, &twins);
 }
 
 // The key is not ours any more. Others wait for the lease, which is released once nothing lives.
@@ -266,33 +263,24 @@ static void lose(struct podmaster *p)
         etcd_lease_revoke(p->etcd, id, NULL); // else it runs out by itself
 }
 
-// A lease that lives on is not enough: somebody may have deleted the key to move the pod away.
+// A lease that lives on is not enough: somebody may have deleted a key, to move the pod away.
 static void renew(struct podmaster *p)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    _cleanup_etcd_kv_ struct etcd_kv kv = {0};
-    struct etcd_lease lease = {0};
+    _cleanup_etcd_twins_ struct etcd_twins twins = {0};
     monotime asked = monotime_now();
-    int code = etcd_get(p->etcd, p->key, &kv, NULL, &err);
-    bool lost = code == -ENOENT || (code == 0 && kv.lease != p->lease_id);
-    if (code == 0 && !lost) {
-        code = etcd_lease_keepalive(p->etcd, p->lease_id, &lease, &err);
-        lost = code == -ENOENT;
-    }
-    if (lost) { // and another node may have it already
-        lose(p);
-    } else if (code < 0) {
+    int code = etcd_get_twins(p->etcd, p->key, p->twin, &twins, &err);
+    if (code < 0)
         no_answer(p, "cannot renew the lease", &err);
-    } else {
-        hold(p, &lease, asked);
-    }
+    else if (!are_of(&twins, p->lease_id) || !keep_alive(p, &twins, asked))
+        lose(p); // and another node may have it already
 }
 
 static void follow(struct podmaster *p, int64_t usec)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     int msec = (int)MIN(usec / USEC_PER_MSEC + 1, INT_MAX);
-    int code = etcd_wait_change(p->etcd, p->key, p->seen_revision, msec, &err);
+    int code = etcd_wait_change(p->etcd, p->seen_key, p->seen_revision, msec, &err);
     if (code == 1) {
         p->seen_revision = 0;
         lease_wake(&p->lease, monotime_now());
@@ -478,6 +466,7 @@ static int start(struct podmaster *p, struct error *err)
     code = watch_source(p);
     if (code < 0)
         return error_errno(err, code, "cannot watch the directory of %s", p->source);
+    p->twin = xasprintf("mainstay.dev/lease:%s", p->key);
     p->mark = xasprintf("%s %s", p->options->name, process_boot_id(boot));
     lease_begin(&p->lease, p->options->lease_ttl, p->options->stop_time, monotime_now());
     code = inherit(p, &inherited, err);
@@ -491,6 +480,7 @@ static void podmaster_free(struct podmaster *p)
     buffer_free(&p->manifest);
     free(p->state_path);
     free(p->mark);
+    free(p->twin);
     free(p->complaint);
     if (p->signal_fd >= 0)
         close(p->signal_fd);

@@ -1,5 +1,7 @@
 """podmaster against a real etcd with mutual TLS: one node at a time has the manifest, whatever dies."""
 
+import http.server
+import json
 import os
 import select
 import shutil
@@ -7,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -251,6 +254,27 @@ class Podmaster(unittest.TestCase):
         b.await_line("holds the lease")
         b.await_line(PUT)
 
+    def test_a_key_deleted_before_a_new_one_looks_is_not_free(self):
+        """The holder is stopped and sees nothing; the new one has never seen it hold the key."""
+        a = self.start("a")
+        a.await_line(PUT)
+        a.process.send_signal(signal.SIGSTOP)
+        self.etcd.ctl("del", "/test/pod")
+        b = self.start("b")
+        b.await_line("is gone, and the lease of its holder is not")
+        self.assert_at("a")
+        b.await_line(PUT)
+        self.assert_at("b")  # the fence was first
+        a.process.send_signal(signal.SIGCONT)
+        a.await_line("held by b ")
+
+    def test_a_holder_stops_where_the_twin_is_deleted(self):
+        a, b = self.pair()
+        self.etcd.ctl("del", "mainstay.dev/lease:/test/pod")
+        a.await_line(TAKEN)
+        b.await_line(PUT)
+        self.assert_at("b")
+
     def test_a_compacted_store_can_be_followed(self):
         a, b = self.pair()
         b.kill(signal.SIGTERM)
@@ -307,6 +331,62 @@ class Podmaster(unittest.TestCase):
         for flags in (["--lease-ttl", "1"], ["--stop-time", "4"], ["--nonsense"], ["argument"]):
             with self.subTest(flags):
                 self.assertEqual(self.start("a", *flags).process.wait(WAIT_SECONDS), 2)
+
+
+class StaleLeader(http.server.BaseHTTPRequestHandler):
+    """An etcd that reads and writes in term 3, and whose renewals come from the leader of term 2."""
+    protocol_version = "HTTP/1.1"
+    keys = {}
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        header = {"revision": "7", "raft_term": "3"}
+        if self.path.endswith("/lease/grant"):
+            answer = {"header": header, "ID": "5", "TTL": asked["TTL"]}
+        elif self.path.endswith("/lease/keepalive"):
+            answer = {"result": {"header": dict(header, raft_term="2"), "ID": "5", "TTL": str(TTL)}}
+        elif self.path.endswith("/kv/txn"):
+            answer = {"header": header, "succeeded": True, "responses": [self.operate(o) for o in asked["success"]]}
+        else:
+            answer = {"header": header}
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def operate(self, operation):
+        if "request_put" in operation:
+            put = operation["request_put"]
+            self.keys[put["key"]] = dict(put, create_revision="7", mod_revision="7", version="1")
+            return {"response_put": {}}
+        found = self.keys.get(operation["request_range"]["key"])
+        return {"response_range": {"kvs": [found], "count": "1"} if found else {}}
+
+    def log_message(self, *_):
+        pass
+
+
+class Renewals(unittest.TestCase):
+    def test_a_renewal_by_who_was_the_leader_does_not_count(self):
+        directory = tempfile.mkdtemp(prefix="mainstay-podmaster-")
+        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+        StaleLeader.keys.clear()
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), StaleLeader)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source, destination = (os.path.join(directory, name) for name in ("pod.yaml", "there.yaml"))
+        with open(source, "w") as f:
+            f.write(MANIFEST)
+        a = Process([PODMASTER, "--etcd-servers", f"http://127.0.0.1:{server.server_port}", "--whoami", "a",
+                     "--key", "/test/pod", "--ttl", str(TTL), "--stop-time", "1", "--source-file", source,
+                     "--dest-file", destination, "--state-dir", directory])
+        self.addCleanup(a.end)
+        a.await_line(PUT)  # what was granted went through the consensus
+        a.await_line("a member of etcd does not know its leader yet")
+        a.await_line(TAKEN)
+        self.assertFalse(os.path.exists(destination))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""podmaster: never two holders. Three nodes (an agent and a podmaster each, with directories of their own),
+"""podmaster: never two holders. Five nodes (an agent and a podmaster each, with directories of their own),
 three members of a real etcd, and a guarded component that stamps when it is alive. What can be killed,
 stopped or cut off is, at random, several at a time; a checker then reads the stamps.
 
@@ -207,12 +207,14 @@ class Etcd:
         self.members[i].kill()
         self.members[i].wait()
 
-    def ctl(self, *words):
+    def command(self, *words):
         endpoints = ",".join(f"http://127.0.0.1:{port}" for port in self.ports)
-        return subprocess.run(
-            ["etcdctl", "--endpoints", endpoints, "--dial-timeout", "30s", "--command-timeout", "30s",
-             *words], check=True, env=dict(os.environ, ETCDCTL_API="3"), stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=WAIT_SECONDS).stdout
+        return ["env", "ETCDCTL_API=3", "etcdctl", "--endpoints", endpoints, "--dial-timeout", "30s",
+                "--command-timeout", "30s", *words]
+
+    def ctl(self, *words):
+        return subprocess.run(self.command(*words), check=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=WAIT_SECONDS).stdout
 
     def close(self):
         for i, member in enumerate(self.members):
@@ -348,16 +350,20 @@ class Torture:
         self.program = program
         self.later, self.count = [], 0
         self.busy, self.done = set(), collections.Counter()
+        self.deletions = []
 
     def begin(self):
         self.etcd = Etcd()
         self.relays = Relays()
-        for name in ("m1", "m2", "m3"):
+        for name in ("m1", "m2", "m3", "m4", "m5"):
             self.nodes.append(Node(name, self.program, self.relays, self.etcd, self.stamps))
 
     def close(self):
         for node in self.nodes:
             node.close()
+        for deletion in self.deletions:
+            deletion.kill()
+            deletion.wait()
         if self.relays:
             self.relays.close()
         if self.etcd:
@@ -419,6 +425,13 @@ class Torture:
                 os.unlink(os.path.join(node.agent.manifests, "guarded.yaml"))
         return what
 
+    def delete_key(self, _):
+        """As by hand. Nobody waits for it: etcd may not be there to do it, or does it later."""
+        self.deletions.append(subprocess.Popen(
+            self.etcd.command("del", "/torture"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL))
+        return "key deleted"
+
     def hurt_etcd(self):
         i = self.random.randrange(3)
         members = range(3) if self.random.random() < 0.2 else [i]
@@ -452,8 +465,8 @@ class Torture:
             each.listen()
         node = self.choose_node()
         action = self.random.choices(
-            (self.stop, self.kill, self.cut_off, self.tell_to_stop, self.change, None),
-            (30, 25, 15, 12, 10, 8))[0]
+            (self.stop, self.kill, self.cut_off, self.tell_to_stop, self.change, self.delete_key, None),
+            (30, 25, 15, 12, 10, 4, 8))[0]
         said = self.hurt_etcd() if action is None else action(node) if node else None
         if said:
             self.done[said] += 1
@@ -481,7 +494,7 @@ class Torture:
     def tell(self, seed):
         intervals = read_intervals(self.stamps)
         gap, handovers = shortest_handover(intervals)
-        print(f"seed {seed}: {sum(self.done.values())} rounds, {len(intervals)} instances, {handovers} "
+        print(f"seed {seed}: {sum(self.done.values())} faults, {len(intervals)} instances, {handovers} "
               f"times on another node, at the soonest after {gap and round(gap)} ms")
         for what, times in sorted(self.done.items()):
             print(f"  {times:5} {what}", flush=True)

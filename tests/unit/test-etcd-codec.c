@@ -130,16 +130,6 @@ static void leases_are_granted_kept_and_gone(void **state)
     assert_int_equal(etcd_lease_keepalive_reply(gone, strlen(gone), &lease, NULL), -ENOENT);
     assert_int_equal(etcd_lease_grant_reply(without, strlen(without), &lease, NULL), -EBADMSG);
     assert_int_equal(lease.ttl_sec, 9); // untouched by what failed
-    static const char left[] = "{\"header\":{},\"ID\":\"9\",\"TTL\":\"4\",\"grantedTTL\":\"10\"}";
-    static const char little[] = "{\"header\":{},\"ID\":\"9\",\"grantedTTL\":\"10\"}";
-    static const char none[] = "{\"header\":{},\"ID\":\"9\",\"TTL\":\"-1\"}";
-    int64_t sec = 0;
-    assert_int_equal(etcd_lease_ttl_reply(left, strlen(left), &sec, NULL), 0);
-    assert_int_equal(sec, 4);
-    assert_int_equal(etcd_lease_ttl_reply(little, strlen(little), &sec, NULL), 0);
-    assert_int_equal(sec, 0);
-    assert_int_equal(etcd_lease_ttl_reply(none, strlen(none), &sec, NULL), -ENOENT);
-    assert_int_equal(etcd_lease_ttl_reply("{}", 2, &sec, NULL), -EBADMSG);
 }
 
 static void swaps_are_done_or_say_what_is_there(void **state)
@@ -159,6 +149,42 @@ static void swaps_are_done_or_say_what_is_there(void **state)
     assert_false(c.created);
     assert_int_equal(c.holder.key.len, 0);
     assert_int_equal(etcd_swap_reply(odd, strlen(odd), &d, NULL), -EBADMSG);
+}
+
+#define TWIN                                                                                       \
+    "{\"response_range\":{\"header\":{},\"kvs\":[{\"key\":\"aw==\",\"value\":\"bTE=\",\"lease\":"  \
+    "\"8\"}],\"count\":\"1\"}}"
+#define NO_TWIN "{\"response_range\":{\"header\":{}}}"
+
+static void twins_are_both_there_or_one_or_none(void **state)
+{
+    static const struct {
+        const char *text;
+        bool create, created, first, second;
+        int code;
+    } rows[] = {
+        {"{" HEADER ",\"succeeded\":true,\"responses\":[" TWIN "," TWIN "]}", .first = true,
+         .second = true},
+        {"{" HEADER ",\"succeeded\":true,\"responses\":[" NO_TWIN "," TWIN "]}", .second = true},
+        {"{" HEADER ",\"succeeded\":true,\"responses\":[" NO_TWIN "," NO_TWIN "]}"},
+        {"{" HEADER ",\"succeeded\":true,\"responses\":[" TWIN "]}", .code = -EBADMSG},
+        {"{" HEADER ",\"responses\":[" TWIN "," NO_TWIN "]}", .create = true, .first = true},
+        {"{" HEADER
+         ",\"succeeded\":true,\"responses\":[{\"response_put\":{}},{\"response_put\":{}}]}",
+         .create = true, .created = true},
+        {"{" HEADER ",\"responses\":[]}", .create = true, .code = -EBADMSG},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_etcd_twins_ struct etcd_twins twins = {0};
+        const char *text = rows[i].text;
+        assert_int_equal(etcd_twins_reply(text, strlen(text), rows[i].create, &twins, NULL),
+                         rows[i].code);
+        assert_int_equal(twins.created, rows[i].created);
+        assert_int_equal(twins.kvs[0].lease, rows[i].first ? 8 : 0);
+        assert_int_equal(twins.kvs[1].lease, rows[i].second ? 8 : 0);
+        assert_int_equal(twins.revision, rows[i].code == 0 ? 42 : 0);
+        assert_int_equal(twins.term, rows[i].code == 0 ? 2 : 0);
+    }
 }
 
 static void watches_begin_report_and_end(void **state)
@@ -267,6 +293,7 @@ int main(void)
         cmocka_unit_test(creations_win_or_say_who_won),
         cmocka_unit_test(leases_are_granted_kept_and_gone),
         cmocka_unit_test(swaps_are_done_or_say_what_is_there),
+        cmocka_unit_test(twins_are_both_there_or_one_or_none),
         cmocka_unit_test(watches_begin_report_and_end),
         cmocka_unit_test(errors_keep_their_meaning),
         cmocka_unit_test(nonsense_is_refused),
