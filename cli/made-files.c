@@ -49,7 +49,7 @@ static const char *const manifest_names[] = {"kube-apiserver.yaml",  "kube-contr
 
 static const char *const balancer_names[] = {
     "etc/haproxy/haproxy.cfg", "etc/nginx/kube-apiserver.conf", "etc/keepalived/keepalived.conf",
-    "etc/keepalived/check-apiserver"};
+    "etc/keepalived/check-apiserver", "etc/keepalived/check-balancer"};
 
 // ---- lists ----
 

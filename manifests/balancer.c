@@ -20,7 +20,8 @@ struct balancer {
     char *pki_dir;    // owned by `strings`
     int port;         // where this node answers: the balancer, or (keepalived alone) kube-apiserver
     struct string_list strings; // owns what the parameters borrow
-    struct string_list bind, servers, peers, root_flag, keepalived_dir, haproxy_run, good;
+    struct string_list bind, servers, peers, root_flag, keepalived_dir, haproxy_run, good, live,
+        connect;
     LIST_OF(struct render_parameter) parameters;
     struct file_set *out;
 };
@@ -35,6 +36,8 @@ static void balancer_clear(struct balancer *b)
     string_list_free(&b->keepalived_dir);
     string_list_free(&b->haproxy_run);
     string_list_free(&b->good);
+    string_list_free(&b->live);
+    string_list_free(&b->connect);
     free(b->parameters.items);
 }
 #define _cleanup_balancer_ _cleanup_(balancer_clear)
@@ -194,13 +197,28 @@ static void add_statuses(struct balancer *b)
     add_list(b, "GOOD_STATUS", &b->good);
 }
 
+// HAProxy says that it lives. nginx, and kube-apiserver where there is no balancer, take
+// connections.
+static void add_live(struct balancer *b)
+{
+    const char *localhost = is_ipv6(b->node->address) ? "[::1]" : "127.0.0.1";
+    if (settings(b)->kind == BALANCER_HAPROXY)
+        string_list_add_owned(&b->live,
+                              xasprintf("http://127.0.0.1:%d/livez", BALANCER_HEALTH_PORT));
+    else
+        string_list_add_owned(&b->connect, xasprintf("https://%s:%d/livez", localhost, b->port));
+    add(b, "LOCALHOST", xstrdup(localhost));
+    add(b, "CHECK_BALANCER", xasprintf("%s/etc/keepalived/check-balancer", b->root));
+    add_list(b, "LIVE_URL", &b->live);
+    add_list(b, "CONNECT_URL", &b->connect);
+}
+
 static void fill(struct balancer *b)
 {
     if (*b->root)
         string_list_add_owned(&b->root_flag, xasprintf("--root=%s", b->root));
     add(b, "NODE_NAME", xstrdup(b->node->name));
     add(b, "ADDRESS", xstrdup(b->node->address));
-    add(b, "LOCALHOST", xstrdup(is_ipv6(b->node->address) ? "[::1]" : "127.0.0.1"));
     add(b, "PORT", xasprintf("%d", b->port));
     add(b, "HEALTH_PORT", xasprintf("%d", BALANCER_HEALTH_PORT));
     add(b, "CHECK_INTERVAL", xasprintf("%d", BALANCER_CHECK_SEC));
@@ -219,6 +237,7 @@ static void fill(struct balancer *b)
     add_list(b, "PEER", &b->peers);
     add_list(b, "ROOT_FLAG", &b->root_flag);
     add_statuses(b);
+    add_live(b);
     add_bind(b);
     add_virtual_ip(b);
 }
@@ -268,7 +287,9 @@ static const struct file {
      BALANCER_CONFIGURATION},
     {has_nginx, &nginx, "etc/nginx/kube-apiserver.conf", 0644, TEMPLATE_NGINX_CONF,
      BALANCER_CONFIGURATION},
-    // The script first: keepalived looks for it when it checks its configuration.
+    // The scripts first: keepalived looks for them when it checks its configuration.
+    {has_keepalived, &keepalived, "etc/keepalived/check-balancer", 0755, TEMPLATE_CHECK_BALANCER,
+     BALANCER_CONFIGURATION},
     {has_keepalived, &keepalived, "etc/keepalived/check-apiserver", 0755, TEMPLATE_CHECK_APISERVER,
      BALANCER_CONFIGURATION},
     {has_keepalived, &keepalived, "etc/keepalived/keepalived.conf", 0644, TEMPLATE_KEEPALIVED_CONF,

@@ -3,7 +3,8 @@
 //
 //   etc/haproxy/haproxy.cfg          etc/kubernetes/manifests/haproxy.yaml
 //   etc/nginx/kube-apiserver.conf    etc/kubernetes/manifests/nginx.yaml (instead)
-//   etc/keepalived/keepalived.conf, check-apiserver, and keepalived.yaml, with a virtual IP
+//   etc/keepalived/keepalived.conf, check-balancer, check-apiserver, and keepalived.yaml, with a
+//                                    virtual IP
 //   balancer-follow.yaml             where etcd's client certificate is: on control-plane nodes
 //
 // The configurations depend on which nodes there are; the manifests do not.

@@ -37,6 +37,7 @@ TEMPLATE(template_nginx_yaml, "nginx.yaml");
 TEMPLATE(template_keepalived_conf, "keepalived.conf");
 TEMPLATE(template_keepalived_yaml, "keepalived.yaml");
 TEMPLATE(template_check_apiserver, "check-apiserver");
+TEMPLATE(template_check_balancer, "check-balancer");
 TEMPLATE(template_balancer_follow_yaml, "balancer-follow.yaml");
 TEMPLATE(template_bootstrap_kubelet_conf, "bootstrap-kubelet.conf");
 TEMPLATE(template_kubelet_config, "kubelet-config.yaml");
@@ -53,6 +54,7 @@ const char *balancer_template(enum balancer_template which)
         [TEMPLATE_KEEPALIVED_CONF] = template_keepalived_conf,
         [TEMPLATE_KEEPALIVED_YAML] = template_keepalived_yaml,
         [TEMPLATE_CHECK_APISERVER] = template_check_apiserver,
+        [TEMPLATE_CHECK_BALANCER] = template_check_balancer,
         [TEMPLATE_BALANCER_FOLLOW_YAML] = template_balancer_follow_yaml,
         [TEMPLATE_BOOTSTRAP_KUBELET_CONF] = template_bootstrap_kubelet_conf,
         [TEMPLATE_KUBELET_CONFIG] = template_kubelet_config,

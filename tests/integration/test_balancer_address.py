@@ -14,16 +14,17 @@ from harness import MAINSTAY, WAIT_SECONDS, container, pid_of
 
 
 def setUpModule():
-    enter_own_network("keepalived", "curl")
+    enter_own_network("keepalived", "curl", "haproxy")
 
 
-class VirtualAddress(BalancerTest):
-    """Two machines on one wire. What stands at the balancer's port there is a double itself."""
+class TwoMachines(BalancerTest):
+    """Two machines on one wire."""
+
+    kind = "haproxy"
 
     def setUp(self):
         super().setUp()
-        self.write("etc/mainstay/cluster.yaml",
-                   cluster_yaml(["m1", "m2"], virtualIP=f"{VIRTUAL_IP}/24", interface="eth0"))
+        self.nodes(["m1", "m2"])
         self.spaces = {name: f"mainstay-{os.getpid()}-{name}" for name in ("m1", "m2")}
         for space in self.spaces.values():
             self.ip("netns", "add", space)
@@ -34,6 +35,10 @@ class VirtualAddress(BalancerTest):
             for words in (["address", "add", f"{NODES[name]}/24", "dev", "eth0"], ["link", "set", "eth0", "up"],
                           ["link", "set", "lo", "up"]):
                 self.ip("-n", space, *words)
+
+    def nodes(self, names):
+        self.write("etc/mainstay/cluster.yaml",
+                   cluster_yaml(names, kind=self.kind, virtualIP=f"{VIRTUAL_IP}/24", interface="eth0"))
 
     @staticmethod
     def ip(*words):
@@ -60,18 +65,24 @@ class VirtualAddress(BalancerTest):
         shutil.copy(self.path("etc/mainstay/cluster.yaml"), os.path.join(root, "etc/mainstay"))
         with contextlib.suppress(FileExistsError):
             os.symlink(self.path("etc/kubernetes"), os.path.join(root, "etc/kubernetes"))
-        self.render(name)
+        self.render(name, "check-balancer", "check-apiserver", "keepalived.conf")
         return self.process(*self.inside(name), "keepalived", "--dont-fork", "--log-console", "--vrrp",
                             f"--use-file={root}/etc/keepalived/keepalived.conf",
                             f"--pid={root}/run/keepalived/mainstay.pid",
                             f"--vrrp_pid={root}/run/keepalived/mainstay-vrrp.pid")
 
-    def render(self, name):
+    def render(self, name, *files):
         shutil.copy(self.path("etc/mainstay/cluster.yaml"), self.path(f"{name}/etc/mainstay"))
-        for file in ("check-apiserver", "keepalived.conf"):
+        for file in files:
             done = subprocess.run([MAINSTAY, "balancer", "render", file, "--write", "--offline", "--root",
                                    self.path(name), "--node-name", name], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class VirtualAddress(TwoMachines):
+    """What stands at the balancer's port there is a double itself, which nginx is more like than HAProxy."""
+
+    kind = "nginx"
 
     def test_the_address_moves_when_the_check_fails_and_stays_then(self):
         doubles = {name: self.double(name, "0.0.0.0", PORT, self.inside(name)) for name in self.spaces}
@@ -92,10 +103,9 @@ class VirtualAddress(BalancerTest):
         self.double("m1", "0.0.0.0", PORT, self.inside("m1"))
         running["m1"].await_line("Entering BACKUP STATE")
         # A third node: the configuration is read anew, and the address stays.
-        self.write("etc/mainstay/cluster.yaml",
-                   cluster_yaml(["m1", "m2", "m3"], virtualIP=f"{VIRTUAL_IP}/24", interface="eth0"))
+        self.nodes(["m1", "m2", "m3"])
         for name in self.spaces:
-            self.render(name)
+            self.render(name, "keepalived.conf")
             running[name].process.send_signal(signal.SIGHUP)
             running[name].await_line("Reload complete")
         self.assertIn(NODES["m3"], self.read("m2/etc/keepalived/keepalived.conf"))
@@ -106,8 +116,8 @@ class VirtualAddress(BalancerTest):
 
     def test_the_static_pod(self):
         self.double("m1", "0.0.0.0", PORT, self.inside("m1"))
-        self.balancer("render", "--write", "--offline", "check-apiserver")
-        self.balancer("render", "--write", "--offline", "keepalived.conf")
+        for file in ("check-balancer", "check-apiserver", "keepalived.conf"):
+            self.balancer("render", "--write", "--offline", file)
         os.mkdir(self.path("run/keepalived"))
         agent = self.agent(start=False)
         agent.start(preexec=lambda: self.enter("m1"))
@@ -123,8 +133,7 @@ class VirtualAddress(BalancerTest):
         logs.await_line("Entering MASTER STATE")
         self.await_address("m1")
         # Its configuration changes: it reads it, and keeps the address.
-        self.write("etc/mainstay/cluster.yaml",
-                   cluster_yaml(["m1", "m2", "m3"], virtualIP=f"{VIRTUAL_IP}/24", interface="eth0"))
+        self.nodes(["m1", "m2", "m3"])
         self.balancer("render", "--write", "--offline", "keepalived.conf")
         self.assertIn("sending SIGHUP", agent.wait_event("FilesChanged", "keepalived")["message"])
         logs.await_line("Reload complete")
@@ -134,6 +143,61 @@ class VirtualAddress(BalancerTest):
         with open(f"/run/netns/{self.spaces[name]}") as f:
             if ctypes.CDLL(None).setns(f.fileno(), CLONE_NEWNET) != 0:
                 raise OSError("setns")
+
+
+class NobodyIsReady(TwoMachines):
+    """The balancers are HAProxy, each before the kube-apiserver of its own machine alone."""
+
+    def start(self, name):
+        """Its kube-apiserver, its balancer and its keepalived."""
+        double = self.double(name, prefix=self.inside(name))
+        keepalived = self.keepalived(name)
+        for directory in ("etc/haproxy", "run/haproxy"):
+            os.makedirs(self.path(f"{name}/{directory}"))
+        both = self.read("etc/mainstay/cluster.yaml")
+        self.nodes([name])
+        self.render(name, "haproxy.cfg")
+        self.write("etc/mainstay/cluster.yaml", both)
+        haproxy = self.process(*self.inside(name), "haproxy", "-W", "-db", "-f", self.path(f"{name}/etc/haproxy/haproxy.cfg"))
+        return double, keepalived, haproxy
+
+    def holders(self):
+        return [name for name in self.spaces if self.has_address(name)]
+
+    def await_one_holder(self):
+        end = time.monotonic() + WAIT_SECONDS
+        while len(self.holders()) != 1 and time.monotonic() < end:
+            pass
+        self.assertEqual(len(self.holders()), 1)
+        return self.holders()[0]
+
+    def test_the_address_is_held_for_as_long_as_a_balancer_lives(self):
+        running = {name: self.start(name) for name in self.spaces}
+        for double, keepalived, haproxy in running.values():
+            keepalived.await_line("VRRP_Script(kube_apiserver) succeeded")
+        self.await_one_holder()
+        # As while etcd elects a leader: no kube-apiserver is ready, and somebody has the address.
+        for number, change in ((signal.SIGUSR1, "from 100 to 50"), (signal.SIGUSR2, "from 50 to 100")):
+            for double, keepalived, haproxy in running.values():
+                double.process.send_signal(number)
+            for double, keepalived, haproxy in running.values():
+                keepalived.await_line(f"Changing effective priority {change}")
+            holder = self.await_one_holder()
+        # One that finds none leaves the address to one that finds some, and has no reason to take it again.
+        other = next(name for name in self.spaces if name != holder)
+        running[holder][0].process.send_signal(signal.SIGUSR1)
+        running[holder][1].await_line("Entering BACKUP STATE")
+        self.await_address(other)
+        running[holder][0].process.send_signal(signal.SIGUSR2)
+        running[holder][1].await_line("Changing effective priority from 50 to 100")
+        self.assertEqual(self.await_one_holder(), other)
+        # A balancer that does not answer any more gives it up, whether or not somebody is ready.
+        for double, keepalived, haproxy in running.values():
+            double.process.send_signal(signal.SIGUSR1)
+        running[other][2].end(signal.SIGKILL)
+        running[other][1].await_line("Entering FAULT STATE")
+        self.await_address(holder)
+        self.assertEqual(self.await_one_holder(), holder)
 
 
 if __name__ == "__main__":

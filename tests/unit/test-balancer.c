@@ -90,7 +90,7 @@ static void haproxy_and_keepalived_before_three_nodes(void **state)
         "10.0.0.100:8443") THREE "loadBalancer: {virtualIP: 10.0.0.100/24, interface: eth0}\n");
     _cleanup_file_set_ struct file_set files = render(&cluster, "m2", NULL, NULL);
     const char *cfg = "etc/haproxy/haproxy.cfg", *vrrp = "etc/keepalived/keepalived.conf";
-    assert_int_equal(files.n, 6);
+    assert_int_equal(files.n, 7);
     assert_int_equal(check_manifests(&files), 3);
     assert_says(&files, cfg, "\n    bind 0.0.0.0:8443 ");
     assert_says(&files, cfg,
@@ -104,6 +104,14 @@ static void haproxy_and_keepalived_before_three_nodes(void **state)
     assert_says(&files, vrrp, "interface eth0\n    virtual_router_id 100\n");
     assert_says(&files, vrrp, "        10.0.0.100/24\n");
     assert_says(&files, "etc/keepalived/check-apiserver", "https://kubernetes:8443/readyz");
+    assert_says(&files, "etc/keepalived/check-balancer",
+                "}\nask --fail \"http://127.0.0.1:8404/livez\"\n");
+    assert_null(strstr(file_text(&files, "etc/keepalived/check-balancer"), "connects"));
+    // What all nodes may lack at once never takes the address from all of them.
+    assert_says(&files, vrrp,
+                "/check-apiserver\"\n    interval 2\n    timeout 4\n    fall 2\n"
+                "    rise 1\n    weight -50\n}");
+    assert_null(strstr(file_text(&files, vrrp), "\n    nopreempt"));
     assert_says(&files, "etc/kubernetes/manifests/balancer-follow.yaml", "--node-name=m2");
     _cleanup_file_set_ struct file_set again = render(&cluster, "m2", NULL, NULL);
     for (size_t i = 0; i < files.n; i++)
@@ -170,8 +178,10 @@ static void keepalived_alone_asks_kube_apiserver_itself(void **state)
         cluster_of(KUBEADM("10.0.0.100:6443") THREE
                    "loadBalancer: {kind: none, virtualIP: 10.0.0.100/24, interface: eth0}\n");
     _cleanup_file_set_ struct file_set files = render(&cluster, "m1", NULL, NULL);
-    assert_int_equal(files.n, 4);
+    assert_int_equal(files.n, 5);
     assert_says(&files, "etc/keepalived/check-apiserver", "https://kubernetes:6443/readyz");
+    assert_says(&files, "etc/keepalived/check-balancer", " \"https://127.0.0.1:6443/livez\" ");
+    assert_null(strstr(file_text(&files, "etc/keepalived/check-balancer"), "ask --fail"));
     assert_int_equal(check_manifests(&files), 2);
 }
 
