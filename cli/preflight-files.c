@@ -103,17 +103,19 @@ static int open_scratch(const char *dir)
     return fd;
 }
 
-static size_t measure(int fd, int64_t *usec, size_t most)
+static size_t measure(const struct preflight *p, int fd, int64_t *usec, size_t most)
 {
     char block[SYNC_BYTES];
     memset(block, 'm', sizeof(block));
     monotime end = monotime_add_ms(monotime_now(), SYNC_TIME_SEC * MSEC_PER_SEC);
     size_t n = 0;
     while (n < most && !monotime_reached(end, monotime_now())) {
-        monotime before = monotime_now();
-        if (fs_write_all(fd, block, sizeof(block)) < 0 || fdatasync(fd) < 0)
+        int64_t taken = p->machine->write_synced(fd, block, sizeof(block));
+        if (taken < 0) {
+            errno = (int)-taken;
             return 0;
-        usec[n++] = monotime_since(monotime_now(), before);
+        }
+        usec[n++] = taken;
     }
     return n;
 }
@@ -125,7 +127,7 @@ void preflight_etcd_disk(struct preflight *p)
         return;
     _cleanup_free_ char *dir = preflight_nearest(p->subject->plane->etcd_data_dir);
     _cleanup_close_ int fd = open_scratch(dir);
-    size_t n = fd >= 0 ? measure(fd, usec, SYNCS) : 0;
+    size_t n = fd >= 0 ? measure(p, fd, usec, SYNCS) : 0;
     if (n == 0) {
         preflight_find(p, PREFLIGHT_NOT_CHECKED, NULL, "%s cannot be written: %s", dir,
                        strerror(errno));

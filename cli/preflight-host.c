@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "base/monotime.h"
 #include "cli/preflight-facts.h"
 #include "cli/preflight-internal.h"
 
@@ -29,11 +30,43 @@ static const struct {
 static const uint64_t etcd_quota = 2048 * MIB;
 static const uint64_t etcd_least = 256 * MIB;
 
+static int this_statvfs(const char *path, struct statvfs *ret)
+{
+    return statvfs(path, ret);
+}
+
+static int this_adjtimex(struct timex *state)
+{
+    return adjtimex(state);
+}
+
+static int64_t this_write_synced(int fd, const void *data, size_t size)
+{
+    monotime before = monotime_now();
+    int r = fs_write_all(fd, data, size);
+    if (r == 0 && fdatasync(fd) < 0)
+        r = -errno;
+    return r < 0 ? r : monotime_since(monotime_now(), before);
+}
+
+const struct preflight_machine preflight_this_machine = {
+    .root = "",
+    .statvfs = this_statvfs,
+    .adjtimex = this_adjtimex,
+    .write_synced = this_write_synced,
+};
+
+static int read_file(const struct preflight *p, const char *path, struct buffer *ret)
+{
+    _cleanup_free_ char *full = xasprintf("%s%s", p->machine->root, path);
+    return fs_read_file(AT_FDCWD, full, PROC_FILE_MAX, ret);
+}
+
 void preflight_swap(struct preflight *p)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
     uint64_t swap = 0;
-    if (fs_read_file(AT_FDCWD, "/proc/swaps", PROC_FILE_MAX, &text) == 0)
+    if (read_file(p, "/proc/swaps", &text) == 0)
         swap = facts_swap(buffer_str(&text));
     if (swap > 0)
         preflight_find(p, PREFLIGHT_WARNING, NULL,
@@ -53,7 +86,7 @@ void preflight_memory(struct preflight *p)
         if (preflight_container(p, needs[i].program, &pod) && !preflight_is_there(p, pod))
             needed += needs[i].memory;
     }
-    if (fs_read_file(AT_FDCWD, "/proc/meminfo", PROC_FILE_MAX, &text) < 0)
+    if (read_file(p, "/proc/meminfo", &text) < 0)
         return;
     uint64_t free = facts_meminfo(buffer_str(&text), "MemAvailable");
     if (free < needed)
@@ -74,7 +107,7 @@ void preflight_disk_space(struct preflight *p)
         return;
     const char *dir = p->subject->plane->etcd_data_dir;
     _cleanup_free_ char *at = preflight_nearest(dir);
-    if (statvfs(at, &vfs) < 0) {
+    if (p->machine->statvfs(at, &vfs) < 0) {
         preflight_find(p, PREFLIGHT_ERROR, NULL, "%s: %s", at, strerror(errno));
         return;
     }
@@ -108,9 +141,8 @@ static bool has_controller(const char *v2, const char *mounts, const char *contr
 void preflight_cgroups(struct preflight *p)
 {
     _cleanup_buffer_ struct buffer v2 = BUFFER_EMPTY, mounts = BUFFER_EMPTY;
-    bool has_v2 =
-        fs_read_file(AT_FDCWD, "/sys/fs/cgroup/cgroup.controllers", PROC_FILE_MAX, &v2) >= 0;
-    fs_read_file(AT_FDCWD, "/proc/self/mounts", PROC_FILE_MAX, &mounts);
+    bool has_v2 = read_file(p, "/sys/fs/cgroup/cgroup.controllers", &v2) >= 0;
+    read_file(p, "/proc/self/mounts", &mounts);
     bool any = has_v2 || strstr(buffer_str(&mounts), " cgroup");
     bool memory = has_controller(buffer_str(&v2), buffer_str(&mounts), "memory");
     bool cpu = has_controller(buffer_str(&v2), buffer_str(&mounts), "cpu");
@@ -134,7 +166,7 @@ void preflight_cgroups(struct preflight *p)
 void preflight_clock(struct preflight *p)
 {
     struct timex state = {0};
-    int r = adjtimex(&state);
+    int r = p->machine->adjtimex(&state);
     if (r < 0)
         preflight_find(p, PREFLIGHT_NOT_CHECKED, NULL, "the kernel does not tell: %s",
                        strerror(errno));

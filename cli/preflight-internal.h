@@ -4,6 +4,7 @@
 #include "cli/preflight.h"
 
 struct preflight {
+    const struct preflight_machine *machine;
     const struct preflight_subject *subject;
     const struct string_list *ignored;
     struct preflight_report *report;

@@ -95,7 +95,12 @@ char *preflight_nearest(const char *path)
 void preflight_run(const struct preflight_subject *subject, unsigned stages,
                    const struct string_list *ignored, struct preflight_report *report)
 {
-    struct preflight p = {.subject = subject, .ignored = ignored, .report = report};
+    struct preflight p = {
+        .machine = subject->machine ? subject->machine : &preflight_this_machine,
+        .subject = subject,
+        .ignored = ignored,
+        .report = report,
+    };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
         if (!(checks[i].stage & stages))
             continue;

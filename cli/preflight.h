@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -28,6 +29,19 @@ struct preflight_peer {
     const char *name, *address;
 };
 
+struct statvfs;
+struct timex;
+
+// How the machine is asked, so that a test can be any machine.
+struct preflight_machine {
+    const char *root; // in front of /proc and /sys
+    int (*statvfs)(const char *path, struct statvfs *ret);
+    int (*adjtimex)(struct timex *state);
+    // Writes, and waits until it is on the disk: how many microseconds that took, or -errno.
+    int64_t (*write_synced)(int fd, const void *data, size_t size);
+};
+extern const struct preflight_machine preflight_this_machine;
+
 // All borrowed.
 struct preflight_subject {
     const struct control_plane *plane;
@@ -41,6 +55,7 @@ struct preflight_subject {
     // Another member of the etcd cluster, for PREFLIGHT_CLUSTER; NULL where there is none.
     const struct string_list *etcd_endpoints;
     const char *etcd_cacert, *etcd_cert, *etcd_key;
+    const struct preflight_machine *machine; // NULL: this one
 };
 
 struct preflight_finding {
