@@ -39,6 +39,7 @@ struct command {
     size_t n_options;
     enum command_argument argument;
     const char *const *words; // NULL-terminated
+    const char *const *verbs; // NULL-terminated, those of two words whole ("member add"); or NULL
     bool single;              // one argument at most
     // argv[0] is the command's name; returns the exit status.
     int (*run)(int argc, char **argv);
@@ -62,6 +63,11 @@ bool command_parse(const struct command *command, int argc, char **argv, void *o
 // "mainstay NAME: message" and where to find help, on stderr. Returns CLI_USAGE.
 int command_usage_error(const struct command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+// Which of the command's verbs the arguments begin with; NULL where none.
+const char *command_verb(const struct command *command, const char *const *words, size_t n);
+// CLI_USAGE, said, where a flag was given that does not go with the verb; else 0.
+int command_check_flags(const struct command *command, const struct options_rest *rest);
 
 // The text of `mainstay NAME --help` and of `mainstay help`, on stdout.
 void command_print_help(const struct command *command);

@@ -213,9 +213,10 @@ static bool is_given(const struct complete_line *line, const struct option *opti
 
 static void offer_flags(const struct complete_line *line)
 {
+    const char *verb = command_verb(line->command, line->arguments, line->n_arguments);
     for (size_t i = 0; i < line->command->n_options; i++) {
         const struct option *option = &line->command->options[i];
-        if (is_given(line, option))
+        if (is_given(line, option) || !option_is_for(option, verb))
             continue;
         _cleanup_free_ char *flag = xasprintf("--%s", option->name);
         offer(line, flag, option->help);
@@ -237,6 +238,22 @@ static void offer_commands(const struct complete_line *line)
     for (const struct command *const *c = commands_all(); *c; c++)
         if ((*c)->group)
             offer(line, (*c)->name, (*c)->summary);
+}
+
+// `etcd member …`: what goes on from there. False where the first word is the whole verb.
+static bool offer_second_words(const struct complete_line *line)
+{
+    bool any = false;
+    for (size_t i = 0; line->command->verbs && line->command->verbs[i]; i++) {
+        const char *verb = line->command->verbs[i], *space = strchr(verb, ' ');
+        size_t len = strlen(line->arguments[0]);
+        bool goes_on =
+            space && (size_t)(space - verb) == len && strncmp(verb, line->arguments[0], len) == 0;
+        if (goes_on)
+            offer(line, space + 1, NULL);
+        any = any || goes_on;
+    }
+    return any;
 }
 
 static void offer_arguments(const struct complete_line *line)
@@ -271,7 +288,7 @@ static void offer_arguments(const struct complete_line *line)
     case ARGUMENT_WORD_FILES:
         if (line->n_arguments == 0)
             offer_list(line, command->words);
-        else
+        else if (line->n_arguments > 1 || !offer_second_words(line))
             puts(":files");
         break;
     case ARGUMENT_FIELD:

@@ -18,67 +18,91 @@
 
 #define ETCD_WORDS "status, health, members, member, snapshot, defrag, alarm, move-leader or guard"
 
+// The verbs that ask members, and those that find out where these are.
+#define ETCD_ASKS                                                                                  \
+    "status,health,members,member list,member add,member remove,member promote,member update,"     \
+    "member replace,member sync,snapshot save,defrag,alarm,move-leader"
+#define ETCD_FINDS ETCD_ASKS ",snapshot restore,guard"
+
 enum { TIMEOUT_SEC = 5, TIMEOUT_SEC_MOST = 3600, WAIT_SEC = 30 * 60 };
 enum { PATIENCE_SEC = 120, BACK_SEC = 300 };
 
 static const char *const output_formats[] = {"wide", "json", "yaml", NULL};
 
 static const struct option etcd_option_rows[] = {
-    OPT_STRING(etcd_options, access.endpoints, .name = "endpoints", .argument = "URLS",
+    OPT_STRING(etcd_options, access.endpoints, .name = "endpoints", .only = ETCD_FINDS,
+               .argument = "URLS",
                .help = "Where etcd is (default: what this node's manifests and cluster file say)"),
-    OPT_STRING(etcd_options, access.cacert, .name = "cacert", .argument = "FILE",
+    OPT_STRING(etcd_options, access.cacert, .name = "cacert", .only = ETCD_FINDS,
+               .argument = "FILE",
                .help = "The CA that has signed etcd's certificates (default: the manifests')"),
-    OPT_STRING(etcd_options, access.cert, .name = "cert", .argument = "FILE",
+    OPT_STRING(etcd_options, access.cert, .name = "cert", .only = ETCD_FINDS, .argument = "FILE",
                .help = "The client certificate (default: the manifests')"),
-    OPT_STRING(etcd_options, access.key, .name = "key", .argument = "FILE",
+    OPT_STRING(etcd_options, access.key, .name = "key", .only = ETCD_FINDS, .argument = "FILE",
                .help = "Its private key"),
-    OPT_STRING(etcd_options, access.manifests, .name = "manifests", .argument = "DIR",
-               .help = "The manifests that say all that (default: the agent's)"),
-    OPT_STRING(etcd_options, output, .letter = 'o', .name = "output", .argument = "FORMAT",
+    OPT_STRING(etcd_options, access.manifests, .name = "manifests", .only = ETCD_FINDS,
+               .argument = "DIR", .help = "The manifests that say all that (default: the agent's)"),
+    OPT_STRING(etcd_options, output, .letter = 'o', .name = "output",
+               .only = "status,health,members,member list,snapshot list,snapshot verify",
+               .argument = "FORMAT",
                .help = "status, health, members, snapshot list, verify: wide, json or yaml",
                .values = output_formats),
-    OPT_DURATION(etcd_options, timeout_nsec, .name = "command-timeout", .argument = "DURATION",
+    OPT_DURATION(etcd_options, timeout_nsec, .name = "command-timeout", .only = ETCD_ASKS,
+                 .argument = "DURATION",
                  .help = "How long a member may take to answer (default 5s)"),
-    OPT_STRING(etcd_options, access.cluster_file, .name = "cluster-file", .argument = "FILE",
+    OPT_STRING(etcd_options, access.cluster_file, .name = "cluster-file", .only = ETCD_FINDS,
+               .argument = "FILE",
                .help = "The cluster's file (default: /etc/mainstay/cluster.yaml)"),
-    OPT_STRING(etcd_options, node, .name = "node", .argument = "NAME=IP",
+    OPT_STRING(etcd_options, node, .name = "node", .only = "member replace", .argument = "NAME=IP",
                .help = "member replace: who comes in place of the old member"),
-    OPT_STRING(etcd_options, peer_urls, .name = "peer-urls", .argument = "URLS",
+    OPT_STRING(etcd_options, peer_urls, .name = "peer-urls",
+               .only = "member add,member update,member replace", .argument = "URLS",
                .help = "member add, update, replace: where its peers find it (default: the IP with "
                        "this node's port for peers)"),
-    OPT_BOOL(etcd_options, learner, .name = "learner",
+    OPT_BOOL(etcd_options, learner, .name = "learner", .only = "member add",
              .help = "member add: without a vote until it is promoted (default; --learner=false: "
                      "with one)"),
-    OPT_DURATION(etcd_options, wait_nsec, .name = "wait", .argument = "DURATION",
+    OPT_DURATION(etcd_options, wait_nsec, .name = "wait", .only = "member replace",
+                 .argument = "DURATION",
                  .help = "member replace: how long to wait for the new member (default 30m; 0: do "
                          "not)"),
-    OPT_STRING(etcd_options, dir, .name = "dir", .argument = "DIR",
+    OPT_STRING(etcd_options, dir, .name = "dir", .only = "snapshot save,snapshot list",
+               .argument = "DIR",
                .help = "snapshot save, list: where they are (default " ETCD_SNAPSHOT_DIR ")"),
-    OPT_INT(etcd_options, keep, .name = "keep", .argument = "N",
+    OPT_INT(etcd_options, keep, .name = "keep", .only = "snapshot save", .argument = "N",
             .help = "snapshot save: remove the oldest of DIR beyond N (default: none)"),
-    OPT_DURATION(etcd_options, every_nsec, .name = "every", .argument = "DURATION",
+    OPT_DURATION(etcd_options, every_nsec, .name = "every", .only = "snapshot save",
+                 .argument = "DURATION",
                  .help = "snapshot save: again and again, until it is told to end"),
-    OPT_STRING(etcd_options, data_dir, .name = "data-dir", .argument = "DIR",
+    OPT_STRING(etcd_options, data_dir, .name = "data-dir", .only = "snapshot restore",
+               .argument = "DIR",
                .help = "snapshot restore: etcd's data (default: the manifest's)"),
-    OPT_STRING(etcd_options, name, .name = "name", .argument = "NAME",
+    OPT_STRING(etcd_options, name, .name = "name", .only = "snapshot restore,guard",
+               .argument = "NAME",
                .help = "snapshot restore: this member's name; guard: the member that is to be "
                        "stopped (default: the manifest's)"),
-    OPT_STRING(etcd_options, initial_cluster, .name = "initial-cluster", .argument = "NAME=URL,...",
+    OPT_STRING(etcd_options, initial_cluster, .name = "initial-cluster", .only = "snapshot restore",
+               .argument = "NAME=URL,...",
                .help = "snapshot restore: the new cluster's members (default: the manifest's)"),
-    OPT_STRING(etcd_options, peer_url, .name = "initial-advertise-peer-urls", .argument = "URLS",
+    OPT_STRING(etcd_options, peer_url, .name = "initial-advertise-peer-urls",
+               .only = "snapshot restore", .argument = "URLS",
                .help = "snapshot restore: this member's (default: the manifest's)"),
-    OPT_STRING(etcd_options, token, .name = "initial-cluster-token", .argument = "TOKEN",
+    OPT_STRING(etcd_options, token, .name = "initial-cluster-token", .only = "snapshot restore",
+               .argument = "TOKEN",
                .help = "snapshot restore: what the new cluster is told from the old one by "
                        "(default: made of the snapshot)"),
     OPT_BOOL(etcd_options, force, .name = "force",
+             .only = "member add,member remove,member replace,member sync,snapshot save,snapshot "
+                     "restore,defrag,alarm",
              .help = "Do it also where the cluster loses its quorum by it"),
-    OPT_DURATION(etcd_options, go_nsec, .name = "timeout", .argument = "DURATION",
+    OPT_DURATION(etcd_options, go_nsec, .name = "timeout", .only = "guard", .argument = "DURATION",
                  .help = "guard: give up when it may not be stopped by then (default: never)"),
-    OPT_DURATION(etcd_options, patience_nsec, .name = "patience", .argument = "DURATION",
+    OPT_DURATION(etcd_options, patience_nsec, .name = "patience", .only = "guard",
+                 .argument = "DURATION",
                  .help = "guard: how long to refuse where nobody can be asked (default 2m)"),
-    OPT_DURATION(etcd_options, back_nsec, .name = "back", .argument = "DURATION",
+    OPT_DURATION(etcd_options, back_nsec, .name = "back", .only = "guard", .argument = "DURATION",
                  .help = "guard: how long the member may take to be well again (default 5m)"),
-    OPT_BOOL(etcd_options, probe_failed, .name = "probe-failed",
+    OPT_BOOL(etcd_options, probe_failed, .name = "probe-failed", .only = "guard",
              .help = "guard: it is to be restarted because a probe of it has failed"),
     COMMON_OPTIONS(etcd_options),
 };
@@ -95,6 +119,26 @@ static const struct {
 
 static const char *const etcd_words[] = {"status", "health", "members",     "member", "snapshot",
                                          "defrag", "alarm",  "move-leader", "guard",  NULL};
+
+static const char *const etcd_verbs[] = {"status",
+                                         "health",
+                                         "members",
+                                         "member list",
+                                         "member add",
+                                         "member remove",
+                                         "member promote",
+                                         "member update",
+                                         "member replace",
+                                         "member sync",
+                                         "snapshot save",
+                                         "snapshot verify",
+                                         "snapshot list",
+                                         "snapshot restore",
+                                         "defrag",
+                                         "alarm",
+                                         "move-leader",
+                                         "guard",
+                                         NULL};
 
 int etcd_failed(const struct error *err)
 {
@@ -184,6 +228,9 @@ static int run(const struct etcd_options *options, const struct options_rest *re
     if (rest->n == 0)
         return etcd_usage("say what to do: " ETCD_WORDS);
     const char *word = rest->arguments[0];
+    int status = command_check_flags(&command_etcd, rest);
+    if (status != 0)
+        return status;
     if (str_equal(word, "guard"))
         return etcd_cmd_guard(options, rest);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -268,5 +315,6 @@ const struct command command_etcd = {
     .n_options = ARRAY_SIZE(etcd_option_rows),
     .argument = ARGUMENT_WORD_FILES,
     .words = etcd_words,
+    .verbs = etcd_verbs,
     .run = cmd_etcd,
 };

@@ -15,6 +15,7 @@ struct parse {
     char **argv;
     int next; // index of the next word
     void *opts;
+    struct options_rest *rest;
     struct error *err;
 };
 
@@ -22,6 +23,7 @@ void options_rest_free(struct options_rest *rest)
 {
     free(rest->arguments);
     free(rest->after_dashes);
+    free(rest->given);
     *rest = (struct options_rest){0};
 }
 
@@ -132,6 +134,8 @@ static int take_value(struct parse *p, const struct option *option, const char *
                              option->argument ? option->argument : "VALUE");
         value = p->argv[p->next++];
     }
+    p->rest->given = xreallocarray(p->rest->given, p->rest->n_given + 1, sizeof(*p->rest->given));
+    p->rest->given[p->rest->n_given++] = option;
     return set_value(p, option, value);
 }
 
@@ -177,8 +181,9 @@ static int parse_letters(struct parse *p, const char *letters)
     return 0;
 }
 
-static int parse_word(struct parse *p, struct options_rest *rest, const char *word)
+static int parse_word(struct parse *p, const char *word)
 {
+    struct options_rest *rest = p->rest;
     if (rest->has_dashes) {
         rest->after_dashes[rest->n_after++] = word;
         return 0;
@@ -198,12 +203,12 @@ static int parse_word(struct parse *p, struct options_rest *rest, const char *wo
 int options_parse(const struct option *options, size_t n, int argc, char **argv, void *opts,
                   struct options_rest *rest, struct error *err)
 {
-    struct parse p = {options, n, argc, argv, 1, opts, err};
+    struct parse p = {options, n, argc, argv, 1, opts, rest, err};
     rest->arguments = xcalloc((size_t)argc + 1, sizeof(*rest->arguments));
     rest->after_dashes = xcalloc((size_t)argc + 1, sizeof(*rest->after_dashes));
     while (p.next < argc) {
         const char *word = argv[p.next++];
-        int r = parse_word(&p, rest, word);
+        int r = parse_word(&p, word);
         if (r < 0)
             return r;
     }

@@ -26,6 +26,7 @@ struct option {
     const char *help;
     const char *const *values; // allowed values, NULL-terminated; NULL: any
     const char *const *offers; // for completion, where others are allowed too
+    const char *only;          // the command's verbs that take it, joined by commas; NULL: all
     int64_t min;               // OPTION_INT
     enum option_type type;
     char letter; // 0 for none
@@ -82,6 +83,8 @@ struct options_rest {
     const char **after_dashes; // what followed "--"
     size_t n_after;
     bool has_dashes;
+    const struct option **given; // the flags that were given, rows of the command's table
+    size_t n_given;
 };
 void options_rest_free(struct options_rest *rest);
 // Adds arguments that came as values of a flag (-f FILE); borrowed, so the list outlives `rest`.
@@ -97,6 +100,9 @@ void options_free(const struct option *options, size_t n, void *opts);
 
 // "  -n, --namespace=NAMESPACE   Only pods …" lines, aligned.
 void options_print_help(const struct option *options, size_t n, FILE *out);
+
+// Whether a flag goes with this verb of its command ("member add"); with NULL, any: true.
+bool option_is_for(const struct option *option, const char *verb);
 
 // The row for "--name" (without dashes), or NULL.
 const struct option *options_find(const struct option *options, size_t n, const char *name);

@@ -222,10 +222,6 @@ int pki_init(const struct pki_options *options, const char *const *words, size_t
                                     .srv = str_equal(options->init.layout, SRV)};
     if (n > 0)
         return pki_usage("init takes no \"%s\": kubeadm's file is named by --config", words[0]);
-    if (options->dir || options->manifests)
-        return pki_usage("init takes no --%s: --cert-dir says where keys and certificates go, and "
-                         "--root puts everything below another directory",
-                         options->dir ? "dir" : "manifests");
     if (run.srv && options->init.csr_only)
         return pki_usage("--csr-only goes with kubeadm's layout only");
     if (options->init.csr_dir && !options->init.csr_only)

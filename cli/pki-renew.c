@@ -302,7 +302,5 @@ int pki_rescue(const struct pki_options *options, const char *const *words, size
     if (n > 0)
         return pki_usage("rescue takes no files: it renews what the manifests name and what lies "
                          "in -dir");
-    if (options->days_given || options->if_older_than)
-        return pki_usage("rescue renews everything, whatever its age");
     return run(&r, NULL, 0);
 }

@@ -52,7 +52,8 @@ class Rotation(unittest.TestCase):
         self.addCleanup(self.client.stop)
 
     def pki_do(self, *words, status=0):
-        done = subprocess.run([harness.MAINSTAY, "pki", *words, "--dir", self.pki, "--manifests", self.agent.manifests],
+        places = ["--manifests", self.agent.manifests] + ([] if words[0] == "check" else ["--dir", self.pki])
+        done = subprocess.run([harness.MAINSTAY, "pki", *words, *places],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done.stdout + done.stderr

@@ -248,7 +248,7 @@ class FaultTest(PkiInitTest):
 
     def test_a_flag_of_another_word_is_not_passed_over(self):
         done = self.init("--dir", self.in_pki(""), status=2)
-        self.assertIn("init takes no --dir: --cert-dir says where", done.stderr)
+        self.assertIn("pki init takes no --dir; it takes --config, --layout, --cert-dir", done.stderr)
         self.assertFalse(os.path.exists(self.in_pki("ca.crt")))
 
     def test_the_wrong_key_for_a_ca(self):

@@ -19,6 +19,12 @@ DAY = 86400
 JUMP = os.path.join(harness.BUILD, "tests", "libclock-jump.so")
 
 
+def places(word, etc):
+    """Where things are, as far as the word takes it."""
+    flags = [] if word in ("check", "token") else ["--dir", etc + "/pki"]
+    return flags + ([] if word in ("export", "kubeconfig", "token") else ["--manifests", etc + "/manifests"])
+
+
 class LifeTest(unittest.TestCase):
     def setUp(self):
         self.root = tempfile.mkdtemp(prefix="mainstay-pki-life-")
@@ -35,7 +41,7 @@ class LifeTest(unittest.TestCase):
         return done
 
     def do(self, word, *arguments, status=0):
-        return self.run_mainstay("pki", word, *self.places, *arguments, status=status)
+        return self.run_mainstay("pki", word, *places(word, self.kubernetes), *arguments, status=status)
 
     def check(self, status=0):
         return self.run_mainstay("pki", "check", *self.places[2:], status=status).stdout
@@ -350,8 +356,7 @@ class NodesTest(LifeTest):
 
     def on(self, node, word, *arguments, status=0):
         etc = os.path.join(self.roots[node], "etc/kubernetes")
-        done = self.run_mainstay("pki", word, "--dir", etc + "/pki", "--manifests", etc + "/manifests", *arguments,
-                                 status=status)
+        done = self.run_mainstay("pki", word, *places(word, etc), *arguments, status=status)
         return done.stdout + done.stderr
 
     def seal(self, node):

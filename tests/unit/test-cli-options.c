@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/monotime.h"
+#include "cli/commands.h"
 #include "cli/options.h"
 
 struct test_options {
@@ -161,6 +162,56 @@ static void help_is_aligned(void **state)
     free(text);
 }
 
+static void flags_go_with_verbs(void **state)
+{
+    const struct option some = {.name = "keep", .only = "snapshot save,guard"};
+    const struct option any = {.name = "socket"};
+    assert_true(option_is_for(&some, "guard"));
+    assert_true(option_is_for(&some, "snapshot save"));
+    assert_false(option_is_for(&some, "snapshot"));
+    assert_false(option_is_for(&some, "save"));
+    assert_false(option_is_for(&some, "status"));
+    assert_true(option_is_for(&some, NULL));
+    assert_true(option_is_for(&any, "status"));
+}
+
+static void verbs_are_found(void **state)
+{
+    const char *words[] = {"snapshot", "save", "file"};
+    assert_string_equal(command_verb(&command_etcd, words, 3), "snapshot save");
+    assert_null(command_verb(&command_etcd, words, 1));
+    assert_null(command_verb(&command_etcd, words + 1, 2));
+    words[0] = "defrag";
+    assert_string_equal(command_verb(&command_etcd, words, 1), "defrag");
+    assert_string_equal(command_verb(&command_etcd, words, 3), "defrag");
+    assert_null(command_verb(&command_etcd, words, 0));
+    assert_null(command_verb(&command_get, words, 1));
+}
+
+static bool has_verb(const struct command *command, const char *name, size_t len)
+{
+    for (size_t i = 0; command->verbs && command->verbs[i]; i++)
+        if (strlen(command->verbs[i]) == len && strncmp(command->verbs[i], name, len) == 0)
+            return true;
+    return false;
+}
+
+// What a flag says it goes with is there.
+static void tables_name_verbs_that_exist(void **state)
+{
+    size_t seen = 0;
+    for (const struct command *const *c = commands_all(); *c; c++)
+        for (size_t i = 0; i < (*c)->n_options; i++) {
+            const char *p = (*c)->options[i].only;
+            for (size_t len; p && *p; p += len + (p[len] == ','), seen++) {
+                len = strcspn(p, ",");
+                if (!has_verb(*c, p, len))
+                    fail_msg("%s --%s: %s", (*c)->name, (*c)->options[i].name, p);
+            }
+        }
+    assert_true(seen > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +222,9 @@ int main(void)
         cmocka_unit_test(lists_gather),
         cmocka_unit_test(mistakes_are_explained),
         cmocka_unit_test(help_is_aligned),
+        cmocka_unit_test(flags_go_with_verbs),
+        cmocka_unit_test(verbs_are_found),
+        cmocka_unit_test(tables_name_verbs_that_exist),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
