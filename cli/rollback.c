@@ -156,13 +156,23 @@ static void look_for_podmaster(void *userdata, const struct pod *pod,
     compare_pairs(search, pod, container, &container->args);
 }
 
-// Whoever runs podmaster, and wherever: what it puts there says so.
+static bool revision_is_guarded(const json_t *revision)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    const char *manifest = revision ? past_manifest(revision) : NULL;
+    if (manifest)
+        buffer_add_str(&text, manifest);
+    return manifest && guard_is_in(&text);
+}
+
+// Whoever runs podmaster, and wherever: what it puts there says so. Where another node holds the
+// lease there is no file, and the newest revision says it.
 static int check_guard(const struct rollback *rb)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    buffer_add_str(&text, past_manifest(rb->revision));
-    bool guarded = guard_is_in(&text);
-    buffer_truncate(&text, 0);
+    const json_t *items = field_at(rb->past, "items");
+    bool guarded = revision_is_guarded(rb->revision) ||
+                   revision_is_guarded(json_array_get(items, json_array_size(items) - 1));
     if (!guarded && fs_read_file(AT_FDCWD, rb->target, PODSPEC_SIZE_MAX, &text) == 0)
         guarded = guard_is_in(&text);
     return guarded ? error_set(rb->err, EPERM,
@@ -193,9 +203,10 @@ static int check_podmaster(const struct rollback *rb)
 static int check_file(const struct rollback *rb)
 {
     struct stat st;
-    if (lstat(rb->target, &st) < 0)
-        return errno == ENOENT ? 0 : error_errno(rb->err, errno, "%s", rb->target);
-    if (S_ISLNK(st.st_mode)) {
+    bool there = lstat(rb->target, &st) == 0;
+    if (!there && errno != ENOENT)
+        return error_errno(rb->err, errno, "%s", rb->target);
+    if (there && S_ISLNK(st.st_mode)) {
         _cleanup_free_ char *link = realpath(rb->target, NULL);
         return error_set(rb->err, EPERM,
                          "%s is a symlink (to %s), so something else looks after it: change it "

@@ -76,22 +76,31 @@ static bool was_ready(const struct revision *revision)
 }
 
 static struct revision *newest_other(const struct history *history,
-                                     bool (*is_wanted)(const struct revision *revision))
+                                     bool (*is_wanted)(const struct revision *revision),
+                                     bool (*fits)(void *userdata, const struct revision *revision),
+                                     void *userdata)
 {
     const struct revision *current = history_current(history);
     struct revision *newest = NULL;
     LIST_EACH (revision, &history->revisions) {
         bool same = current && strcmp(revision->hash, current->hash) == 0;
-        if (!same && is_wanted(revision))
+        if (!same && is_wanted(revision) && (!fits || fits(userdata, revision)))
             newest = revision;
     }
     return newest;
 }
 
+struct revision *history_good_that(const struct history *history,
+                                   bool (*fits)(void *userdata, const struct revision *revision),
+                                   void *userdata)
+{
+    struct revision *good = newest_other(history, has_proved_good, fits, userdata);
+    return good ? good : newest_other(history, was_ready, fits, userdata);
+}
+
 struct revision *history_good(const struct history *history)
 {
-    struct revision *good = newest_other(history, has_proved_good);
-    return good ? good : newest_other(history, was_ready);
+    return history_good_that(history, NULL, NULL);
 }
 
 // ---- what happens ----

@@ -81,6 +81,10 @@ struct revision *history_with_hash(const struct history *history, const char *ha
 // confirmed, or was ready without having been on trial; else the newest that was ready at all and
 // did not fail. NULL where there is none.
 struct revision *history_good(const struct history *history);
+// The same among those that fit. NULL: all do.
+struct revision *history_good_that(const struct history *history,
+                                   bool (*fits)(void *userdata, const struct revision *revision),
+                                   void *userdata);
 
 // A spec as it comes from the source. Strings are borrowed.
 struct history_spec {

@@ -130,10 +130,34 @@ static void set_untried(struct revisions *r, struct tracked *t, struct pod *pod,
     pods_set(r->options.pods, pod, file);
 }
 
+static const char *fence_of(const struct pod *pod)
+{
+    return string_map_get(&pod->metadata.annotations, ANNOTATION_FENCE);
+}
+
+// The revision's pod, which is to run instead of one with this fence (NULL: none). -EPERM where it
+// would run unguarded, or by another lease; -EBADMSG as history_pod().
+static int pod_instead(const struct revisions *r, const struct history *history,
+                       const struct revision *revision, const char *fence, struct pod **ret,
+                       struct error *err)
+{
+    struct pod *pod = NULL;
+    int code = history_pod(history, revision, r->options.node_name, &pod, err);
+    if (code == 0 && fence && !str_equal(fence_of(pod), fence)) {
+        pod_free(pod);
+        return error_set(err, EPERM,
+                         "revision %" PRIu64 " is not bound to podmaster's lease as the newest is",
+                         revision->number);
+    }
+    if (code == 0)
+        *ret = pod;
+    return code;
+}
+
 // True where the manifest's content has failed its trial before: then the pod of the revision that
 // runs instead is set.
 static bool set_instead(struct revisions *r, struct tracked *t, const struct history *history,
-                        const char *hash, const char *file)
+                        const struct pod *manifest, const char *hash, const char *file)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     const struct revision *failed = history_find(history, history->failed);
@@ -141,7 +165,7 @@ static bool set_instead(struct revisions *r, struct tracked *t, const struct his
     struct pod *pod = NULL;
     if (!failed || !current || strcmp(failed->hash, hash) != 0)
         return false;
-    if (history_pod(history, current, r->options.node_name, &pod, &err) < 0) {
+    if (pod_instead(r, history, current, fence_of(manifest), &pod, &err) < 0) {
         event_add(r->options.events, about(t, current), EVENT_WARNING, "StateDamaged",
                   "%s: the manifest that failed its trial is tried again", error_message(&err));
         return false;
@@ -180,7 +204,7 @@ static void set_tried(struct revisions *r, struct tracked *t, struct pod *pod, c
     bool complete, kept = false;
     pod_hash(pod, hash);
     revisions_load(r, t->namespace_, t->name, &history);
-    if (set_instead(r, t, &history, hash, file)) {
+    if (set_instead(r, t, &history, pod, hash, file)) {
         history_free(&history);
         pod_free(pod);
         tell_changed(r, t);
@@ -336,22 +360,42 @@ static void confirm(struct revisions *r, struct tracked *t)
               duration_format_go(t->window_usec * NSEC_PER_USEC, window));
 }
 
-// The spec to go back to, and its pod; NULL where there is none, with the reason in `why_not`.
+struct guarded {
+    const struct revisions *r;
+    const struct history *history;
+    const char *fence;
+};
+
+static bool is_guarded_alike(void *userdata, const struct revision *revision)
+{
+    const struct guarded *guarded = userdata;
+    struct pod *pod = NULL;
+    int code = pod_instead(guarded->r, guarded->history, revision, guarded->fence, &pod, NULL);
+    pod_free(pod);
+    return code != -EPERM; // one that cannot be read is told of
+}
+
+// The spec to go back to from one with this fence (NULL: none), and its pod; NULL where there is
+// none, with the reason in `why_not`.
 static struct revision *find_good(const struct revisions *r, const struct history *history,
-                                  struct pod **ret, struct buffer *why_not)
+                                  const char *fence, struct pod **ret, struct buffer *why_not)
 {
     _cleanup_error_ struct error err = ERROR_NONE;
-    struct revision *good = history_good(history);
+    struct guarded guarded = {r, history, fence};
+    struct revision *good = history_good_that(history, fence ? is_guarded_alike : NULL, &guarded);
     if (!good)
-        buffer_add_str(why_not, "there is no earlier spec that was ever ready");
-    if (!good || history_pod(history, good, r->options.node_name, ret, &err) == 0)
+        buffer_add_str(why_not, fence && history_good(history)
+                                    ? "no earlier spec that was ever ready is bound to podmaster's "
+                                      "lease as this one is"
+                                    : "there is no earlier spec that was ever ready");
+    if (!good || pod_instead(r, history, good, fence, ret, &err) == 0)
         return good;
     buffer_add_str(why_not, error_message(&err));
     return NULL;
 }
 
 // The last good spec comes back, on the way of every change: after the old instance is gone.
-static void fail(struct revisions *r, struct tracked *t, const char *why)
+static void fail(struct revisions *r, struct tracked *t, const struct pod *tried, const char *why)
 {
     _cleanup_history_ struct history history = {0};
     _cleanup_buffer_ struct buffer why_not = BUFFER_EMPTY;
@@ -361,7 +405,7 @@ static void fail(struct revisions *r, struct tracked *t, const char *why)
     t->on_trial = false;
     if (!failed || strcmp(failed->hash, t->hash) != 0)
         return;
-    struct revision *good = find_good(r, &history, &pod, &why_not);
+    struct revision *good = find_good(r, &history, fence_of(tried), &pod, &why_not);
     history_failed(&history, good, why, walltime_now());
     revisions_save(r, &history);
     if (!good) {
@@ -394,7 +438,7 @@ static void carry_out(struct revisions *r, struct tracked *t)
     } else {
         _cleanup_buffer_ struct buffer why = BUFFER_EMPTY;
         trial_explain(verdict, w, &why);
-        fail(r, t, buffer_str(&why));
+        fail(r, t, w->pod, buffer_str(&why));
     }
     if (!t->on_trial)
         history_free(&t->history);

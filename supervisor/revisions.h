@@ -3,6 +3,9 @@
 // good spec is what the pods are told to run, until the manifest has another content.
 //
 // The annotation of the new spec counts: a change that takes it away is in force without a trial.
+//
+// A spec that podmaster guards (mainstay.dev/fence) gives way only to one that is bound to the same
+// lease: any other would run whoever holds it. Where there is none it runs on.
 #pragma once
 
 #include <jansson.h>

@@ -225,6 +225,13 @@ class Commands(harness.AgentTest):
             "  name:", "  annotations:\n    mainstay.dev/fence: /run/mainstay/podmaster/etcd.yaml.lease\n  name:", 1))
         self.a.wait_event("ManifestAccepted", after=before)
         self.refused(("etcd",), "is put there by podmaster, which would undo this")
+        # Another node holds the lease: the file is not there, and an earlier text is without a guard.
+        os.unlink(self.file)
+        self.a.wait_gone("etcd")
+        done = self.a.cli("rollback", "etcd", "--to", "1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is put there by podmaster, which would undo this", done.stderr)
+        self.assertFalse(os.path.exists(self.file))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import harness
 from harness import COMPONENT, pid_of, pod_yaml
@@ -16,6 +17,13 @@ def spec(words, confirm="1s", lock=None, extra=""):
         return text
     return text.replace("  namespace: default\n",
                         f"  namespace: default\n  annotations: {{mainstay.dev/confirm: {confirm}}}\n")
+
+
+def fnv1a(text):
+    number = 0xcbf29ce484222325
+    for byte in text.encode():
+        number = (number ^ byte) * 0x100000001b3 & (1 << 64) - 1
+    return number
 
 
 NEVER_READY = "    readinessProbe: {exec: {command: [/bin/false]}, periodSeconds: 1}\n"
@@ -96,6 +104,40 @@ class Trials(harness.AgentTest):
         event = self.a.wait_event("TrialFailed", "etcd")
         self.assertRegex(event["message"], "after the pod had been ready.*exit status 3")
         self.says("good")
+
+    def guarded(self, words, guard, **options):
+        """A spec that podmaster guards: with its state, which says that it may run for an hour."""
+        path = self.a.path(guard)
+        os.makedirs(path + ".d", exist_ok=True)
+        with open("/proc/sys/kernel/random/boot_id") as f:
+            until = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000 + 3600 * 1000000
+            text = f"{f.read().strip()} {1:020d} {until:020d} {until:020d}"
+        with open(path, "w") as f:
+            f.write(f"{text} {fnv1a(text):020d}\n")
+        text = spec(words, lock=self.lock, **options)
+        fence = f"mainstay.dev/fence: {json.dumps(path)}"
+        if "annotations: {" in text:
+            return text.replace("annotations: {", "annotations: {" + fence + ", ", 1)
+        return text.replace("  namespace: default\n", f"  namespace: default\n  annotations: {{{fence}}}\n", 1)
+
+    def test_a_guarded_pod_does_not_go_back_to_an_unguarded_spec(self):
+        self.begin()
+        self.a.drop("etcd.yaml", self.guarded(["say", "guarded", "bad"], "a.lease", extra=NEVER_READY))
+        event = self.a.wait_event("TrialFailed", "etcd")
+        self.assertRegex(event["message"], "revision 2: .*; it runs on, because no earlier spec that was ever ready "
+                                           "is bound to podmaster's lease")
+        self.assertEqual(self.outcomes(), [(1, "Replaced"), (2, "NotReady,FailedTrial")])
+
+    def test_a_guarded_pod_goes_back_to_what_the_same_lease_guards(self):
+        self.a.drop("etcd.yaml", self.guarded(["say", "first"], "a.lease", confirm=None))
+        self.a.wait_ready_pod("etcd")
+        for words, guard in ((["say", "second"], "b.lease"), (["say", "third"], None)):
+            text = self.guarded(words, guard, confirm=None) if guard else spec(words, confirm=None, lock=self.lock)
+            self.a.drop("etcd.yaml", text)
+            self.says(words[-1])
+        self.a.drop("etcd.yaml", self.guarded(["say", "bad"], "a.lease", extra=NEVER_READY))
+        self.assertIn("revision 1 comes back", self.a.wait_event("TrialFailed", "etcd")["message"])
+        self.says("first")
 
     def fail_one(self):
         self.begin()
