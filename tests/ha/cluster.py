@@ -84,6 +84,7 @@ class Cluster:
         call(os.path.join(BUILD, "mainstay"), "render", "--config", self.rig.file("kubeadm.yaml"),
              "--out", self.rig.file("trees"))
         for node in self.rig:
+            self.change_tree(self.rig.file("trees", node.name))
             shutil.copytree(self.rig.file("trees", node.name), node.path("tree"))
             # Debian's haproxy has brought a configuration, which is replaced.
             node.run("sh", os.path.join(node.path("tree"), "join.sh"), "--force")
@@ -91,6 +92,9 @@ class Cluster:
             node.shutdown()
         for node in self.rig:
             node.boot()
+
+    def change_tree(self, tree):
+        """What an operator does to a rendered tree before it is copied: nothing here."""
 
     def init(self, node):
         """A first node."""
@@ -280,6 +284,15 @@ class HaTest(unittest.TestCase):
                              if line[:19] >= since and TELLING.search(line)]
         print("\n".join(sorted(said)), flush=True)
 
+    def tell_nodes(self, *pods):
+        """What each node has to say after a failure, and these pods of it."""
+        for node in self.rig:
+            print(f"---- {node.name}\n{node.console()}")
+            with contextlib.suppress(Exception):
+                print(node.mainstay("get", "pods", check=False).stdout)
+                for pod in pods:
+                    print(node.mainstay("logs", pod, "--tail", "30", check=False).stdout)
+
     @contextlib.contextmanager
     def fault(self, what):
         """Measures what the client saw of the fault in its body, and ends when the cluster is whole again.
@@ -292,10 +305,7 @@ class HaTest(unittest.TestCase):
             self.cluster.whole()
             self.served()
         except BaseException:
-            for node in self.rig:
-                print(f"---- {node.name}\n{node.console()}")
-                with contextlib.suppress(Exception):
-                    print(node.mainstay("get", "pods", check=False).stdout)
+            self.tell_nodes()
             raise
         end = time.monotonic()
         seen.update(client.summary(self.cluster.book, start, end))
