@@ -25,9 +25,18 @@
 // neither
 //    podmaster nor the fence nor the agent, so all of these may be stopped or dead at once.
 //
-// What it cannot do: a machine whose clocks stand still while etcd's run on (a paused virtual
-// machine) runs what it was running, until the fence has had its turn, a moment after it goes on.
-// The same holds for a machine on which fence and shim are stopped both.
+// A machine that sleeps: every deadline is one of CLOCK_BOOTTIME, which counts sleep, and so is the
+// timer of fence and shim, which has fired when the machine wakes up. The fence runs in real time
+// (SCHED_FIFO) and the shims at the highest priority (nice -20), where that is permitted; so
+// nothing of the pod gets a processor before the fence, but for what another processor goes on with
+// until the fence has frozen the cgroups: the time of its wake-up and of one write. Before the
+// first process of a container begins, the deadline is asked again (2c).
+//
+// What it cannot do: to have that time be zero; and to count time in which the machine's clocks
+// stand still while etcd's run on (a paused virtual machine, where the hypervisor holds its
+// clocks). There the pod runs on until the first of: podmaster asks for the next renewal, a third
+// of the lease later at most, and hears that the lease is gone; the deadline by the clock that
+// stood still. The same holds for a machine on which fence and shim are stopped both.
 //
 // The state file carries who wrote it: the fence of a podmaster that has died goes by the file,
 // which a podmaster that takes its place writes on, and ends when that one, which has a fence of

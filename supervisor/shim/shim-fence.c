@@ -3,6 +3,9 @@
 #include "supervisor/shim/shim.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <linux/sched/types.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -33,10 +36,23 @@ static void fence_ready(struct shim_source *source, struct shim *shim)
         look(shim);
 }
 
+// When the machine wakes up or is short of time, before what it is to kill. Not in real time, as
+// the fence, since it also carries what the container writes. What it forks is ordinary. Best
+// effort.
+static void go_first(void)
+{
+    struct sched_attr attr = {.size = sizeof(attr),
+                              .sched_policy = SCHED_NORMAL,
+                              .sched_flags = SCHED_FLAG_RESET_ON_FORK,
+                              .sched_nice = -20};
+    (void)!syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
 void shim_fence_begin(struct shim *shim)
 {
     if (str_empty(shim->spec.fence))
         return;
+    go_first();
     int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (fd >= 0 && shim_source_add(shim, &shim->fence, fd, fence_ready) == 0) {
         look(shim);

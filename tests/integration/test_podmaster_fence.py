@@ -143,6 +143,34 @@ class Lines(WithEtcd):
             self.node.agent.wait_gone("guarded")
         self.assertEqual(self.instances(), 1)
 
+    @staticmethod
+    def may_be_nice():
+        return subprocess.run(["nice", "-n", "-1", "nice"], capture_output=True, text=True,
+                              check=False).stderr == ""
+
+    def test_who_kills_goes_first(self):
+        fence, shim = self.node.pids("fence")[0], self.node.pids("shim")[0]
+        if not self.may_be_nice():
+            self.skipTest("needs CAP_SYS_NICE")
+        with open(f"/proc/{self.component}/stat") as f:
+            nice = int(f.read().rsplit(")", 1)[1].split()[16])
+        self.assertEqual(nice, os.nice(0))
+        self.assertEqual(os.sched_getscheduler(shim) & ~os.SCHED_RESET_ON_FORK, os.SCHED_OTHER)
+        self.assertTrue(os.sched_getscheduler(shim) & os.SCHED_RESET_ON_FORK)
+        self.assertEqual(os.getpriority(os.PRIO_PROCESS, shim), -20)
+        self.assertEqual(os.sched_getscheduler(fence) & ~os.SCHED_RESET_ON_FORK, os.SCHED_FIFO)
+
+    def test_every_deadline_counts_sleep(self):
+        """Timers of the clock that goes on while the machine sleeps (7), in the fence and in the shim."""
+        for pid in self.node.pids("fence") + self.node.pids("shim"):
+            clocks = []
+            for number in os.listdir(f"/proc/{pid}/fd"):
+                if os.readlink(f"/proc/{pid}/fd/{number}") == "anon_inode:[timerfd]":
+                    with open(f"/proc/{pid}/fdinfo/{number}") as f:
+                        clocks += [line.split()[1] for line in f if line.startswith("clockid:")]
+            self.assertTrue(clocks)
+            self.assertEqual(set(clocks), {"7"})
+
     def test_a_podmaster_that_comes_back_in_time_changes_nothing(self):
         self.node.kill("podmaster", "fence")
         self.node.begin()
