@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "supervisor/api.h"
 #include "supervisor/device-filter.h"
+#include "supervisor/inherited.h"
 #include "supervisor/pressure.h"
 #include "supervisor/renewals.h"
 #include "supervisor/shutdown.h"
@@ -423,6 +424,8 @@ static void make_events(struct agent *agent)
 static int agent_make(struct agent *agent, struct error *err)
 {
     int r = agent_make_loop(agent, err);
+    if (r >= 0)
+        inherited_watch(agent->loop);
     if (r >= 0)
         r = agent_hang_start(agent, err);
     if (r >= 0)

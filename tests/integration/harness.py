@@ -411,6 +411,29 @@ def wait_process_gone(pid):
         os.close(pidfd)
 
 
+def children(pid):
+    """{PID: its state, such as Z}, of a process that has one thread."""
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        found = f.read().split()
+    states = {}
+    for child in found:
+        try:
+            with open(f"/proc/{child}/stat") as f:
+                states[int(child)] = f.read().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            pass
+    return states
+
+
+def wait_no_zombies(pid):
+    """Nothing tells when a zombie is reaped, so this asks again and again."""
+    end = time.monotonic() + WAIT_SECONDS
+    while "Z" in children(pid).values():
+        if time.monotonic() > end:
+            raise AssertionError(f"zombies are left: {children(pid)}")
+        time.sleep(0.02)
+
+
 class AgentTest(unittest.TestCase):
     """self.agent() makes agents that are closed after the test."""
 

@@ -107,8 +107,13 @@ class AgentDies(harness.AgentTest):
         agent.process.send_signal(signal.SIGUSR2)
         agent.wait_ready()
         self.assertEqual(pid_of(agent.wait_ready_pod("w")), pid)
+        # What the program before it has started is reaped by this one.
+        before = harness.children(agent.process.pid)
+        self.assertTrue(before)
         os.kill(pid, signal.SIGKILL)
         agent.wait_ready_pod("w", restarts=1)
+        harness.wait_no_zombies(agent.process.pid)
+        self.assertNotEqual(set(harness.children(agent.process.pid)), set(before))
 
     def test_exits_while_no_agent_is_there(self):
         agent = self.agent()

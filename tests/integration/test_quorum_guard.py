@@ -385,6 +385,54 @@ class ThreeMembers(unittest.TestCase):
         self.start("m3")
         cluster.wait_ready()
 
+    def test_force_of_rollback(self):
+        cluster, agent = self.cluster, self.cluster.agents["m2"]
+        cluster.drop("m2")
+        self.wait_changed("m2", "--snapshot-count=10000")
+        cluster.drop("m2", flag=self.number)
+        self.wait_changed("m2", self.number)
+        self.stop("m3")
+        pid, overridden = self.pid("m2"), len(agent.events("QuorumGuardOverridden", "etcd"))
+
+        # Without --force the manifest is set back, and waits.
+        done = agent.cli("rollback", "etcd")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.wait_guarded("m2", "m3 does not answer")
+        self.assertEqual(self.pid("m2"), pid)
+        revision = re.search(r"is as in revision (\d+)", done.stdout).group(1)
+        forced = agent.cli("rollback", "etcd", "--to", revision, "--force", "--wait")
+        self.assertEqual(forced.returncode, 0, forced.stderr)
+        self.assertNotEqual(self.wait_changed("m2", "--snapshot-count=10000") and self.pid("m2"), pid)
+        events = agent.events("QuorumGuardOverridden", "etcd")
+        self.assertEqual(len(events), overridden + 1)
+        self.assertIn("--force", events[-1]["message"])
+
+        # With it from the beginning it does not wait at all.
+        forced = agent.cli("rollback", "etcd", "--force", "--wait")
+        self.assertEqual(forced.returncode, 0, forced.stderr)
+        self.wait_changed("m2", self.number)
+        self.assertEqual(len(agent.events("QuorumGuardOverridden", "etcd")), overridden + 2)
+        self.start("m3")
+        cluster.wait_ready()
+
+    def test_an_agent_that_replaces_itself_reaps_the_guard_of_before(self):
+        cluster, agent = self.cluster, self.cluster.agents["m2"]
+        self.stop("m3")
+        cluster.drop("m2", flag=self.number)
+        self.wait_guarded("m2", "m3 does not answer")
+        [guard] = cluster.guards("m2")
+        agent.process.send_signal(signal.SIGUSR2)
+        harness.wait_process_gone(guard)  # its standard input has ended
+        agent.wait_ready()
+        self.wait_guarded("m2", "m3 does not answer")
+        harness.wait_no_zombies(agent.process.pid)
+        self.assertNotIn(guard, harness.children(agent.process.pid))
+        self.assertEqual(len(cluster.guards("m2")), 1)
+        self.start("m3")
+        self.wait_changed("m2", self.number)
+        cluster.wait_ready()
+        harness.wait_no_zombies(agent.process.pid)
+
     def test_without_a_quorum_an_edit_is_not_held_up(self):
         cluster = self.cluster
         self.stop("m2")
