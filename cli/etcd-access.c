@@ -296,16 +296,11 @@ void etcd_access_free(struct etcd_access *access)
 int etcd_access_connect(const struct etcd_access *access, const struct string_list *endpoints,
                         int timeout_msec, struct etcd_client **ret, struct error *err)
 {
-    bool tls = false;
-    if (!endpoints)
-        endpoints = &access->endpoints;
-    for (size_t i = 0; i < endpoints->n; i++)
-        tls = tls || str_starts_with(endpoints->items[i], "https:");
     const struct etcd_config config = {
-        .endpoints = endpoints,
-        .cacert = tls ? access->cacert : NULL,
-        .cert = tls ? access->cert : NULL,
-        .key = tls ? access->key : NULL,
+        .endpoints = endpoints ? endpoints : &access->endpoints,
+        .cacert = access->cacert,
+        .cert = access->cert,
+        .key = access->key,
         .timeout_msec = timeout_msec,
     };
     return etcd_client_new(&config, ret, err);

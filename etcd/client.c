@@ -92,9 +92,19 @@ static int check_endpoints(const struct string_list *endpoints, struct error *er
     return 0;
 }
 
+static bool has_tls(const struct string_list *endpoints)
+{
+    for (size_t i = 0; i < endpoints->n; i++)
+        if (str_starts_with(endpoints->items[i], "https:"))
+            return true;
+    return false;
+}
+
 static int check_files(const struct etcd_config *config, struct error *err)
 {
     const char *const files[] = {config->cacert, config->cert, config->key};
+    if (!has_tls(config->endpoints))
+        return 0;
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         if (files[i] && access(files[i], R_OK) < 0)
             return error_errno(err, errno, "%s", files[i]);
@@ -115,6 +125,8 @@ static bool set_options(struct etcd_client *client, const struct etcd_config *co
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, client->headers) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->curl_message) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK;
+    if (!has_tls(config->endpoints))
+        return ok;
     if (ok && config->cacert)
         ok = curl_easy_setopt(easy, CURLOPT_CAINFO, config->cacert) == CURLE_OK &&
              curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;

@@ -18,7 +18,7 @@
 
 struct etcd_client;
 
-// Copied. The files are NULL for plain http.
+// Copied. The files may be NULL; only where an endpoint is https are they read.
 struct etcd_config {
     const struct string_list *endpoints; // "https://10.0.0.1:2379"
     const char *cacert, *cert, *key;     // PEM files

@@ -47,14 +47,11 @@ void quorum_view_free(struct quorum_view *view)
 static int connect_to(const struct quorum_question *q, const struct string_list *urls,
                       struct etcd_client **ret, struct error *err)
 {
-    bool tls = false;
-    for (size_t i = 0; i < urls->n; i++)
-        tls = tls || str_starts_with(urls->items[i], "https:");
     const struct etcd_config config = {
         .endpoints = urls,
-        .cacert = tls ? q->cacert : NULL,
-        .cert = tls ? q->cert : NULL,
-        .key = tls ? q->key : NULL,
+        .cacert = q->cacert,
+        .cert = q->cert,
+        .key = q->key,
         .timeout_msec = QUORUM_ASK_MSEC,
     };
     int code = etcd_client_new(&config, ret, err);
