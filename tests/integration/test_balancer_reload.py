@@ -56,12 +56,13 @@ class Reload(BalancerTest):
     def test_a_server_that_is_down_gets_nothing(self):
         self.lose("m2", signal.SIGSTOP)
         self.lose("m3", signal.SIGKILL)
+        self.double("m4")
         self.reload(cluster_yaml(["m1", "m2", "m3", "m4"]))
-        self.assertEqual(self.answers(), {"m1"})
+        self.assertEqual(self.answers(), {"m1", "m4"})
         # It comes back by the new worker's checks.
         self.doubles["m2"].process.send_signal(signal.SIGCONT)
         self.running.await_line("Server kube-apiserver/m2 is UP")
-        self.assertEqual(self.answers(), {"m1", "m2"})
+        self.assertEqual(self.answers(), {"m1", "m2", "m4"})
 
     def test_a_machine_in_place_of_a_dead_one(self):
         """Its name was that of one that is down; what was known of it is left behind with the address."""

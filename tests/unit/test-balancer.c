@@ -109,7 +109,7 @@ static void haproxy_and_keepalived_before_three_nodes(void **state)
     assert_null(strstr(file_text(&files, "etc/keepalived/check-balancer"), "connects"));
     // What all nodes may lack at once never takes the address from all of them.
     assert_says(&files, vrrp,
-                "/check-apiserver\"\n    interval 2\n    timeout 4\n    fall 2\n"
+                "/check-apiserver\"\n    interval 2\n    timeout 4\n    fall 3\n"
                 "    rise 1\n    weight -50\n}");
     assert_null(strstr(file_text(&files, vrrp), "\n    nopreempt"));
     assert_says(&files, "etc/kubernetes/manifests/balancer-follow.yaml", "--node-name=m2");
