@@ -144,14 +144,36 @@ static void follow(struct follow *f)
     }
 }
 
+// A machine that only balances has no certificate for etcd, and never will: to wait for one would
+// look as if it followed. What goes wrong elsewhere may be better in a while.
+static int check_followable(const struct balancer_options *options, struct error *err)
+{
+    _cleanup_balancer_site_ struct balancer_site site = {0};
+    _cleanup_etcd_client_ struct etcd_client *client = NULL;
+    _cleanup_error_ struct error why = ERROR_NONE;
+    if (balancer_site_load(options, &site, &why) < 0 || (site.node->roles & NODE_APISERVER) ||
+        balancer_connect(options, &site, &client, &why) != -ENOENT)
+        return 0;
+    return error_set(err, ENOENT,
+                     "%s only balances, and has no certificate for etcd, whose holder can read all "
+                     "secrets of the cluster: after a node has joined or left, change \"nodes\" in "
+                     "%s" CLUSTER_FILE " here, and type `mainstay balancer render --write`",
+                     site.node->name, site.root);
+}
+
 int balancer_follow(const struct balancer_options *options)
 {
     struct follow f = {.options = options, .pause_msec = FIRST_PAUSE_MSEC};
+    _cleanup_error_ struct error err = ERROR_NONE;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     log_open("mainstay-balancer", LOG_LEVEL_INFO);
+    if (check_followable(options, &err) < 0) {
+        log_error("%s", error_message(&err));
+        return CLI_NO;
+    }
     sigprocmask(SIG_BLOCK, &signals, NULL);
     f.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (f.signal_fd < 0) {

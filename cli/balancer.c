@@ -59,11 +59,19 @@ const struct command command_balancer = {
         "         nobody, what is on disk stays.\n"
         "\n"
         "The servers are the nodes that `mainstay init` and `join` have registered in etcd;\n"
-        "while there is none, those of the cluster's file.",
-    .examples = "  # What would HAProxy get?\n"
-                "  mainstay balancer render haproxy.cfg\n"
-                "  # On a machine that balances alone, after a node has joined\n"
-                "  mainstay balancer render --write && systemctl reload haproxy",
+        "while there is none, those of the cluster's file.\n"
+        "\n"
+        "A machine that only balances (loadBalancer.nodes) has no certificate for etcd, because\n"
+        "who may read etcd may read all secrets of the cluster. There, follow refuses; after a\n"
+        "node has joined or left, change \"nodes\" in the cluster's file and write the files "
+        "anew.\n"
+        "Nodes that are still to come may be in it: they get nothing until they answer.",
+    .examples =
+        "  # What would HAProxy get?\n"
+        "  mainstay balancer render haproxy.cfg\n"
+        "  # On a machine that balances alone, when \"nodes\" in /etc/mainstay/cluster.yaml\n"
+        "  # has another node (the agent reloads HAProxy by itself, systemd does not)\n"
+        "  mainstay balancer render --write && systemctl reload haproxy",
     .options = balancer_option_rows,
     .n_options = ARRAY_SIZE(balancer_option_rows),
     .argument = ARGUMENT_WORDS,
@@ -185,7 +193,8 @@ static int registered_nodes(const struct balancer_options *options,
     if (code == -ENOENT) {
         error_clear(err);
         fprintf(stderr, "This machine knows no way to etcd: the nodes are those of the cluster's "
-                        "file.\n");
+                        "file. Give \"nodes\" there who has joined since, and take out who has "
+                        "left.\n");
         return 0;
     }
     return code < 0 ? error_prefix(err, code, "--offline takes the nodes from the cluster's file")

@@ -200,6 +200,17 @@ static int start_rest(struct join *join, struct error *err)
                                             : code;
 }
 
+// Those that follow etcd take the node in by themselves.
+static void say_lone_balancers(const struct cluster *cluster, const struct cluster_node *self)
+{
+    const struct cluster_balancer *balancer = &cluster->balancer;
+    for (size_t i = 0; i < balancer->n_nodes && (self->roles & NODE_APISERVER); i++)
+        if (!cluster_find_node(cluster, balancer->nodes[i].name))
+            printf("On %s, which only balances, put {name: %s, address: %s} into \"nodes\" of "
+                   "/etc/mainstay/cluster.yaml, and type `mainstay balancer render --write`.\n",
+                   balancer->nodes[i].name, self->name, self->address);
+}
+
 static void say_next(const struct join *join)
 {
     const struct node_plan *plan = &join->plan;
@@ -207,6 +218,7 @@ static void say_next(const struct join *join)
     printf("\n%zu files made, %zu kept. ", plan->made, plan->kept);
     if (join->agent.is_ours) {
         printf("Node %s is part of the cluster.\n", plan->self->name);
+        say_lone_balancers(&plan->cluster, plan->self);
         return;
     }
     printf("What next:\n  mainstayd%s%s   # the agent that runs these manifests\n",

@@ -23,7 +23,7 @@ UP_SECONDS = float(os.environ.get("MAINSTAY_HA_UP_SECONDS", "300"))
 URL = f"https://{VIP}:{BALANCER_PORT}"
 
 LONG_SECONDS = 15.0  # without service: worth to be looked into, so what was said is printed
-TELLING = re.compile(r"Entering|VRRP_Script|Script .* now|(elected|lost|changed) leader|is (UP|DOWN)|(UP|DOWN)\.$")
+TELLING = re.compile(r"Entering|VRRP_Script|Script .* now|effective priority|(elected|lost|changed) leader|is (UP|DOWN)|(UP|DOWN)\.$")
 CONFIGURATION = f"""apiVersion: kubeadm.k8s.io/v1beta2
 kind: ClusterConfiguration
 kubernetesVersion: v1.20.2
@@ -273,6 +273,14 @@ class HaTest(unittest.TestCase):
         """There are answers to new writes."""
         mark = time.monotonic()
         until(lambda: client.summary(self.cluster.book, mark)["writes"] >= 10, "new writes are answered", seconds)
+
+    def said(self, node, name, words, since):
+        """Whether a pod of a node has said something since a moment (RFC 3339)."""
+        for path in glob.glob(node.path(f"var/log/pods/*_{name}-*/*/*.log")):
+            with open(path, errors="replace") as f:
+                if any(line[:19] >= since and words in line for line in f):
+                    return True
+        return False
 
     def tell(self, since):
         """What the balancers, the virtual address's keepers and etcd said since a moment (RFC 3339), in order."""

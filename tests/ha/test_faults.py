@@ -20,7 +20,7 @@ import clock
 import harness
 import rig as rig_module
 from cluster import COMPONENTS, HaTest, each_round
-from rig import call, until, write
+from rig import VIP, call, until, write
 
 STAY_SECONDS = float(os.environ.get("MAINSTAY_HA_STAY_SECONDS", "6"))  # how long a fault lasts
 
@@ -149,6 +149,25 @@ class Faults(HaTest):
             node.monotonic = 40 * 86400
             node.boot()
         self.assertEqual({k for k in seen["failures"] if k in ("refused", "reset")}, set())
+
+    @each_round
+    def test_11_no_kube_apiserver_is_ready(self):
+        """All balancers live: one of them keeps the address, so that there is service when one is ready again."""
+        frozen = [self.pid(node, "etcd") for node in list(self.rig)[1:]]
+        with self.fault("etcd frozen on two nodes, thawed"):
+            since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+            for pid in frozen:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                until(lambda: all(self.said(node, "keepalived", "priority from 100 to 50", since) for node in self.rig),
+                      "no node finds a kube-apiserver that is ready")
+                until(lambda: len(self.holders()) == 1, "one node has the address")
+            finally:
+                for pid in frozen:
+                    os.kill(pid, signal.SIGCONT)
+
+    def holders(self):
+        return [node.name for node in self.rig if f"inet {VIP}/" in node.run("ip", "addr").stdout]
 
     def replace(self, path, text):
         temporary = os.path.join(os.path.dirname(os.path.dirname(path)), ".edit")

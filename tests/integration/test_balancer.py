@@ -118,6 +118,18 @@ class Rendered(BalancerTest):
                 self.assertEqual(view, f"https://{VIRTUAL_IP}:{PORT}")
         self.assertEqual(self.read("trees/worker/etc/kubernetes/pki/ca.crt"), self.read("trees/m1/etc/kubernetes/pki/ca.crt"))
 
+    def test_a_machine_that_balances_alone_is_told_of_a_node_by_hand(self):
+        """It cannot follow etcd, says so and what to do instead; done, that takes the node in."""
+        machine = {"nodes": "[lb1=10.99.0.9]"}
+        self.write("etc/mainstay/cluster.yaml", cluster_yaml(["m1", "m2"], **machine))
+        refused = self.balancer("follow", status=1, node="lb1").stderr
+        self.assertIn('change "nodes" in ' + self.path("etc/mainstay/cluster.yaml"), refused)
+        self.assertIn("`mainstay balancer render --write`", refused)
+        self.write("etc/mainstay/cluster.yaml", cluster_yaml(["m1", "m2", "m3"], **machine))
+        done = self.balancer("render", "--write", node="lb1")
+        self.assertIn("no way to etcd", done.stderr)
+        self.assertIn(f"server m3 {NODES['m3']}:{API_PORT}", self.read("etc/haproxy/haproxy.cfg"))
+
     def test_each_program_takes_what_is_rendered(self):
         """Its own check finds the file good, for IPv4 and IPv6 and for many nodes."""
         os.makedirs(self.path("etc/keepalived"))

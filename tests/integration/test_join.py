@@ -197,6 +197,20 @@ class Join(ClusterTest):
         with open(m4.path("etc/mainstay/cluster.yaml")) as f:
             self.assertIn('- name: "m4"\n  address: "127.0.0.4"\n  roles:\n  - etcd\n', f.read())
 
+    def test_a_machine_that_balances_alone_is_named(self):
+        """It has no certificate for etcd: who takes a kube-apiserver in has to tell it by hand."""
+        m1, m4 = self.node(1), self.node(4)
+        config = os.path.join(m1.agent.dir, "balanced.yaml")
+        with open(config, "w") as f:
+            f.write("apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n"
+                    "controlPlaneEndpoint: 127.0.0.9:6443\n---\napiVersion: mainstay.dev/v1\nkind: Cluster\n"
+                    "loadBalancer: {kind: haproxy, nodes: [lb1=127.0.0.9]}\n")
+        m1.init("--config", config)
+        self.until(lambda: "true" in self.etcdctl(m1, "endpoint", "health", "-w", "json", check=False), "etcd is up")
+        said = m4.join(m1.seal("m4"), "--advertise-address", m4.address, "--role", "apiserver",
+                       "--ignore-preflight-errors", "Versions-kube-apiserver")
+        self.assertIn("On lb1, which only balances, put {name: m4, address: 127.0.0.4} into", said)
+
     def test_bad_input_changes_nothing(self):
         m1 = self.first()
         m2 = self.node(2)

@@ -112,6 +112,12 @@ static void haproxy_and_keepalived_before_three_nodes(void **state)
                 "/check-apiserver\"\n    interval 2\n    timeout 4\n    fall 3\n"
                 "    rise 1\n    weight -50\n}");
     assert_null(strstr(file_text(&files, vrrp), "\n    nopreempt"));
+    // Of two that took it at once, the one that keeps it has the last word in time.
+    assert_says(&files, vrrp,
+                "\n    vrrp_higher_prio_send_advert true\n"
+                "    vrrp_garp_master_delay 1\n"
+                "    vrrp_garp_lower_prio_delay 1\n"
+                "    vrrp_garp_master_refresh 10\n");
     assert_says(&files, "etc/kubernetes/manifests/balancer-follow.yaml", "--node-name=m2");
     _cleanup_file_set_ struct file_set again = render(&cluster, "m2", NULL, NULL);
     for (size_t i = 0; i < files.n; i++)
