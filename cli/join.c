@@ -161,7 +161,13 @@ static int look(const struct join *join, unsigned stages)
 
 static int make_own(struct join *join, struct error *err)
 {
-    int code = node_plan_write_cluster(&join->plan, err);
+    _cleanup_sealed_externals_ struct sealed_externals externals = {0};
+    int code = sealed_externals_find(&join->transfer, &externals, err);
+    if (code < 0)
+        return code;
+    memcpy(join->plan.places.external, externals.paths, sizeof(externals.paths));
+    code = node_plan_write_cluster(&join->plan, err);
+    memset(join->plan.places.external, 0, sizeof(externals.paths));
     if (code == 0)
         code = sealed_put(join->plan.places.pki_dir, &join->transfer, false, err);
     return code == 0 ? node_plan_write_pki(&join->plan, err) : code;

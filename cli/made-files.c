@@ -88,6 +88,9 @@ static void list_candidates(const struct node_places *places, struct made_list *
     add_names(ret, MADE_KUBECONFIG, places->kubeconfig_dir, kubeconfig_names,
               ARRAY_SIZE(kubeconfig_names));
     add_names(ret, MADE_PKI, places->pki_dir, pki_names, ARRAY_SIZE(pki_names));
+    for (size_t i = 0; i < ARRAY_SIZE(places->external); i++)
+        if (places->external[i])
+            add(ret, MADE_PKI, xstrdup(places->external[i]));
     for (size_t i = 0; i < ARRAY_SIZE(balancer_names); i++)
         add(ret, MADE_BALANCER, xasprintf("%s/%s", places->root, balancer_names[i]));
     add(ret, MADE_ETCD_DATA, xstrdup(places->etcd_data_dir));

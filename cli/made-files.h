@@ -36,6 +36,8 @@ struct node_places {
     const char *pki_dir, *kubeconfig_dir, *manifests, *etcd_data_dir;
     const char *cluster_file, *made_file;
     const char *root; // "" for none
+    // Of an external etcd, where they came with the sealed file; NULL for those that did not.
+    const char *external[3];
 };
 
 // Writes down what init or join may make there and is not there now (of a directory: is empty).

@@ -99,7 +99,7 @@ static bool is_of(const char *file, const char *authority)
 }
 
 // 1: it is there already, and the same; 0: it is not there; -EEXIST: and another.
-static int look_at(const char *path, const struct transfer_file *file, struct error *err)
+int sealed_look_at(const char *path, const struct transfer_file *file, struct error *err)
 {
     _cleanup_secret_ struct buffer old = BUFFER_EMPTY;
     buffer_reserve(&old, TRANSFER_FILE_MAX + 8192);
@@ -124,7 +124,9 @@ static int check_file(const char *dir, const struct transfer_file *file, const b
     for (size_t i = 0; i < ARRAY_SIZE(authorities); i++)
         if (goes_on[i] && is_of(file->name, authorities[i]))
             return 0;
-    return str_equal(file->name, SEALED_CLUSTER) ? 0 : look_at(path, file, err);
+    bool elsewhere =
+        str_equal(file->name, SEALED_CLUSTER) || str_starts_with(file->name, SEALED_EXTERNAL);
+    return elsewhere ? 0 : sealed_look_at(path, file, err);
 }
 
 static int check(const char *dir, const struct transfer *transfer, bool *goes_on, struct error *err)
@@ -135,7 +137,7 @@ static int check(const char *dir, const struct transfer *transfer, bool *goes_on
     LIST_EACH (file, &transfer->files)
         if (code >= 0)
             code = check_file(dir, file, goes_on, err);
-    return code < 0 ? code : 0;
+    return code < 0 ? code : sealed_externals_check(transfer, err);
 }
 
 int sealed_check(const char *dir, const struct transfer *transfer, struct error *err)
@@ -215,7 +217,7 @@ static int put_directory(const char *dir, const char *directory, const struct tr
     LIST_EACH (file, &transfer->files) {
         char *path = path_join(dir, file->name);
         bool is_here = is_in(file->name, directory) && !str_equal(file->name, SEALED_CLUSTER);
-        bool same = is_here && look_at(path, file, NULL) == 1;
+        bool same = is_here && sealed_look_at(path, file, NULL) == 1;
         if (same)
             printf("kept     %s\n", path);
         if (is_here && !same)
@@ -248,6 +250,8 @@ int sealed_put(const char *dir, const struct transfer *transfer, bool force, str
     for (size_t i = 0; i < ARRAY_SIZE(directories) && code == 0; i++)
         if (has_files_of(transfer, directories[i]))
             code = put_directory(dir, directories[i], transfer, err);
+    if (code == 0)
+        code = sealed_externals_put(dir, transfer, err);
     for (size_t i = 0; i < ARRAY_SIZE(authorities) && code == 0; i++)
         if (goes_on[i])
             printf("goes on  %s/%s.crt: its rotation; `mainstay pki rotate-ca %s` does the rest of "

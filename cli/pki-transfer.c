@@ -34,6 +34,12 @@ static const struct shared {
     {"sa.key", NULL, true, true},
     {"sa.pub", NULL, false, true},
 };
+// Beside them, where etcd is external.
+static const struct shared externals[] = {
+    {SEALED_EXTERNAL "ca.crt", NULL, false, false},
+    {SEALED_EXTERNAL "client.crt", NULL, false, false},
+    {SEALED_EXTERNAL "client.key", SEALED_EXTERNAL "client.crt", true, false},
+};
 
 enum { KEY_TEXT_MAX = 128 };
 
@@ -52,11 +58,10 @@ static char *cluster_file(const struct pki_options *options)
 
 // ---- export ----
 
-static int add_file(struct transfer *transfer, const char *dir, const struct shared *what,
+int sealed_add_file(struct transfer *transfer, const char *name, const char *path, bool is_needed,
                     struct error *err)
 {
-    _cleanup_free_ char *path = path_join(dir, what->name);
-    struct transfer_file file = {.name = xstrdup(what->name)};
+    struct transfer_file file = {.name = xstrdup(name)};
     buffer_reserve(&file.data, TRANSFER_FILE_MAX + 8192);
     int code = fs_read_file(AT_FDCWD, path, TRANSFER_FILE_MAX, &file.data);
     if (code == 0) {
@@ -65,7 +70,7 @@ static int add_file(struct transfer *transfer, const char *dir, const struct sha
     }
     free(file.name);
     secret_free(&file.data);
-    if (code == -ENOENT && !what->is_needed) {
+    if (code == -ENOENT && !is_needed) {
         fprintf(stderr, "warning: %s is not here and does not travel\n", path);
         return 0;
     }
@@ -73,13 +78,23 @@ static int add_file(struct transfer *transfer, const char *dir, const struct sha
 }
 
 // A node that runs etcd alone gets no other keys.
-static bool is_wanted(const struct shared *what, const char *cluster_path, const char *node)
+static int add_shared(struct transfer *transfer, const char *dir, const char *cluster_path,
+                      struct error *err)
 {
     _cleanup_cluster_ struct cluster cluster = {0};
-    if (cluster_load(cluster_path, &cluster, NULL, NULL) < 0)
-        return true;
-    const struct cluster_node *found = cluster_find_node(&cluster, node);
-    return !found || found->roles != NODE_ETCD || str_starts_with(what->name, "etcd/");
+    bool known = cluster_load(cluster_path, &cluster, NULL, NULL) == 0;
+    const struct cluster_node *node = known ? cluster_find_node(&cluster, transfer->node) : NULL;
+    bool etcd_alone = node && node->roles == NODE_ETCD;
+    bool external = known && cluster.file.has_external_etcd;
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(shared) && code == 0; i++) {
+        bool of_etcd = str_starts_with(shared[i].name, "etcd/");
+        _cleanup_free_ char *path = path_join(dir, shared[i].name);
+        if ((etcd_alone && !of_etcd) || (external && of_etcd && access(path, F_OK) < 0))
+            continue;
+        code = sealed_add_file(transfer, shared[i].name, path, shared[i].is_needed, err);
+    }
+    return code == 0 && external ? sealed_add_external(transfer, dir, &cluster.file, err) : code;
 }
 
 // What `mainstay join` has to know besides. Nodes that neither init nor join has made have none.
@@ -135,16 +150,13 @@ int pki_export(const struct pki_options *options, const char *const *words, size
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     _cleanup_transfer_ struct transfer transfer = {0};
-    int code = 0;
     if (!options->for_node || n != 1)
         return pki_usage("export takes the node and the file to write: export --for NODE FILE");
     if (!certificate_name_is_valid(options->for_node))
         return pki_usage("--for: \"%s\" cannot be the name of a node", options->for_node);
     transfer.node = xstrdup(options->for_node);
     _cleanup_free_ char *dir = directory(options), *cluster = cluster_file(options);
-    for (size_t i = 0; i < ARRAY_SIZE(shared) && code == 0; i++)
-        if (is_wanted(&shared[i], cluster, transfer.node))
-            code = add_file(&transfer, dir, &shared[i], &err);
+    int code = add_shared(&transfer, dir, cluster, &err);
     if (code == 0)
         code = add_cluster(&transfer, cluster, &err);
     if (code == 0)
@@ -185,6 +197,9 @@ static const struct shared *find_shared(const char *name)
     for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
         if (str_equal(name, shared[i].name))
             return &shared[i];
+    for (size_t i = 0; i < ARRAY_SIZE(externals); i++)
+        if (str_equal(name, externals[i].name))
+            return &externals[i];
     return NULL;
 }
 
