@@ -105,7 +105,7 @@ class Lines(WithEtcd):
         self.assertEqual(self.instances(), 1)
 
     def test_a_podmaster_that_is_told_to_stop_proves_it_dead_first(self):
-        self.stop("agent")
+        self.stop("agent", "shim")  # which would kill at the same moment
         self.node.podmaster.send_signal(signal.SIGTERM)
         self.assertEqual(self.node.podmaster.wait(WAIT_SECONDS), 0)
         self.assertTrue(is_dead(self.component))
