@@ -216,6 +216,32 @@ class Podmaster(HaTest):
         self.works("after-both")
         self.never_two()
 
+    def test_6_the_machine_sleeps(self):
+        """All of it stands still, fence and shims too, beyond its lease. It wakes up when the lease is another's:
+        nobody can promise that the old instance gets no time then (podmaster(8)); how much it got is told."""
+        old = self.holder("kube-scheduler")
+        asleep = {c: self.newest(c) for c in PAIRS if old in self.runs_on(c)}
+        old.freeze()
+        try:
+            for component in asleep:
+                until(lambda c=component: self.newest(c).node != old.name, f"{component} elsewhere", 180)
+        finally:
+            woken = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            old.thaw()
+        for component, before in asleep.items():
+            until(lambda c=component: old not in self.runs_on(c), f"the end of {component} on {old.name}")
+            intervals = read_intervals(self.cluster.stamps(component))
+            elsewhere, twice = find_overlaps(intervals)
+            self.assertEqual(twice, [])
+            self.assertEqual({first.name for first, _ in elsewhere} - {before.name}, set())
+            end = next(i.end for i in intervals if i.name == before.name)
+            self.table.append((f"{old.name} asleep beyond its lease, woken up",
+                               f"{component} ran on for {max(end - woken, 0) / 1e6:.1f} ms"))
+        self.works("after-sleep")
+
+    def newest(self, component):
+        return read_intervals(self.cluster.stamps(component))[-1]
+
 
 if __name__ == "__main__":
     harness.main()
