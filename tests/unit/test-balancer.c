@@ -109,7 +109,7 @@ static void haproxy_and_keepalived_before_three_nodes(void **state)
     assert_null(strstr(file_text(&files, "etc/keepalived/check-balancer"), "connects"));
     // What all nodes may lack at once never takes the address from all of them.
     assert_says(&files, vrrp,
-                "/check-apiserver\"\n    interval 2\n    timeout 4\n    fall 3\n"
+                "/check-apiserver\"\n    interval 2\n    timeout 4\n    fall 2\n"
                 "    rise 1\n    weight -50\n}");
     assert_null(strstr(file_text(&files, vrrp), "\n    nopreempt"));
     // Of two that took it at once, the one that keeps it has the last word in time.
