@@ -114,6 +114,24 @@ class VirtualAddress(TwoMachines):
         running["m1"].await_line("Entering MASTER STATE")
         self.await_address("m1")
 
+    def test_the_network_is_told_again(self):
+        """Of two that take the address at once, the wrong one may have the last word."""
+        self.double("m1", "0.0.0.0", PORT, self.inside("m1"))
+        self.keepalived("m1").await_line("Entering MASTER STATE")
+        self.await_address("m1")
+        own = next(words[1] for words in map(str.split, self.ip("-n", self.spaces["m1"], "link", "show", "eth0").splitlines())
+                   if words[0] == "link/ether")
+        wrong = "02:00:00:00:00:99"
+        space = self.spaces["m2"]
+        # The client believes it, and would for an hour.
+        subprocess.run([*self.inside("m2"), "sysctl", "-q", "-w", "net.ipv4.neigh.eth0.base_reachable_time_ms=3600000"], check=True)
+        for _ in range(2):  # once it is told soon after the address was taken, then now and then
+            self.ip("-n", space, "neigh", "replace", VIRTUAL_IP, "lladdr", wrong, "dev", "eth0", "nud", "reachable")
+            end = time.monotonic() + WAIT_SECONDS
+            while own not in self.ip("-n", space, "neigh", "show", VIRTUAL_IP) and time.monotonic() < end:
+                time.sleep(0.1)  # the kernel tells nobody of it who has not asked before
+            self.assertIn(own, self.ip("-n", space, "neigh", "show", VIRTUAL_IP))
+
     def test_the_static_pod(self):
         self.double("m1", "0.0.0.0", PORT, self.inside("m1"))
         for file in ("check-balancer", "check-apiserver", "keepalived.conf"):
