@@ -42,6 +42,7 @@ typedef LIST_OF(struct run *) run_list;
 struct keep {
     sd_event_source *timer;
     bool dirty, pod_saved, complained;
+    monotime dirty_at;
     bool in_tier; // its CPU requests are in runtime.burstable_milli, if it is Burstable
     run_list done;
 };

@@ -1,6 +1,8 @@
 // The runtime's upkeep of workers: their timers, and their state on disk, written when the loop has
 // nothing more urgent to do. The record of an exit goes to disk before the shim's own record of it
-// is removed, so an agent that dies in between finds one of them.
+// is removed, so an agent that dies in between finds one of them. A pod whose container is on its
+// way up is written once that is over, for a moment at the most: the start has the processor and
+// the disk for itself, and is one record and not two. Until then the shim's directory tells of it.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 enum {
     FLUSH_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 50,
     RETRY_USEC = 5000000,
+    HOLD_USEC = 20000, // a start takes 3 ms
     TIMER_ACCURACY_USEC = 1000,
 };
 
@@ -25,15 +28,17 @@ struct keep *keep_of(struct pod_worker *w)
     return w->keep;
 }
 
+static void flush(struct runtime *rt, monotime now);
+
 static int on_flush(sd_event_source *source, void *userdata)
 {
-    runtime_flush(userdata);
+    flush(userdata, monotime_now());
     return 0;
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
-    runtime_flush(userdata);
+    flush(userdata, monotime_now());
     return 0;
 }
 
@@ -61,10 +66,11 @@ void runtime_keep_free(struct runtime *rt)
 void runtime_mark_dirty(struct runtime *rt, struct pod_worker *w)
 {
     struct keep *keep = keep_of(w);
-    if (keep->dirty)
-        return;
-    keep->dirty = true;
-    *LIST_APPEND(&rt->dirty) = w;
+    if (!keep->dirty) {
+        keep->dirty = true;
+        keep->dirty_at = monotime_now();
+        *LIST_APPEND(&rt->dirty) = w;
+    }
     if (!work_is_silenced("state"))
         sd_event_source_set_enabled(rt->flush, SD_EVENT_ONESHOT);
 }
@@ -131,28 +137,49 @@ static bool flush_worker(struct runtime *rt, struct pod_worker *w)
     return true;
 }
 
-void runtime_flush(struct runtime *rt)
+static bool is_starting(const struct pod_worker *w)
+{
+    for (size_t i = 0; i < w->n_containers; i++)
+        if (w->containers[i].state == CONTAINER_STARTING)
+            return true;
+    return false;
+}
+
+static void retry_in(struct runtime *rt, int64_t usec)
+{
+    sd_event_source_set_time_relative(rt->retry, (uint64_t)usec);
+    sd_event_source_set_enabled(rt->retry, SD_EVENT_ONESHOT);
+}
+
+// Writes what is not held for a start; `now` MONOTIME_NEVER holds nothing.
+static void flush(struct runtime *rt, monotime now)
 {
     struct pod_worker **dirty = rt->dirty.items;
-    size_t n = rt->dirty.n;
-    bool all = true;
+    size_t n = rt->dirty.n, held = 0, refused = 0;
     rt->dirty.items = NULL;
     rt->dirty.n = 0;
     rt->flushes++;
     for (size_t i = 0; i < n; i++) {
-        keep_of(dirty[i])->dirty = false;
-        if (flush_worker(rt, dirty[i]))
+        struct keep *keep = keep_of(dirty[i]);
+        bool hold = is_starting(dirty[i]) &&
+                    !monotime_reached(monotime_add_usec(keep->dirty_at, HOLD_USEC), now);
+        keep->dirty = false;
+        if (!hold && flush_worker(rt, dirty[i]))
             continue;
-        all = false;
-        keep_of(dirty[i])->dirty = true;
+        held += hold;
+        refused += !hold;
+        keep->dirty = true;
         *LIST_APPEND(&rt->dirty) = dirty[i];
     }
     free(dirty);
-    rt->refused = !all;
-    if (all)
-        return;
-    sd_event_source_set_time_relative(rt->retry, RETRY_USEC);
-    sd_event_source_set_enabled(rt->retry, SD_EVENT_ONESHOT);
+    rt->refused = refused > 0;
+    if (held || refused)
+        retry_in(rt, held ? HOLD_USEC : RETRY_USEC);
+}
+
+void runtime_flush(struct runtime *rt)
+{
+    flush(rt, MONOTIME_NEVER);
 }
 
 void runtime_release(struct runtime *rt, struct pod_worker *w)

@@ -20,7 +20,7 @@ enum {
     DIRECTORY_MODE = 0700,          // but others on the node do not get there
     LARGE_BLOCKS = (1 << 20) / 512, // what is not removed within the loop
     SPARES_MOST = 8,
-    SPARE_USEC = 50 * 1000, // between two that are made: starts that come together go first
+    SPARE_USEC = 20 * 1000, // between two that are made: starts that come together go first
 };
 
 struct termination_spares {
