@@ -15,6 +15,7 @@
 #include "supervisor/pod-worker-internal.h"
 #include "supervisor/runtime-internal.h"
 #include "supervisor/seccomp.h"
+#include "supervisor/shim-spare.h"
 #include "supervisor/state.h"
 #include "supervisor/termination-files.h"
 #include "supervisor/termination.h"
@@ -451,6 +452,7 @@ int runtime_new(const struct runtime_options *options, const struct runtime_owne
     rt->options.containers.seccomp = seccomp_cache_new();
     rt->options.containers.spares =
         termination_spares_new(options->event, options->containers.root_dir);
+    rt->options.shims.spare = shim_spare_new(options->event, options->shims.shim_path);
     rt->prober = prober_new(options->event, options->containers.node_ip);
     struct volumes_options volumes = runtime_volumes(rt);
     rt->sweeper =
@@ -480,6 +482,7 @@ void runtime_free(struct runtime *rt)
     prober_free(rt->prober);
     seccomp_cache_free(rt->options.containers.seccomp);
     termination_spares_free(rt->options.containers.spares);
+    shim_spare_free(rt->options.shims.spare);
     volumes_sweeper_free(rt->sweeper);
     volumes_limits_free(rt->limits);
     free(rt);

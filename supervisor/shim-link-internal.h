@@ -29,6 +29,8 @@ struct shim_spawn {
     int spec, lock, socket, dir;
 };
 int shim_spawn(const struct shim_spawn *spawn, pid_t *ret, struct error *err);
+// One that waits at the other end of the socket, which stays the caller's.
+int shim_spawn_waiting(const char *program, int socket, pid_t *ret, struct error *err);
 // A sealed memfd with the spec, as SHIM_FD_SPEC takes it.
 int shim_spawn_spec_memfd(const void *data, size_t len);
 

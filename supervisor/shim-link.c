@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/process.h"
 #include "supervisor/shim-link-internal.h"
+#include "supervisor/shim-spare.h"
 
 enum { SPEC_MAX = 16 << 20 };
 
@@ -109,8 +110,8 @@ static void reap(struct shim_link *link)
     link->child = 0;
 }
 
-static int spawn(struct shim_link *link, const char *program, const struct shim_spec *spec,
-                 struct error *err)
+static int spawn(struct shim_link *link, const struct shim_link_options *options,
+                 const struct shim_spec *spec, struct error *err)
 {
     _cleanup_close_ int lock = -1, listener = -1, memfd = -1;
     int code = lock = make_lock(link->dir);
@@ -126,13 +127,15 @@ static int spawn(struct shim_link *link, const char *program, const struct shim_
         xasprintf("%s/%s/%s", spec->pod_namespace ? spec->pod_namespace : "",
                   spec->pod_name ? spec->pod_name : "", spec->container ? spec->container : "");
     struct shim_spawn how = {
-        .program = program,
+        .program = options->shim_path,
         .title = title,
         .spec = memfd,
         .lock = lock,
         .socket = listener,
         .dir = link->dir,
     };
+    if (options->spare && shim_spare_take(options->spare, &how, &link->child) == 0)
+        return 0;
     return shim_spawn(&how, &link->child, err);
 }
 
@@ -157,7 +160,7 @@ int shim_link_start(const struct shim_link_options *options, const struct shim_s
         shim_link_destroy(link);
         return code;
     }
-    code = spawn(link, options->shim_path, spec, err);
+    code = spawn(link, options, spec, err);
     if (code == 0) {
         // Three descriptors have just been closed, so there is one for this.
         int pidfd = process_pidfd(link->child);

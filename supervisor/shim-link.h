@@ -23,8 +23,9 @@ struct shim_link_ops {
 
 struct shim_link_options {
     sd_event *event;
-    const char *shims_dir; // RUN/shims
-    const char *shim_path; // the program
+    const char *shims_dir;    // RUN/shims
+    const char *shim_path;    // the program
+    struct shim_spare *spare; // of it, or NULL
 };
 
 // Makes RUN/shims/<spec->id>/ with socket, lock and spec and starts the shim. Returns at once; what

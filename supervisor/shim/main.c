@@ -1,6 +1,7 @@
 // mainstay-shim: the parent of one container process. The agent starts it with its descriptors in
 // place (shim-proto.h), all signals blocked and "<namespace>/<pod>/<container>" as its argument,
-// which is there for those who read ps. With --remove or --measure it does other work (sweep.h).
+// which is there for those who read ps. With --wait it becomes that later (shim-wait.h); with
+// --remove or --measure it does other work (sweep.h).
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -18,6 +19,7 @@
 #include "base/fs.h"
 #include "base/process.h"
 #include "supervisor/shim/sandbox-make.h"
+#include "supervisor/shim/shim-wait.h"
 #include "supervisor/shim/shim.h"
 #include "supervisor/shim/sweep.h"
 
@@ -82,6 +84,8 @@ int main(int argc, char **argv)
         return sweep_remove(argv + 2);
     if (argc > 1 && strcmp(argv[1], "--measure") == 0)
         return sweep_measure(argv + 2);
+    if (argc == 3 && strcmp(argv[1], "--wait") == 0 && !shim_wait(argv))
+        return 0;
     if (fstat(SHIM_FD_DIR, &st) < 0 || !S_ISDIR(st.st_mode)) {
         static const char usage[] = "mainstay-shim is started by mainstayd only\n";
         (void)!write(STDERR_FILENO, usage, sizeof(usage) - 1);

@@ -11,10 +11,10 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 
-enum { LISTEN_BACKLOG = 64, FDS_MAX = 3 };
+enum { LISTEN_BACKLOG = 64 };
 
 union fds_control {
-    char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+    char space[CMSG_SPACE(SHIM_FDS_MOST * sizeof(int))];
     struct cmsghdr align;
 };
 
@@ -24,7 +24,7 @@ int shim_message_send(int fd, const struct shim_message *message, const void *te
     struct iovec parts[2] = {{(void *)message, sizeof(*message)}, {(void *)text, message->length}};
     struct msghdr header = {.msg_iov = parts, .msg_iovlen = 2};
     union fds_control control = {0};
-    if (message->length > SHIM_MESSAGE_MAX - sizeof(*message) || n_fds > FDS_MAX)
+    if (message->length > SHIM_MESSAGE_MAX - sizeof(*message) || n_fds > SHIM_FDS_MOST)
         return -EMSGSIZE;
     if (n_fds > 0) {
         header.msg_control = &control;
@@ -53,13 +53,13 @@ void shim_received_clear(struct shim_received *received)
     received->head = (struct shim_message){0};
 }
 
-static void take_fds(struct msghdr *header, int fds[FDS_MAX])
+static void take_fds(struct msghdr *header, int fds[SHIM_FDS_MOST])
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
         size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        memcpy(fds, CMSG_DATA(c), MIN(n, (size_t)FDS_MAX) * sizeof(int));
+        memcpy(fds, CMSG_DATA(c), MIN(n, (size_t)SHIM_FDS_MOST) * sizeof(int));
     }
 }
 
@@ -93,7 +93,7 @@ int shim_message_receive(int fd, struct shim_received *ret)
         .msg_iov = parts,
         .msg_iovlen = 2,
         .msg_control = &control,
-        .msg_controllen = CMSG_LEN(FDS_MAX * sizeof(int)), // no room for a fourth
+        .msg_controllen = CMSG_LEN(SHIM_FDS_MOST * sizeof(int)), // no room for another
     };
     ssize_t n;
     do

@@ -40,6 +40,7 @@ enum shim_message_type {
                //   by SCM_RIGHTS, or none: output is gathered and returned. → SHIM_EXEC_STARTED,
                //   SHIM_EXEC_EXITED. Closing the connection kills what was started.
     SHIM_ROTATE, // reopen the log file (it was renamed by somebody else)
+    SHIM_BEGIN,  // to one that waits (shim-wait.h): text: its title; the descriptors above
     // from the shim
     SHIM_STATE = 64,   // text: the content of `state` (and `exit` when it is over)
     SHIM_EXEC_STARTED, // number: pid
@@ -49,7 +50,7 @@ enum shim_message_type {
 
 enum { SHIM_EXEC_TTY = 1 << 0 }; // descriptor 0 is a terminal: make it the controlling one
 
-enum { SHIM_MESSAGE_MAX = 64 << 10 };
+enum { SHIM_MESSAGE_MAX = 64 << 10, SHIM_FDS_MOST = 4 };
 
 struct shim_message { // followed by `length` bytes of text
     uint32_t type;
@@ -59,19 +60,19 @@ struct shim_message { // followed by `length` bytes of text
     uint32_t reserved;
 };
 
-// Sends one message with up to 3 descriptors, never blocking: 0, -EAGAIN where the peer does not
-// read, -EMSGSIZE where the text is too long, or sendmsg()'s errno.
+// Sends one message with up to SHIM_FDS_MOST descriptors, never blocking: 0, -EAGAIN where the peer
+// does not read, -EMSGSIZE where the text is too long, or sendmsg()'s errno.
 int shim_message_send(int fd, const struct shim_message *message, const void *text, const int *fds,
                       size_t n_fds);
 
 struct shim_received {
     struct shim_message head;
-    struct buffer text; // NUL-terminated
-    int fds[3];         // -1 where none came; close-on-exec
+    struct buffer text;     // NUL-terminated
+    int fds[SHIM_FDS_MOST]; // -1 where none came; close-on-exec
 };
 #define SHIM_RECEIVED_NONE                                                                         \
     {                                                                                              \
-        .fds = { -1, -1, -1 }                                                                      \
+        .fds = { -1, -1, -1, -1 }                                                                  \
     }
 
 // Receives one message into *ret, which is cleared first. -EAGAIN where there is none, -ECONNRESET
