@@ -235,6 +235,19 @@ static int put_directory(const char *dir, const char *directory, const struct tr
     return code;
 }
 
+// A step of a rotation that was begun elsewhere; not a CA that was only renewed. Before the files:
+// whoever finds these finds that, too.
+static int note_step(const char *dir, const struct transfer *transfer, const char *name,
+                     struct error *err)
+{
+    _cleanup_authority_ struct authority here = {0}, sealed = {0};
+    _cleanup_free_ char *path = xasprintf("%s/%s.crt", dir, name);
+    if (!load_here(dir, name, &here) || !load_sealed(transfer, name, &sealed) ||
+        (here.bundle.n < 2 && sealed.bundle.n < 2))
+        return 0;
+    return rotation_led_set(path, ROTATION_TODO, err);
+}
+
 int sealed_put(const char *dir, const struct transfer *transfer, bool force, struct error *err)
 {
     bool goes_on[ARRAY_SIZE(authorities)] = {0};
@@ -247,6 +260,9 @@ int sealed_put(const char *dir, const struct transfer *transfer, bool force, str
         code = check(dir, transfer, goes_on, force ? NULL : err);
     if (force)
         code = lock >= 0 ? 0 : code;
+    for (size_t i = 0; i < ARRAY_SIZE(authorities) && code == 0; i++)
+        if (goes_on[i])
+            code = note_step(dir, transfer, authorities[i], err);
     for (size_t i = 0; i < ARRAY_SIZE(directories) && code == 0; i++)
         if (has_files_of(transfer, directories[i]))
             code = put_directory(dir, directories[i], transfer, err);

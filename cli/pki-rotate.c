@@ -38,6 +38,7 @@ struct rotation {
     X509 *signer; // of ca->chain; borrowed
     char *next_path, *signer_path;
     EVP_PKEY *next;
+    enum rotation_led led;
     struct pki_followers followers;
     const char *word; // which CA, as it was called
 };
@@ -177,7 +178,11 @@ static int make_next_key(struct rotation *r, struct error *err)
         code = pki_signer_prepare(r->options, r->ca->path, r->signer, err);
     if (code == 0)
         code = key_generate_like(r->ca->key, &r->next, err);
-    return code < 0 ? code : key_write(r->next_path, r->next, err);
+    if (code == 0)
+        code = key_write(r->next_path, r->next, err);
+    if (code == 0 && r->led != ROTATION_OWN) // of one before, which is over
+        code = rotation_led_set(r->ca->path, r->led = ROTATION_OWN, err);
+    return code;
 }
 
 static int trust_both(struct rotation *r, struct error *err)
@@ -323,9 +328,9 @@ static void say_next(const struct rotation *r, int step)
     };
     pki_followers_say(&r->followers);
     printf("%s\n", what[step]);
-    if (stage_of(r) == STAGE_LED)
+    if (stage_of(r) == STAGE_LED || (r->led != ROTATION_OWN && step < 3))
         printf("The next step begins on the node where the rotation was begun.\n");
-    else
+    else if (r->led == ROTATION_OWN)
         printf(
             "On each other control-plane node: `mainstay pki import` of what `mainstay pki export "
             "--for NODE FILE` seals here now, and `mainstay pki rotate-ca %s`.%s\n",
@@ -342,6 +347,17 @@ static int must_be_led(const struct rotation *r, struct error *err)
         r->ca->path);
 }
 
+static int must_go_on_elsewhere(const struct rotation *r, struct error *err)
+{
+    _cleanup_free_ char *note = rotation_led_path(r->ca->path);
+    return error_set(err, EBUSY,
+                     "%s: the second step is done on this node, and the third begins on the node "
+                     "where the rotation was begun: call this there, and then `mainstay pki "
+                     "export` there and `mainstay pki import` here. Where that node is gone for "
+                     "good, remove %s, and this node goes on by itself",
+                     r->ca->path, note);
+}
+
 // One step, or on another node's behalf the rest of one: its number, or a negative errno.
 static int advance(struct rotation *r, struct error *err)
 {
@@ -352,7 +368,7 @@ static int advance(struct rotation *r, struct error *err)
         return code;
     switch (stage) {
     case STAGE_NONE:
-        if (n > 0)
+        if (n > 0 || r->led == ROTATION_TODO)
             return 3;
         code = make_next_key(r, err);
         return code < 0 ? code : (code = trust_both(r, err)) < 0 ? code : 1;
@@ -365,9 +381,11 @@ static int advance(struct rotation *r, struct error *err)
         code = sign_anew(r, err);
         return code < 0 ? code : 2;
     case STAGE_LED:
-        return n > 0 ? 1 : must_be_led(r, err);
+        return n > 0 || r->led == ROTATION_TODO ? 1 : must_be_led(r, err);
     case STAGE_SIGNED:
         if (n == 0 && count_outdated(r) == 0) {
+            if (r->led != ROTATION_OWN)
+                return r->led == ROTATION_TODO ? 2 : must_go_on_elsewhere(r, err);
             code = drop_old(r, err);
             return code < 0 ? code : 3;
         }
@@ -409,6 +427,7 @@ static int find_ca(struct rotation *r, const char *word, struct error *err)
                          r->ca->path, r->ca->key_path);
     r->next_path = xasprintf("%s.next", r->ca->key_path);
     r->signer_path = rotation_signer_path(r->ca->path);
+    r->led = rotation_led(r->ca->path);
     return find_next(r, err);
 }
 
@@ -447,9 +466,11 @@ static int run(struct rotation *r, const char *word, struct error *err)
         say_status(r);
         return 0;
     }
-    code = advance(r, err);
-    if (code > 0)
-        say_next(r, code);
+    int step = code = advance(r, err);
+    if (code > 0 && r->led != ROTATION_OWN)
+        code = rotation_led_set(r->ca->path, step == 3 ? ROTATION_OWN : ROTATION_DONE, err);
+    if (code >= 0 && step > 0)
+        say_next(r, step);
     return code;
 }
 

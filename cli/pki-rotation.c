@@ -1,11 +1,16 @@
 // See pki-rotation.h. How two states of one CA's rotation stand to each other.
 #include "cli/pki-rotation.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
+
+enum { LED_MAX = 64 };
 
 bool rotation_is_younger(X509 *a, X509 *b)
 {
@@ -18,6 +23,36 @@ char *rotation_signer_path(const char *ca_path)
     const char *base = path_base(ca_path), *dot = strrchr(base, '.');
     const char *suffix = dot ? dot : base + strlen(base);
     return xasprintf("%.*s-signer%s", (int)(suffix - ca_path), ca_path, suffix);
+}
+
+char *rotation_led_path(const char *ca_path)
+{
+    const char *base = path_base(ca_path), *dot = strrchr(base, '.');
+    const char *suffix = dot ? dot : base + strlen(base);
+    return xasprintf("%.*s.led", (int)(suffix - ca_path), ca_path);
+}
+
+static const char *const led_words[] = {[ROTATION_TODO] = "todo\n", [ROTATION_DONE] = "done\n"};
+
+enum rotation_led rotation_led(const char *ca_path)
+{
+    _cleanup_free_ char *path = rotation_led_path(ca_path);
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    if (fs_read_file(AT_FDCWD, path, LED_MAX, &text) < 0)
+        return ROTATION_OWN;
+    return str_equal(buffer_str(&text), led_words[ROTATION_DONE]) ? ROTATION_DONE : ROTATION_TODO;
+}
+
+int rotation_led_set(const char *ca_path, enum rotation_led led, struct error *err)
+{
+    _cleanup_free_ char *path = rotation_led_path(ca_path);
+    const char *word = led_words[led];
+    int code = 0;
+    if (word)
+        code = fs_write_atomic(AT_FDCWD, path, word, strlen(word), 0600, FS_WRITE_SYNC);
+    else if (unlink(path) < 0 && errno != ENOENT)
+        code = -errno;
+    return code < 0 ? error_errno(err, code, "%s", path) : 0;
 }
 
 static bool has_key_of(const struct certificate_bundle *bundle, X509 *certificate)

@@ -22,6 +22,18 @@ bool rotation_is_younger(X509 *a, X509 *b);
 // "…/ca-signer.crt" for "…/ca.crt". The caller frees.
 char *rotation_signer_path(const char *ca_path);
 
+// What a node that only follows a CA's rotation has to do: the steps of one that was begun
+// elsewhere come by import, which writes it down beside the CA ("…/ca.led"); nothing begins there.
+enum rotation_led {
+    ROTATION_OWN,  // nothing is written down
+    ROTATION_TODO, // a step has come, and the rest of it is to be done
+    ROTATION_DONE, // it was done
+};
+char *rotation_led_path(const char *ca_path); // the caller frees
+enum rotation_led rotation_led(const char *ca_path);
+// ROTATION_OWN takes the note away. Synced. 0, or a negative errno.
+int rotation_led_set(const char *ca_path, enum rotation_led led, struct error *err);
+
 // kube-controller-manager takes a signing certificate's file with one certificate in it only. Where
 // a manifest's flag names the CA's file there, the one that signs is put into CA-signer.crt, and
 // the manifest, changed, validated and replaced in one step, names that; it is told on stdout.

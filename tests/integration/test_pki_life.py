@@ -431,6 +431,82 @@ class NodesTest(LifeTest):
         for node in self.NAMES[1:]:
             self.assertNotIn("goes on", self.carry(node))
 
+    def assert_verified(self, ca, names, *also):
+        """Whom each node trusts by this CA's file, against what each shows; also against what was there before."""
+        now = {}
+        for node, root in self.roots.items():
+            pki = os.path.join(root, "etc/kubernetes/pki")
+            for name in (ca, *names):
+                with open(f"{pki}/{name}.crt") as f:
+                    now[node, name] = f.read()
+
+        def verify(trusting, showing):
+            for trust in {text for (_, name), text in trusting.items() if name == ca}:
+                for shown in {text for (_, name), text in showing.items() if name != ca}:
+                    paths = []
+                    for file, text in (("trust", trust), ("shown", shown)):
+                        paths.append(os.path.join(self.root, file))
+                        with open(paths[-1], "w") as f:
+                            f.write(text)
+                    done = subprocess.run(["openssl", "verify", "-CAfile", *paths], capture_output=True, text=True)
+                    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        verify(now, now)
+        for old in also:  # who has not restarted since
+            verify(old, now)
+            verify(now, old)
+        for node in self.NAMES:
+            self.on(node, "check")
+        return now
+
+    def steps_begun_on(self, node, ca):
+        return len(glob.glob(f"{self.roots[node]}/etc/kubernetes/pki/{ca}.key.next"))
+
+    def rotate_on_all(self, ca, names):
+        state = first = self.assert_verified(ca, names)
+        for step in (1, 2, 3):
+            self.assertIn(f"Step {step} of 3 is done here", self.on("m0", "rotate-ca", ca, "--force"))
+            state = self.assert_verified(ca, names, state)
+            for node in self.NAMES[1:]:
+                self.assertIn(f"/{ca}.crt: its rotation", self.carry(node))
+                state = self.assert_verified(ca, names, state)
+                self.assertEqual(self.steps_begun_on(node, ca), 0)
+                said = self.on(node, "rotate-ca", ca, "--force")
+                self.assertIn(f"Step {step} of 3 is done here", said)
+                self.assertNotIn("call this again here", said)
+                state = self.assert_verified(ca, names, state)
+                self.assertEqual(self.steps_begun_on(node, ca), 0)
+                if step < 3:  # nothing begins here
+                    before = self.files_of(node)
+                    said = self.on(node, "rotate-ca", ca, "--force", status=1)
+                    self.assertIn("on the node where the rotation was begun", said)
+                    self.assertEqual(self.files_of(node), before)
+        self.assertEqual(len({state[node, ca] for node in self.NAMES}), 1)
+        for node in self.NAMES:
+            for name in (ca, *names):
+                self.assertNotEqual(state[node, name], first[node, name])
+            self.assertEqual(state[node, ca].count("BEGIN CERTIFICATE"), 1)
+        for node in self.NAMES[1:]:
+            self.assertNotIn("goes on", self.carry(node))
+            self.assertFalse(os.path.exists(f"{self.roots[node]}/etc/kubernetes/pki/{ca}.led"))
+        # The next one can begin on any of them.
+        self.assertIn("Step 1 of 3 is done here", self.on("m1", "rotate-ca", ca, "--force"))
+        self.assertEqual(self.steps_begun_on("m1", ca), 1)
+
+    def test_that_of_etcd_step_by_step(self):
+        self.rotate_on_all("etcd/ca", ["etcd/server", "etcd/peer", "etcd/healthcheck-client", "apiserver-etcd-client"])
+
+    def test_the_node_where_it_was_begun_is_gone(self):
+        for _ in (1, 2):
+            self.on("m0", "rotate-ca", "etcd/ca", "--force")
+            self.carry("m1")
+            self.on("m1", "rotate-ca", "etcd/ca")
+        said = self.on("m1", "rotate-ca", "etcd/ca", status=1)
+        os.unlink(re.search(r"remove (\S+/ca\.led),", said).group(1))
+        self.assertIn("Step 3 of 3 is done here", self.on("m1", "rotate-ca", "etcd/ca"))
+
+    def test_that_of_the_front_proxy_step_by_step(self):
+        self.rotate_on_all("front-proxy-ca", ["front-proxy-client"])
+
     def test_the_other_nodes_do_not_go_ahead(self):
         self.on("m0", "rotate-ca", "ca", "--force")
         self.carry("m1")
