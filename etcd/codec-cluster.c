@@ -122,11 +122,10 @@ static bool read_status(const json_t *object, struct etcd_status *status)
 
 int etcd_status_reply(const char *text, size_t len, struct etcd_status *ret, struct error *err)
 {
-    json_auto_t *object = NULL;
+    json_auto_t *object = gateway_parse(text, len, err);
     struct etcd_status status = {0};
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    if (!object)
+        return -EBADMSG;
     if (!read_status(object, &status)) {
         etcd_status_free(&status);
         return gateway_malformed(err, "status");
@@ -162,22 +161,20 @@ static int read_members(const json_t *object, struct etcd_members *ret, struct e
 
 int etcd_members_reply(const char *text, size_t len, struct etcd_members *ret, struct error *err)
 {
-    json_auto_t *object = NULL;
-    int code = gateway_parse(text, len, &object, err);
-    return code < 0 ? code : read_members(object, ret, err);
+    json_auto_t *object = gateway_parse(text, len, err);
+    return object ? read_members(object, ret, err) : -EBADMSG;
 }
 
 int etcd_member_add_reply(const char *text, size_t len, int64_t *ret_id, struct etcd_members *ret,
                           struct error *err)
 {
-    json_auto_t *object = NULL;
+    json_auto_t *object = gateway_parse(text, len, err);
     int64_t id = 0;
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    if (!object)
+        return -EBADMSG;
     if (!gateway_get_uint64(json_object_get(object, "member"), "ID", &id) || id == 0)
         return gateway_malformed(err, "the new member");
-    code = read_members(object, ret, err);
+    int code = read_members(object, ret, err);
     if (code == 0)
         *ret_id = id;
     return code;
@@ -192,11 +189,10 @@ static bool read_alarm(const json_t *object, struct etcd_alarm *ret)
 
 int etcd_alarms_reply(const char *text, size_t len, struct etcd_alarms *ret, struct error *err)
 {
-    json_auto_t *object = NULL;
+    json_auto_t *object = gateway_parse(text, len, err);
     struct etcd_alarms list = {0};
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    if (!object)
+        return -EBADMSG;
     const json_t *alarms = json_object_get(object, "alarms");
     bool good = !alarms || json_is_array(alarms);
     for (size_t i = 0; i < json_array_size(alarms) && good; i++)
@@ -211,10 +207,9 @@ int etcd_alarms_reply(const char *text, size_t len, struct etcd_alarms *ret, str
 
 int etcd_snapshot_reply(const char *text, size_t len, struct buffer *out, struct error *err)
 {
-    json_auto_t *object = NULL;
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    json_auto_t *object = gateway_parse(text, len, err);
+    if (!object)
+        return -EBADMSG;
     const json_t *result = json_object_get(object, "result");
     if (!json_is_object(result))
         return etcd_error_reply(text, len, err);

@@ -196,11 +196,10 @@ static bool get_range(const json_t *object, struct etcd_range *range)
 
 int etcd_range_reply(const char *text, size_t len, struct etcd_range *ret, struct error *err)
 {
-    json_auto_t *object = NULL;
+    json_auto_t *object = gateway_parse(text, len, err);
     _cleanup_etcd_range_ struct etcd_range range = {0};
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    if (!object)
+        return -EBADMSG;
     if (!get_range(object, &range) || !get_revision(object, &range.revision))
         return gateway_malformed(err, "keys");
     *ret = range;
@@ -210,22 +209,20 @@ int etcd_range_reply(const char *text, size_t len, struct etcd_range *ret, struc
 
 int etcd_put_reply(const char *text, size_t len, int64_t *ret_revision, struct error *err)
 {
-    json_auto_t *object = NULL;
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    json_auto_t *object = gateway_parse(text, len, err);
+    if (!object)
+        return -EBADMSG;
     return get_revision(object, ret_revision) ? 0 : gateway_malformed(err, "header");
 }
 
 static int txn_reply(const char *text, size_t len, size_t holders_least, struct etcd_create *ret,
                      struct error *err)
 {
-    json_auto_t *object = NULL;
+    json_auto_t *object = gateway_parse(text, len, err);
     _cleanup_etcd_range_ struct etcd_range range = {0};
     struct etcd_create create = {0};
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    if (!object)
+        return -EBADMSG;
     create.created = json_is_true(json_object_get(object, "succeeded"));
     if (!get_revision(object, &create.revision))
         return gateway_malformed(err, "header");
@@ -272,11 +269,10 @@ static bool get_twins(const json_t *responses, struct etcd_twins *twins)
 int etcd_twins_reply(const char *text, size_t len, bool create, struct etcd_twins *ret,
                      struct error *err)
 {
-    json_auto_t *object = NULL;
+    json_auto_t *object = gateway_parse(text, len, err);
     _cleanup_etcd_twins_ struct etcd_twins twins = {0};
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    if (!object)
+        return -EBADMSG;
     twins.created = create && json_is_true(json_object_get(object, "succeeded"));
     if (!get_revision(object, &twins.revision) || !get_term(object, &twins.term))
         return gateway_malformed(err, "header");
@@ -289,21 +285,19 @@ int etcd_twins_reply(const char *text, size_t len, bool create, struct etcd_twin
 
 int etcd_delete_reply(const char *text, size_t len, int64_t *ret_deleted, struct error *err)
 {
-    json_auto_t *object = NULL;
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    json_auto_t *object = gateway_parse(text, len, err);
+    if (!object)
+        return -EBADMSG;
     return gateway_get_int64(object, "deleted", ret_deleted) ? 0
                                                              : gateway_malformed(err, "deleted");
 }
 
 int etcd_lease_grant_reply(const char *text, size_t len, struct etcd_lease *ret, struct error *err)
 {
-    json_auto_t *object = NULL;
+    json_auto_t *object = gateway_parse(text, len, err);
     struct etcd_lease lease = {0};
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    if (!object)
+        return -EBADMSG;
     if (!gateway_get_int64(object, "ID", &lease.id) ||
         !gateway_get_int64(object, "TTL", &lease.ttl_sec) || lease.id == 0 || lease.ttl_sec <= 0)
         return gateway_malformed(err, "lease");
@@ -314,11 +308,10 @@ int etcd_lease_grant_reply(const char *text, size_t len, struct etcd_lease *ret,
 int etcd_lease_keepalive_reply(const char *text, size_t len, struct etcd_lease *ret,
                                struct error *err)
 {
-    json_auto_t *object = NULL;
+    json_auto_t *object = gateway_parse(text, len, err);
     struct etcd_lease lease = {0};
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    if (!object)
+        return -EBADMSG;
     const json_t *result = json_object_get(object, "result");
     if (!gateway_get_int64(result, "ID", &lease.id) ||
         !gateway_get_int64(result, "TTL", &lease.ttl_sec) || !get_term(result, &lease.term) ||
@@ -332,10 +325,9 @@ int etcd_lease_keepalive_reply(const char *text, size_t len, struct etcd_lease *
 
 int etcd_watch_reply(const char *text, size_t len, struct error *err)
 {
-    json_auto_t *object = NULL;
-    int code = gateway_parse(text, len, &object, err);
-    if (code < 0)
-        return code;
+    json_auto_t *object = gateway_parse(text, len, err);
+    if (!object)
+        return -EBADMSG;
     const json_t *result = json_object_get(object, "result");
     if (!json_is_object(result))
         return etcd_error_reply(text, len, err);
@@ -374,8 +366,8 @@ static int grpc_errno(json_int_t status)
 
 int etcd_error_reply(const char *text, size_t len, struct error *err)
 {
-    json_auto_t *object = NULL;
-    if (gateway_parse(text, len, &object, NULL) < 0)
+    json_auto_t *object = gateway_parse(text, len, NULL);
+    if (!object)
         return gateway_malformed(err, "an error without JSON");
     // Streams wrap their errors: {"error": {"grpc_code": …, "message": …}}.
     const json_t *error = json_object_get(object, "error");

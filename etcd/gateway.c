@@ -43,15 +43,14 @@ int gateway_malformed(struct error *err, const char *what)
     return error_set(err, EBADMSG, "etcd's reply is not understood (%s)", what);
 }
 
-int gateway_parse(const char *text, size_t len, json_t **ret, struct error *err)
+json_t *gateway_parse(const char *text, size_t len, struct error *err)
 {
     json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-    if (json_is_object(object)) {
-        *ret = object;
-        return 0;
-    }
+    if (json_is_object(object))
+        return object;
     json_decref(object);
-    return gateway_malformed(err, "no JSON object");
+    gateway_malformed(err, "no JSON object");
+    return NULL;
 }
 
 bool gateway_get_int64(const json_t *object, const char *name, int64_t *ret)

@@ -17,8 +17,8 @@ char *gateway_dump(json_t *object);
 
 // For replies. -EBADMSG with "etcd's reply is not understood (what)".
 int gateway_malformed(struct error *err, const char *what);
-// 0 and a new reference, or -EBADMSG where the text is no JSON object.
-int gateway_parse(const char *text, size_t len, json_t **ret, struct error *err);
+// A new reference, or NULL, and -EBADMSG in *err, where the text is no JSON object.
+json_t *gateway_parse(const char *text, size_t len, struct error *err);
 // 64-bit integers come as strings, small ones sometimes as numbers; absent is 0. False where it is
 // neither.
 bool gateway_get_int64(const json_t *object, const char *name, int64_t *ret);
