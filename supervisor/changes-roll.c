@@ -254,9 +254,10 @@ int changes_on_next(sd_event_source *source, void *userdata)
         return 0;
     }
     ch->roll.on = false;
-    while ((p = choose(ch)))
-        if (take_turn(ch, p))
-            break;
+    while ((p = choose(ch)) && !take_turn(ch, p))
+        continue;
+    if (p) // it may be ready all the while: nothing happens to a pod that got a signal
+        changes_roll_on(ch);
     changes_arm(ch);
     return 0;
 }

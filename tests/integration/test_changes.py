@@ -289,6 +289,20 @@ class Changes(harness.AgentTest):
                  if e["reason"] in ("FilesChanged", "Started")]
         self.assertEqual(order, [(r, n) for n in "abc" for r in ("FilesChanged", "Started")])
 
+    def test_signals_one_at_a_time(self):
+        """Nothing but the signal happens to a pod that gets one: its turn ends by itself, again and again."""
+        self.put("tls.crt", "0")
+        for name in "ab":
+            self.run_pod(name, command=SIGNALLED, annotations=", mainstay.dev/reload-signal: HUP")
+        for turn in "123":
+            last = self.a.last_event()
+            self.put("tls.crt", turn)
+            for name in "ab":
+                self.changed_event(name, after=last)
+        for name in "ab":
+            self.a.cli("logs", "-f", name, "--limit-bytes", str(len("up\n" + 3 * "got it\n")), check=True)
+            self.assertEqual(self.restarts(name), 0)
+
     def test_in_the_order_of_dependencies(self):
         self.put("tls.crt", "one")
         self.run_pod("z")
