@@ -98,7 +98,6 @@ struct manifest_source {
     void *userdata;
 
     sd_event_source *inotify_source, *settle_timer, *rescan_timer, *scan_request;
-    sd_event_source *store_timer; // of accepted content
     bool scan_wanted;
     struct watch_set watches;
     bool watches_damped; // failing watches were logged
@@ -182,9 +181,8 @@ void running_pod_clear(struct running_pod *running);
 // or another path's.
 int source_store_load(const struct manifest_source *source, const char *path, struct buffer *out);
 void source_store_remove(const struct manifest_source *source, const char *path);
-// Writes what was accepted and is not stored yet.
+// Writes what was accepted in this turn.
 void source_store_flush(struct manifest_source *source);
-bool source_store_has_unsaved(const struct manifest_source *source);
 // Drops what is stored for files that are not there any more.
 void source_store_sweep(const struct manifest_source *source);
 void source_store_load_contests(struct manifest_source *source);

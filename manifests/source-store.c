@@ -116,14 +116,6 @@ void source_store_remove(const struct manifest_source *source, const char *path)
         log_warning("%s: cannot be removed: %s", target, strerror(errno));
 }
 
-bool source_store_has_unsaved(const struct manifest_source *source)
-{
-    for (size_t i = 0; source->state_dir && i < source->files.n; i++)
-        if (source->files.items[i]->unsaved.len)
-            return true;
-    return false;
-}
-
 void source_store_flush(struct manifest_source *source)
 {
     if (!source->state_dir)

@@ -14,8 +14,6 @@
 
 enum {
     RESCAN_ACCURACY_USEC = 1000 * 1000, // may be late by this much, to share another wake-up
-    STORE_USEC = 20 * 1000,             // after what is to be stored was accepted
-    STORE_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 50,
 };
 
 static void warn_of_missing_watches(struct manifest_source *source)
@@ -53,25 +51,6 @@ static void report_sync(struct manifest_source *source)
     source->ops.synced(source->userdata, source->present);
 }
 
-static int on_store(sd_event_source *s, uint64_t usec, void *userdata)
-{
-    WORK_SCOPE("source", "directory", NULL, ((struct manifest_source *)userdata)->directory);
-    source_store_flush(userdata);
-    return 0;
-}
-
-// What was accepted is stored when the starts that came with it have had the processor and the disk
-// for themselves. What cannot be written is tried again after the next turn.
-static void store_soon(struct manifest_source *source)
-{
-    int enabled;
-    if (!source_store_has_unsaved(source) ||
-        (sd_event_source_get_enabled(source->store_timer, &enabled) >= 0 && enabled))
-        return;
-    sd_event_source_set_time_relative(source->store_timer, STORE_USEC);
-    sd_event_source_set_enabled(source->store_timer, SD_EVENT_ONESHOT);
-}
-
 // One turn: everything that is known to have happened is looked at before any of it counts, so that
 // a rename is seen whole.
 static int turn(struct manifest_source *source)
@@ -92,7 +71,7 @@ static int turn(struct manifest_source *source)
     source_reconcile(source);
     warn_of_missing_watches(source);
     report_sync(source);
-    store_soon(source);
+    source_store_flush(source);
     arm_settle_timer(source);
     return 0;
 }
@@ -147,13 +126,6 @@ static int add_event_sources(struct manifest_source *source)
         code = sd_event_source_set_enabled(source->rescan_timer, SD_EVENT_OFF);
     if (code >= 0)
         code = sd_event_add_defer(source->event, &source->scan_request, on_scan_request, source);
-    if (code >= 0)
-        code = sd_event_add_time_relative(source->event, &source->store_timer, CLOCK_MONOTONIC, 0,
-                                          1000, on_store, source);
-    if (code >= 0)
-        code = sd_event_source_set_priority(source->store_timer, STORE_PRIORITY);
-    if (code >= 0)
-        code = sd_event_source_set_enabled(source->store_timer, SD_EVENT_OFF);
     return code;
 }
 
@@ -267,8 +239,6 @@ void manifest_source_free(struct manifest_source *source)
     sd_event_source_disable_unref(source->settle_timer);
     sd_event_source_disable_unref(source->rescan_timer);
     sd_event_source_disable_unref(source->scan_request);
-    sd_event_source_disable_unref(source->store_timer);
-    source_store_flush(source);
     source_url_free(source->url);
     watch_set_close(&source->watches);
     for (size_t i = 0; i < source->files.n; i++)

@@ -15,7 +15,7 @@
 #include "supervisor/state.h"
 
 enum {
-    FLUSH_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 50,
+    FLUSH_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 5, // before the API tells of it
     RETRY_USEC = 5000000,
     HOLD_USEC = 20000, // a start takes 3 ms
     TIMER_ACCURACY_USEC = 1000,
@@ -51,6 +51,8 @@ int runtime_keep_init(struct runtime *rt, struct error *err)
         r = sd_event_source_set_enabled(rt->flush, SD_EVENT_OFF);
     if (r >= 0)
         r = sd_event_add_time(rt->options.event, &rt->retry, CLOCK_BOOTTIME, 0, 0, on_retry, rt);
+    if (r >= 0)
+        r = sd_event_source_set_priority(rt->retry, FLUSH_PRIORITY);
     if (r >= 0)
         r = sd_event_source_set_enabled(rt->retry, SD_EVENT_OFF);
     return r < 0 ? error_errno(err, r, "event loop") : 0;
