@@ -79,6 +79,10 @@ class Faults(harness.AgentTest):
         self.addCleanup(limit.remove)
         limit.add(agent.process.pid)
         limit.set(limit.count())
+        # The first one may get the shim that waits, and then there is none any more.
+        agent.drop("first.yaml", pod_yaml("first", [COMPONENT]))
+        agent.wait(lambda pods: agent.events("Started", "first") or agent.events("Failed", "first") or None,
+                   "the first one's start")
         agent.drop("b.yaml", pod_yaml("b", [COMPONENT]))
         event = agent.wait_event("Failed", "b")
         self.assertRegex(event["message"], "(fork|clone|process|Resource temporarily)")
