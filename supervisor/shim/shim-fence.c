@@ -2,6 +2,7 @@
 // its fence nor the agent. See shim.h, and manifests/fence.h.
 #include "supervisor/shim/shim.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/sched/types.h>
@@ -12,13 +13,18 @@
 #include "base/alloc.h"
 #include "base/fence-state.h"
 
-static void look(struct shim *shim)
+static monotime kill_at(const struct shim *shim)
 {
     struct fence_state state;
-    // What cannot be read has passed.
-    (void)fence_state_read_path(shim->spec.fence, &state);
-    if (!monotime_reached(state.kill_at, monotime_now())) {
-        monotime_arm(shim->fence.fd, state.kill_at);
+    (void)fence_state_read_path(shim->spec.fence, &state); // what cannot be read has passed
+    return state.kill_at;
+}
+
+static void look(struct shim *shim)
+{
+    monotime deadline = kill_at(shim);
+    if (!monotime_reached(deadline, monotime_now())) {
+        monotime_arm(shim->fence.fd, deadline);
         return;
     }
     free(shim->warnings);
@@ -48,20 +54,18 @@ static void go_first(void)
     (void)!syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
-void shim_fence_begin(struct shim *shim)
+int shim_fence_begin(struct shim *shim)
 {
     if (str_empty(shim->spec.fence))
-        return;
+        return 0;
     go_first();
     int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (fd >= 0 && shim_source_add(shim, &shim->fence, fd, fence_ready) == 0) {
-        look(shim);
-        return;
-    }
-    if (fd >= 0)
+    if (fd < 0)
+        return -errno;
+    int code = shim_source_add(shim, &shim->fence, fd, fence_ready);
+    if (code < 0) {
         close(fd);
-    free(shim->warnings);
-    shim->warnings =
-        xstrdup("the container is killed: its shim cannot watch podmaster's deadline\n");
-    shim_kill_container(shim);
+        return code;
+    }
+    return monotime_arm(fd, kill_at(shim));
 }

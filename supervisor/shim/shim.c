@@ -188,6 +188,8 @@ static int start_container(struct shim *shim)
     int code = make_stdio(shim, &stdio);
     if (code < 0)
         error_errno(&err, code, "cannot make the container's stdio");
+    else if ((code = shim_fence_begin(shim)) < 0)
+        error_errno(&err, code, "cannot watch podmaster's deadline");
     else
         code = shim_container_start(&shim->spec, &stdio, &shim->child, &shim->state.command,
                                     &warnings, &reason, &err);
@@ -354,7 +356,6 @@ void shim_run(struct shim *shim)
         shim_report_state(shim);
         shim->oom_kills_before = shim_oom_kills(&shim->spec);
         join_own_cgroups(shim);
-        shim_fence_begin(shim);
         loop_until_exited(shim);
         shim_kill_strays(shim);
         drain_output(shim, &shim->outputs[SHIM_STDOUT]);

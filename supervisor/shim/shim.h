@@ -79,9 +79,9 @@ void shim_control_end(struct shim *shim);  // kills what the clients run
 // A child that is not the container's first process was reaped.
 void shim_control_reaped(struct shim *shim, pid_t pid, int wait_status);
 
-// shim-fence.c: of a pod that podmaster guards, once it runs: kills it at the deadline. Nothing for
-// other pods.
-void shim_fence_begin(struct shim *shim);
+// shim-fence.c: of a pod that podmaster guards, before it runs: it is killed at the deadline.
+// Nothing for other pods. Negative errno where the deadline cannot be watched.
+int shim_fence_begin(struct shim *shim);
 
 // shim-kill.c
 void shim_kill_container(struct shim *shim); // SIGKILL for everything in it

@@ -379,15 +379,21 @@ def kill_leftovers(text):
             pass
 
 
+def links_of(pid):
+    """What the process's descriptors name; one may be closed while this looks."""
+    links = []
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return links
+
+
 def shims_of(directory):
-    """PIDs of the shims that keep files below the directory open; their command lines do not tell."""
-    found = []
-    for pid in processes_with("mainstay-shim"):
-        with contextlib.suppress(OSError):
-            links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-            if any(link.startswith(directory + "/") for link in links):
-                found.append(pid)
-    return found
+    """PIDs of the shims that keep files below the directory open; their command lines do not tell.
+    Not the one that waits for the next start."""
+    found = set(processes_with("mainstay-shim")) - set(processes_with("mainstay-shim\0--wait"))
+    return [pid for pid in sorted(found) if any(link.startswith(directory + "/") for link in links_of(pid))]
 
 
 def kill_shims(directory):
