@@ -39,6 +39,7 @@ struct revisions {
     struct revisions_options options;
     LIST_OF(struct tracked) tracked; // sorted by namespace and name
     LIST_OF(struct note) notes;
+    monotime flush_by; // while there are notes: when they are written at the latest
     sd_event_source *flush, *judge, *deadline;
     bool complained; // that histories cannot be written
 };

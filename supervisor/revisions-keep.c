@@ -9,7 +9,12 @@
 #include "supervisor/revisions-internal.h"
 
 enum {
-    FLUSH_USEC = 20 * 1000, // after the first note
+    // After the last note, but no later than that after the first: what befalls a pod in its first
+    // moments, and a thousand pods that start at once, is one writing for each. Until then a later
+    // agent would find out by itself; but for a removal.
+    FLUSH_USEC = 250 * 1000,
+    FLUSH_MOST_USEC = 5 * 1000 * 1000,
+    FLUSH_REMOVED_USEC = 20 * 1000,
     FLUSH_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 60,
     NOTES_A_TURN = 16, // of the loop: a thousand pods at once do not hold it up
 };
@@ -49,11 +54,31 @@ int revisions_keep_init(struct revisions *r)
     return code < 0 ? code : sd_event_source_set_enabled(r->flush, SD_EVENT_OFF);
 }
 
+static void flush_later(struct revisions *r, enum note_kind kind)
+{
+    monotime now = monotime_now();
+    if (r->notes.n == 0)
+        r->flush_by = monotime_add_usec(now, FLUSH_MOST_USEC);
+    monotime wanted =
+        monotime_add_usec(now, kind == NOTE_REMOVED ? FLUSH_REMOVED_USEC : FLUSH_USEC);
+    r->flush_by = kind == NOTE_REMOVED ? monotime_min(r->flush_by, wanted) : r->flush_by;
+    int64_t usec = monotime_since(monotime_min(wanted, r->flush_by), now);
+    flush_in(r, (uint64_t)MAX(usec, (int64_t)0));
+}
+
+// Behind the last one of the same pod, so that they stand side by side.
 void revisions_note(struct revisions *r, const struct note *note)
 {
-    if (r->notes.n == 0)
-        flush_in(r, FLUSH_USEC);
-    *LIST_APPEND(&r->notes) = *note;
+    flush_later(r, note->kind);
+    size_t at = r->notes.n;
+    while (at > 0 && (strcmp(r->notes.items[at - 1].name, note->name) != 0 ||
+                      strcmp(r->notes.items[at - 1].namespace_, note->namespace_) != 0))
+        at--;
+    at = at > 0 ? at : r->notes.n;
+    (void)LIST_APPEND(&r->notes);
+    struct note *place = &r->notes.items[at];
+    memmove(place + 1, place, (r->notes.n - 1 - at) * sizeof(*place));
+    *place = *note;
 }
 
 static void load(struct revisions *r, const char *namespace_, const char *name, struct history *ret)
