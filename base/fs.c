@@ -222,6 +222,28 @@ int fs_mkdir_parents(int dirfd, const char *path, mode_t mode)
     return code < 0 ? code : make_directory(dirfd, path, mode);
 }
 
+static int open_empty(const char *path, mode_t mode)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+    return fd < 0 ? -errno : fd;
+}
+
+int fs_open_empty(const char *path, mode_t mode, mode_t dir_mode)
+{
+    int fd = open_empty(path, mode);
+    if (fd == -ENOENT) {
+        _cleanup_free_ char *dir = xstrndup(path, (size_t)(path_base(path) - path));
+        int code = fs_mkdir_parents(AT_FDCWD, dir, dir_mode);
+        fd = code < 0 ? code : open_empty(path, mode);
+    }
+    if (fd >= 0 && fchmod(fd, mode) < 0) {
+        int code = -errno;
+        close(fd);
+        return code;
+    }
+    return fd;
+}
+
 static int remove_entries(int fd, dev_t device);
 
 static int remove_entry(int dirfd, const char *name, dev_t device)

@@ -32,6 +32,11 @@ int fs_mkdir_parents(int dirfd, const char *path, mode_t mode);
 // The same for the parents of path only.
 int fs_mkdir_parents_of(int dirfd, const char *path);
 
+// Opens an empty file for writing: a new one, or one that was there and is emptied. It has exactly
+// `mode`, whatever the umask; its directory, where that is missing, gets `dir_mode`. -ELOOP where a
+// symlink is in the way.
+int fs_open_empty(const char *path, mode_t mode, mode_t dir_mode);
+
 // rm -rf that stays on one file system and never follows a symlink. 0 where nothing was there.
 int fs_remove_tree(int dirfd, const char *path);
 

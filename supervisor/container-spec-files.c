@@ -135,20 +135,17 @@ void container_spec_tidy_logs(const struct container_spec_options *options, cons
     link_log(options, pod, container, restart_count, log);
 }
 
-// Takes `file`.
-static void set_termination_file(const struct container_spec_options *options,
-                                 const struct container *container, struct shim_spec *spec,
-                                 char *file, struct string_list *notes)
+// The usual path is in a file system that the container has to itself, which costs no disk its time
+// and is as bounded as all of /dev. Any other path may be that of a log.
+static bool is_in_own_dev(const struct shim_spec *spec)
 {
-    _cleanup_error_ struct error err = ERROR_NONE;
-    if (termination_file_make(options->spares, file, &err) < 0) {
-        string_list_add_owned(notes, xasprintf("it runs without its terminationMessagePath: %s",
-                                               error_message(&err)));
-        free(file);
-        return;
-    }
-    spec->termination_path = xstrdup(container->terminationMessagePath);
-    spec->termination_file = file;
+    if (spec->privileged || !str_equal(spec->termination_path, SHIM_TERMINATION_DEFAULT))
+        return false;
+    LIST_EACH (mount, &spec->mounts)
+        if (str_equal(mount->destination, "/dev") ||
+            str_equal(mount->destination, SHIM_TERMINATION_DEFAULT))
+            return false;
+    return true;
 }
 
 static int make_layers(const struct container_spec_options *options, const char *instance,
@@ -167,15 +164,16 @@ static int make_layers(const struct container_spec_options *options, const char 
 
 int container_spec_make_files(const struct container_spec_options *options, const struct pod *pod,
                               const struct container *container, uint64_t restart_count,
-                              struct shim_spec *spec, struct string_list *notes, struct error *err)
+                              struct shim_spec *spec, struct error *err)
 {
     int code = 0;
     spec->log_path = container_spec_log_path(options, pod, container->name, restart_count);
-    if (!str_empty(container->terminationMessagePath))
-        set_termination_file(options, container, spec,
-                             termination_file_path(options->root_dir, pod->metadata.uid,
-                                                   container->name, restart_count),
-                             notes);
+    if (!str_empty(container->terminationMessagePath)) {
+        spec->termination_path = xstrdup(container->terminationMessagePath);
+        if (!is_in_own_dev(spec))
+            spec->termination_file = termination_file_path(options->root_dir, pod->metadata.uid,
+                                                           container->name, restart_count);
+    }
     if (code == 0 && spec->root_kind == SHIM_ROOT_OVERLAY) {
         _cleanup_free_ char *instance =
             container_spec_instance_dir(options, pod, container->name, restart_count);

@@ -38,8 +38,7 @@ char *container_spec_instance_dir(const struct container_spec_options *options,
                                   const struct pod *pod, const char *container,
                                   uint64_t restart_count);
 
-// Makes the termination file and the overlay layers. The log and its directory are made by the
-// shim. A disk that has no room for the termination file is a note: the container starts.
+// Makes the overlay layers. The log, its directory and the termination file are made by the shim.
 int container_spec_make_files(const struct container_spec_options *options, const struct pod *pod,
                               const struct container *container, uint64_t restart_count,
-                              struct shim_spec *spec, struct string_list *notes, struct error *err);
+                              struct shim_spec *spec, struct error *err);

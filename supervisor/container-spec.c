@@ -333,8 +333,7 @@ static int build(struct build *b, uint64_t restart_count, struct error *err)
     if (code < 0)
         return code;
     *b->reason = "CreateContainerError";
-    return container_spec_make_files(b->options, b->pod, b->container, restart_count, b->spec,
-                                     b->notes, err);
+    return container_spec_make_files(b->options, b->pod, b->container, restart_count, b->spec, err);
 }
 
 int container_spec_build(const struct container_spec_options *options, const struct pod *pod,

@@ -1,6 +1,6 @@
 // From a pod spec to the shim_spec of one container: image, command, environment, volumes,
 // credentials, namespaces, cgroups, log paths. What is needed on disk (volume directories,
-// termination file, overlay layers, cgroups) is made on the way.
+// overlay layers, cgroups) is made on the way.
 #pragma once
 
 #include <stdbool.h>
@@ -15,7 +15,6 @@
 
 struct device_filter;
 struct seccomp_cache;
-struct termination_spares;
 struct sandbox_view;
 
 struct container_spec_options {      // all borrowed
@@ -30,9 +29,8 @@ struct container_spec_options {      // all borrowed
     bool unprivileged;             // the agent is an ordinary user: user namespaces
     struct device_filter *devices; // NULL: devices are not confined by a cgroup
     struct seccomp_cache *seccomp; // NULL: every filter is compiled anew
-    struct termination_spares *spares; // NULL: every termination file is made anew
-    const char *seccomp_root;          // where profiles of the type Localhost are
-    bool seccomp_default;              // RuntimeDefault where a manifest says nothing
+    const char *seccomp_root;      // where profiles of the type Localhost are
+    bool seccomp_default;          // RuntimeDefault where a manifest says nothing
     struct pod_dns_options dns;
     const struct sandbox_view *sandbox; // what this pod's containers share; NULL: nothing
     const char *hidden_mount;           // what containers on the host's root are to detach; NULL

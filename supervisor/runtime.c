@@ -80,11 +80,13 @@ static void on_changed(void *userdata, struct shim_link *link, const struct shim
 
 // What the container wrote into its terminationMessagePath, or the end of its log under
 // FallbackToLogsOnError. NULL where there is nothing.
-static char *termination_message(const struct run *run, bool failed)
+static char *termination_message(const struct run *run, const struct shim_state *state)
 {
     const struct container *spec = run->c->spec;
-    char *message =
-        run->spec.termination_file ? termination_of_file(run->spec.termination_file) : NULL;
+    bool failed = state->signaled || state->exit_code != 0;
+    char *message = run->spec.termination_file ? termination_of_file(run->spec.termination_file)
+                    : state->termination       ? termination_of_text(state->termination)
+                                               : NULL;
     if (!message && failed && run->spec.log_path &&
         str_equal(spec->terminationMessagePolicy, "FallbackToLogsOnError"))
         message = termination_of_log(run->spec.log_path);
@@ -107,7 +109,7 @@ static void deliver_exit(struct run *run, const struct shim_state *state)
         exit.oom_killed |= killed && cgroup_oom_kills(&run->spec.cgroup_dirs) > run->oom_kills;
         if (run->role == RUN_CURRENT)
             pod_worker_container_warned(c, state->message);
-        message = termination_message(run, state->signaled || state->exit_code != 0);
+        message = termination_message(run, state);
         exit.message = message;
     }
     if (run->role == RUN_MISSED)
@@ -450,8 +452,6 @@ int runtime_new(const struct runtime_options *options, const struct runtime_owne
     rt->ops = ops;
     rt->userdata = userdata;
     rt->options.containers.seccomp = seccomp_cache_new();
-    rt->options.containers.spares =
-        termination_spares_new(options->event, options->containers.root_dir);
     rt->options.shims.spare = shim_spare_new(options->event, options->shims.shim_path);
     rt->prober = prober_new(options->event, options->containers.node_ip);
     struct volumes_options volumes = runtime_volumes(rt);
@@ -481,7 +481,6 @@ void runtime_free(struct runtime *rt)
     sandboxes_free(rt->sandboxes);
     prober_free(rt->prober);
     seccomp_cache_free(rt->options.containers.seccomp);
-    termination_spares_free(rt->options.containers.spares);
     shim_spare_free(rt->options.shims.spare);
     volumes_sweeper_free(rt->sweeper);
     volumes_limits_free(rt->limits);

@@ -62,6 +62,11 @@ char *termination_of_file(const char *path)
     return n > 0 ? clean(text, (size_t)n) : NULL;
 }
 
+char *termination_of_text(const char *text)
+{
+    return clean(text, strlen(text));
+}
+
 // The text of CRI log lines ("TIME STREAM F TEXT").
 static void add_text(const char *lines, size_t len, struct buffer *out)
 {

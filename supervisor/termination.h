@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-enum { // K/container/runtime.go
-    TERMINATION_FILE_BYTES = 4096,
+enum {                             // K/container/runtime.go
+    TERMINATION_FILE_BYTES = 4096, // as SHIM_TERMINATION_BYTES
     TERMINATION_LOG_BYTES = 2048,
     TERMINATION_LOG_LINES = 80,
     TERMINATION_POD_BYTES = 12 << 10, // shared out among the pod's containers
@@ -15,6 +15,9 @@ enum { // K/container/runtime.go
 // The end of the file, at most TERMINATION_FILE_BYTES of it. NULL where it says nothing, or is no
 // regular file (any more). The caller frees.
 char *termination_of_file(const char *path);
+
+// The same of a text that was read already.
+char *termination_of_text(const char *text);
 
 // The last lines of a log in the CRI format, at most TERMINATION_LOG_BYTES of text. NULL where
 // there are none. The caller frees.

@@ -56,11 +56,11 @@ int child_set_stdio(const int fds[3], bool tty, struct error *err)
 
 void child_die_with_parent(int report)
 {
-    struct pollfd pipe = {.fd = report};
+    struct pollfd parent = {.fd = report};
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    // A parent that died before that left the pipe without a reader. (getppid() says nothing inside
-    // a new PID namespace.)
-    if (poll(&pipe, 1, 0) > 0 && pipe.revents & POLLERR)
+    // A parent that died before that left the socket without its other end. (getppid() says nothing
+    // inside a new PID namespace.)
+    if (poll(&parent, 1, 0) > 0 && parent.revents & POLLHUP)
         _exit(EXIT_NOT_STARTED);
 }
 
@@ -131,17 +131,19 @@ static int set_up_namespaces(const struct child_context *c, struct buffer *warni
     return join_namespaces(spec, err);
 }
 
-static int make_root(const struct child_context *c, struct buffer *warnings, struct error *err)
+static int make_root(const struct child_context *c, struct buffer *warnings, int *ret_termination,
+                     struct error *err)
 {
-    struct mount_plan plan = {.spec = c->spec, .warnings = warnings, .root = -1};
+    struct mount_plan plan = {.spec = c->spec, .warnings = warnings, .root = -1, .termination = -1};
     int code = mounts_make_root(&plan, err);
+    *ret_termination = TAKE_FD(plan.termination);
     mounts_plan_free(&plan);
     return code;
 }
 
 // Everything but execve(). Fills *reason before each step that can fail.
 static int become_container(const struct child_context *c, struct buffer *warnings,
-                            enum start_reason *reason, struct error *err)
+                            int *ret_termination, enum start_reason *reason, struct error *err)
 {
     *reason = START_REASON_CREATE;
     int code = child_join_cgroups(c->spec, c->in_v2_group ? 1 : 0, !c->in_v2_group, warnings, err);
@@ -153,7 +155,7 @@ static int become_container(const struct child_context *c, struct buffer *warnin
     if ((code = set_up_namespaces(c, warnings, err)) < 0)
         return code;
     *reason = START_REASON_MOUNT;
-    if ((code = make_root(c, warnings, err)) < 0)
+    if ((code = make_root(c, warnings, ret_termination, err)) < 0)
         return code;
     *reason = START_REASON_START;
     if (setsid() < 0)
@@ -183,8 +185,11 @@ void container_child(const struct child_context *c)
     umask(0);
     child_reset_signals();
     child_die_with_parent(report);
-    int code = become_container(c, &warnings, &reason, &err);
+    int termination = -1; // close-on-exec
+    int code = become_container(c, &warnings, &termination, &reason, &err);
     start_report_warnings(report, &warnings);
+    if (termination >= 0)
+        start_report_file(report, termination);
     if (code == 0) {
         reason = START_REASON_START;
         char **argv = string_list_argv(&c->spec->argv);

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -112,7 +113,7 @@ _Noreturn static void help(struct exec_context *c)
 static int gather(const struct exec_context *c, pid_t helper, int pid_pipe, pid_t *ret,
                   struct error *err)
 {
-    struct start_report report = {0};
+    struct start_report report = START_REPORT_NONE;
     pid_t pid = 0;
     ssize_t n = read(pid_pipe, &pid, sizeof(pid));
     int code = start_report_read(c->report_read, &report);
@@ -142,8 +143,8 @@ int shim_container_exec(const struct shim_spec *spec, const struct shim_child *c
     int report[2], pid_pipe[2];
     if (!argv[0])
         return error_set(err, EINVAL, "no command specified");
-    if (pipe2(report, O_CLOEXEC) < 0)
-        return error_errno(err, errno, "cannot make a pipe");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, report) < 0)
+        return error_errno(err, errno, "cannot make a socket");
     if (pipe2(pid_pipe, O_CLOEXEC) < 0) {
         int code = error_errno(err, errno, "cannot make a pipe");
         close(report[0]);

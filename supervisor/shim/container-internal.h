@@ -1,6 +1,6 @@
 // What the files container*.c share. The container's first process is made by clone3(); it tells
-// its parent over a close-on-exec pipe what went wrong, what could not be had and which file it is
-// about to execute. The end of the pipe without a failure on it is the success of execve().
+// its parent over a close-on-exec socket what went wrong, what could not be had and which file it
+// is about to execute. The end of the stream without a failure in it is the success of execve().
 #pragma once
 
 #include <stdbool.h>
@@ -21,21 +21,25 @@ const char *start_reason_name(enum start_reason reason);
 
 // ---- container-report.c ----
 
-struct start_report { // what came through the pipe
+struct start_report { // what came through the socket
     bool failed;
     int code; // negative errno
     enum start_reason reason;
     char *message;
     char *command;
+    int file; // see start_report_file(); -1 for none
     struct buffer warnings;
 };
+#define START_REPORT_NONE ((struct start_report){.reason = START_REASON_CREATE, .file = -1})
 
-void start_report_warnings(int pipe, const struct buffer *warnings);
-void start_report_command(int pipe, const char *command);
-void start_report_failure(int pipe, enum start_reason reason, int code, const char *message);
+void start_report_warnings(int socket, const struct buffer *warnings);
+// A descriptor that the parent gets, of the container's termination file.
+void start_report_file(int socket, int fd);
+void start_report_command(int socket, const char *command);
+void start_report_failure(int socket, enum start_reason reason, int code, const char *message);
 
 // Reads until the other side is closed. -EPROTO where what came is no report.
-int start_report_read(int pipe, struct start_report *ret);
+int start_report_read(int socket, struct start_report *ret);
 void start_report_free(struct start_report *report);
 
 // ---- container-command.c ----
@@ -55,8 +59,8 @@ void command_free(struct command *command);
 // frees.
 char *command_next(const struct command *command, const char **position, int *ret_code);
 
-// execve() of the first that works; tells the report pipe (where it is not negative) which. Returns
-// only on failure.
+// execve() of the first that works; tells the report socket (where it is not negative) which.
+// Returns only on failure.
 int command_execute(const struct command *command, int report, struct error *err);
 
 // ---- container-child.c ----
@@ -64,8 +68,8 @@ int command_execute(const struct command *command, int report, struct error *err
 struct child_context {
     const struct shim_spec *spec;
     const struct shim_stdio *stdio;
-    int report;       // write end of the pipe
-    int report_read;  // read end, to be closed
+    int report;       // the socket to the parent
+    int report_read;  // the parent's end, to be closed
     bool in_v2_group; // clone3() put it into the first cgroup
     uid_t uid;        // of the caller, outside a new user namespace
     gid_t gid;
@@ -76,7 +80,7 @@ _Noreturn void container_child(const struct child_context *context);
 // The steps that an exec into a running container shares.
 void child_reset_signals(void);
 int child_set_stdio(const int fds[3], bool tty, struct error *err);
-// SIGKILL when the parent dies; ends at once where it is dead already, which the pipe tells.
+// SIGKILL when the parent dies; ends at once where it is dead already, which the socket tells.
 void child_die_with_parent(int report);
 // Joins the cgroups from the `first` one on, the deferred ones only if asked to.
 int child_join_cgroups(const struct shim_spec *spec, size_t first, bool deferred_too,

@@ -1,7 +1,8 @@
-// The pipe between the container's first process and its parent. See container-internal.h.
+// The socket between the container's first process and its parent. See container-internal.h.
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -11,6 +12,11 @@
 enum { REPORT_MAX = 256 << 10 };
 
 enum record_kind { RECORD_WARNINGS = 1, RECORD_COMMAND, RECORD_FAILURE };
+
+union fd_control {
+    char space[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+};
 
 struct record {
     uint32_t kind;
@@ -30,7 +36,7 @@ const char *start_reason_name(enum start_reason reason)
     return reason < ARRAY_SIZE(names) ? names[reason] : "CreateContainerError";
 }
 
-static void send_record(int pipe, enum record_kind kind, enum start_reason reason, int code,
+static void send_record(int socket, enum record_kind kind, enum start_reason reason, int code,
                         const char *text)
 {
     struct record record = {kind, code, reason, (uint32_t)strlen(text)};
@@ -38,23 +44,23 @@ static void send_record(int pipe, enum record_kind kind, enum start_reason reaso
     buffer_add(&out, &record, sizeof(record));
     buffer_add(&out, text, record.length);
     // A parent that no longer reads is about to end this process.
-    (void)fs_write_all(pipe, out.data, out.len);
+    (void)fs_write_all(socket, out.data, out.len);
 }
 
-void start_report_warnings(int pipe, const struct buffer *warnings)
+void start_report_warnings(int socket, const struct buffer *warnings)
 {
     if (warnings->len > 0)
-        send_record(pipe, RECORD_WARNINGS, 0, 0, buffer_str(warnings));
+        send_record(socket, RECORD_WARNINGS, 0, 0, buffer_str(warnings));
 }
 
-void start_report_command(int pipe, const char *command)
+void start_report_command(int socket, const char *command)
 {
-    send_record(pipe, RECORD_COMMAND, 0, 0, command);
+    send_record(socket, RECORD_COMMAND, 0, 0, command);
 }
 
-void start_report_failure(int pipe, enum start_reason reason, int code, const char *message)
+void start_report_failure(int socket, enum start_reason reason, int code, const char *message)
 {
-    send_record(pipe, RECORD_FAILURE, reason, code, message);
+    send_record(socket, RECORD_FAILURE, reason, code, message);
 }
 
 static void take_record(const struct record *record, const char *text, struct start_report *ret)
@@ -79,24 +85,60 @@ static void take_record(const struct record *record, const char *text, struct st
     }
 }
 
-static int read_all(int pipe, struct buffer *in)
+// A descriptor needs bytes to come with: an empty warning.
+void start_report_file(int socket, int fd)
+{
+    struct record record = {.kind = RECORD_WARNINGS};
+    struct iovec part = {&record, sizeof(record)};
+    union fd_control control = {0};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
+                            .msg_controllen = sizeof(control)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    while (sendmsg(socket, &header, MSG_NOSIGNAL) < 0 && errno == EINTR)
+        continue;
+}
+
+static void take_file(struct msghdr *header, struct start_report *ret)
+{
+    const struct cmsghdr *c = CMSG_FIRSTHDR(header);
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        return;
+    cleanup_close(&ret->file);
+    memcpy(&ret->file, CMSG_DATA(c), sizeof(ret->file));
+}
+
+static int read_all(int socket, struct buffer *in, struct start_report *ret)
 {
     for (;;) {
-        ssize_t n = read(pipe, buffer_reserve(in, 4096), 4096);
+        struct iovec part = {buffer_reserve(in, 4096), 4096};
+        union fd_control control;
+        struct msghdr header = {.msg_iov = &part,
+                                .msg_iovlen = 1,
+                                .msg_control = &control,
+                                .msg_controllen = sizeof(control)};
+        ssize_t n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
         if (n == 0)
             return 0;
         if (n < 0 && errno != EINTR)
             return -errno;
+        if (n > 0)
+            take_file(&header, ret);
         in->len += n > 0 ? (size_t)n : 0;
         if (in->len > REPORT_MAX)
             return -EPROTO;
     }
 }
 
-int start_report_read(int pipe, struct start_report *ret)
+int start_report_read(int socket, struct start_report *ret)
 {
     _cleanup_buffer_ struct buffer in = BUFFER_EMPTY;
-    int code = read_all(pipe, &in);
+    int code = read_all(socket, &in, ret);
     for (size_t at = 0; code == 0 && at < in.len;) {
         struct record record;
         if (in.len - at < sizeof(record))
@@ -115,5 +157,6 @@ void start_report_free(struct start_report *report)
 {
     free(report->message);
     free(report->command);
+    cleanup_close(&report->file);
     buffer_free(&report->warnings);
 }

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,14 +97,14 @@ static int start_child(const struct shim_spec *spec, const struct shim_stdio *st
                        struct shim_child *ret, bool *ret_in_group, struct start_report *report,
                        struct error *err)
 {
-    int pipe[2];
-    if (pipe2(pipe, O_CLOEXEC) < 0)
-        return error_errno(err, errno, "cannot make a pipe");
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return error_errno(err, errno, "cannot make a socket");
     struct child_context context = {
         .spec = spec,
         .stdio = stdio,
-        .report = pipe[1],
-        .report_read = pipe[0],
+        .report = ends[1],
+        .report_read = ends[0],
         .uid = geteuid(),
         .gid = getegid(),
     };
@@ -111,9 +112,9 @@ static int start_child(const struct shim_spec *spec, const struct shim_stdio *st
     pid_t pid = clone_first(spec, &pidfd, &context.in_v2_group);
     if (pid == 0)
         container_child(&context);
-    close(pipe[1]);
-    int code = pid < 0 ? refuse_clone(spec, pid, err) : start_report_read(pipe[0], report);
-    close(pipe[0]);
+    close(ends[1]);
+    int code = pid < 0 ? refuse_clone(spec, pid, err) : start_report_read(ends[0], report);
+    close(ends[0]);
     if (pid < 0)
         return code;
     if (code < 0)
@@ -128,7 +129,7 @@ static int start_child(const struct shim_spec *spec, const struct shim_stdio *st
         reap(pid, pidfd);
         return code;
     }
-    *ret = (struct shim_child){.pid = pid, .pidfd = pidfd};
+    *ret = (struct shim_child){.pid = pid, .pidfd = pidfd, .termination = TAKE_FD(report->file)};
     *ret_in_group = context.in_v2_group;
     return 0;
 }
@@ -137,7 +138,7 @@ int shim_container_start(const struct shim_spec *spec, const struct shim_stdio *
                          struct shim_child *ret, char **ret_command, struct buffer *warnings,
                          const char **ret_reason, struct error *err)
 {
-    struct start_report report = {.reason = START_REASON_CREATE};
+    struct start_report report = START_REPORT_NONE;
     bool in_group = false;
     struct shim_child child;
 

@@ -19,6 +19,9 @@ struct shim_stdio {
 struct shim_child {
     pid_t pid; // as the shim sees it; the caller reaps it
     int pidfd; // close-on-exec; the caller closes it
+    // Its termination file, where that is in its own /dev, to be read; -1 where it is elsewhere.
+    // Close-on-exec; the caller closes it.
+    int termination;
 };
 
 // Writes the cgroup limits, makes the namespaces, mounts the volumes, takes on the credentials and

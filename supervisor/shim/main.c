@@ -68,7 +68,7 @@ static void init(struct shim *shim)
     shim->signals.fd = shim->listener.fd = shim->fence.fd = -1;
     for (int i = 0; i < 2; i++)
         shim->outputs[i] = (struct shim_output){.source.fd = -1, .stream = (enum shim_stream)i};
-    shim->child = (struct shim_child){.pid = 0, .pidfd = -1};
+    shim->child = (struct shim_child){.pid = 0, .pidfd = -1, .termination = -1};
     shim->state.shim_pid = getpid();
     if (process_start_ticks(getpid(), &shim->state.shim_start_ticks) < 0)
         shim->state.shim_start_ticks = 0;

@@ -7,6 +7,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/fs.h"
 #include "supervisor/shim/mounts.h"
 
 static const struct {
@@ -127,6 +129,21 @@ static int fill_dev(struct mount_plan *plan, int host_dev, int dev, struct error
     return 0;
 }
 
+// A mount of its own: it can be emptied and filled, but not be replaced.
+static int make_termination_file(struct mount_plan *plan, int dev)
+{
+    const struct shim_spec *spec = plan->spec;
+    if (str_empty(spec->termination_path) || !str_empty(spec->termination_file))
+        return 0;
+    plan->termination =
+        openat(dev, path_base(spec->termination_path),
+               O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, SHIM_TERMINATION_MODE);
+    if (plan->termination < 0 || fchmod(plan->termination, SHIM_TERMINATION_MODE) < 0)
+        return -errno;
+    _cleanup_close_ int tree = mounts_clone(plan, plan->termination);
+    return tree < 0 ? tree : mounts_put(plan, tree, plan->termination);
+}
+
 static int bind_host_directory(const struct mount_plan *plan, int host, int point, bool read_only)
 {
     _cleanup_close_ int tree = mounts_clone(plan, host);
@@ -156,6 +173,8 @@ int mounts_make_dev(struct mount_plan *plan, struct error *err)
     if (dev < 0)
         return error_errno(err, dev, "cannot open the container's /dev");
     mounts_add_writable(plan, dev);
+    if ((code = make_termination_file(plan, dev)) < 0)
+        return error_errno(err, code, "cannot make %s", plan->spec->termination_path);
     return fill_dev(plan, host_dev, dev, err);
 }
 

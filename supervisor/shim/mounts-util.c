@@ -36,6 +36,8 @@ void mounts_plan_free(struct mount_plan *plan)
         cleanup_close(fd);
     cleanup_close(&plan->root);
     plan->root = -1;
+    cleanup_close(&plan->termination);
+    plan->termination = -1;
     free(plan->trees.items);
     free(plan->writable.items);
     free(plan->mirrors.items);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "base/fs.h"
 #include "base/string-list.h"
 
 static int depth_of(const char *path)
@@ -170,17 +171,30 @@ int mounts_attach(struct mount_plan *plan, struct error *err)
     return 0;
 }
 
-static int bind_termination_file(struct mount_plan *plan, struct error *err)
+// Before anything is mounted over its path. A disk that has no room for it costs the message only:
+// then *ret is -1.
+static int make_termination_file(const struct mount_plan *plan, int *ret, struct error *err)
 {
     const struct shim_spec *spec = plan->spec;
+    *ret = -1;
     if (str_empty(spec->termination_path) || str_empty(spec->termination_file))
         return 0;
-    _cleanup_close_ int original = open(spec->termination_file, O_PATH | O_CLOEXEC);
-    if (original < 0)
-        return error_errno(err, errno, "%s", spec->termination_file);
-    _cleanup_close_ int tree = mounts_clone(plan, original);
+    _cleanup_close_ int file =
+        fs_open_empty(spec->termination_file, SHIM_TERMINATION_MODE, SHIM_TERMINATION_DIR_MODE);
+    if (file < 0) {
+        mounts_warn(plan, "it runs without its terminationMessagePath: cannot make %s: %s",
+                    spec->termination_file, strerror(-file));
+        return 0;
+    }
+    *ret = mounts_clone(plan, file);
+    return *ret < 0 ? error_errno(err, *ret, "cannot bind %s", spec->termination_file) : 0;
+}
+
+static int bind_termination_file(struct mount_plan *plan, int tree, struct error *err)
+{
+    const struct shim_spec *spec = plan->spec;
     if (tree < 0)
-        return error_errno(err, tree, "cannot bind %s", spec->termination_file);
+        return 0;
     _cleanup_close_ int point = mounts_point(plan, spec->termination_path, false, err);
     if (point < 0)
         return error_prefix(err, point, "terminationMessagePath");
@@ -297,6 +311,7 @@ static void detach_hidden(const struct mount_plan *plan)
 int mounts_make_root(struct mount_plan *plan, struct error *err)
 {
     bool overlay = plan->spec->root_kind == SHIM_ROOT_OVERLAY;
+    _cleanup_close_ int termination = -1;
     plan->classic = plan->classic || lacks_new_calls();
     int code = mounts_open_sources(plan, err);
     if (code < 0)
@@ -305,7 +320,9 @@ int mounts_make_root(struct mount_plan *plan, struct error *err)
     code = make_private();
     if (code < 0)
         return error_errno(err, code, "cannot make the mount namespace private");
-    code = overlay ? mount_overlay(plan, err) : open_host_root(plan, err);
+    code = make_termination_file(plan, &termination, err);
+    if (code == 0)
+        code = overlay ? mount_overlay(plan, err) : open_host_root(plan, err);
     if (code == 0)
         code = mounts_make_proc_sys(plan, err);
     if (code == 0)
@@ -313,7 +330,7 @@ int mounts_make_root(struct mount_plan *plan, struct error *err)
     if (code == 0)
         code = mounts_attach(plan, err);
     if (code == 0)
-        code = bind_termination_file(plan, err);
+        code = bind_termination_file(plan, termination, err);
     if (code == 0)
         code = share_again(plan, err);
     if (code == 0 && !overlay)

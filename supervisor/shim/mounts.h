@@ -24,7 +24,8 @@ struct mount_plan {
     const struct shim_spec *spec; // borrowed
     struct buffer *warnings;      // borrowed
     int root;                     // O_PATH of the container's root
-    bool classic;                 // mount(2) only: sandboxes without the newer calls
+    int termination; // -1, or the termination file in the container's own /dev, to be read
+    bool classic;    // mount(2) only: sandboxes without the newer calls
     LIST_OF(struct mount_tree) trees;
     LIST_OF(uint64_t) writable; // ids of mounts in which mount points may be made
     LIST_OF(int) mirrors;       // mirrors that become read-only in the end

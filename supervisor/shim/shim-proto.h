@@ -102,7 +102,11 @@ struct shim_state {
     char *message;      // SHIM_PHASE_FAILED: why. SHIM_PHASE_RUNNING: warnings, one a line, or NULL
     char *command;      // the file that was executed, as resolved in PATH
     uint64_t log_lines, log_bytes, journal_dropped;
+    // SHIM_PHASE_EXITED: the end of the termination file in the container's own /dev, without its
+    // NULs; NULL where that is empty, or elsewhere.
+    char *termination;
 };
+enum { SHIM_TERMINATION_BYTES = 4096 }; // of it
 
 void shim_state_clear(struct shim_state *state);
 void shim_state_format(const struct shim_state *state, struct buffer *out);

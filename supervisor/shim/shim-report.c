@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -91,9 +92,29 @@ static int publish_reserved(struct shim *shim, const struct buffer *text)
     return 0;
 }
 
+// The end of what the container left in its own /dev.
+static char *termination_message(const struct shim *shim)
+{
+    char text[SHIM_TERMINATION_BYTES];
+    struct stat st;
+    int fd = shim->child.termination;
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0)
+        return NULL;
+    ssize_t n = pread(fd, text, sizeof(text), MAX(st.st_size - (off_t)sizeof(text), (off_t)0));
+    struct buffer out = BUFFER_EMPTY;
+    for (ssize_t i = 0; i < n; i++)
+        if (text[i])
+            buffer_add_char(&out, text[i]);
+    if (out.len > 0)
+        return buffer_take(&out);
+    buffer_free(&out);
+    return NULL;
+}
+
 void shim_report_exit(struct shim *shim)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    shim->state.termination = termination_message(shim);
     shim_report_format(shim, &text);
     int code = publish_reserved(shim, &text);
     if (code < 0)

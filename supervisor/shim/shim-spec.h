@@ -16,6 +16,12 @@ enum shim_root_kind {
     SHIM_ROOT_OVERLAY, // root_lower read-only below, root_upper/root_work private above
 };
 
+#define SHIM_TERMINATION_DEFAULT "/dev/termination-log" // K/apis/core/v1/defaults.go
+enum { // of the files that containers write their termination messages to
+    SHIM_TERMINATION_MODE = 0666,     // whoever the container runs as may write it
+    SHIM_TERMINATION_DIR_MODE = 0700, // but others on the node do not get there
+};
+
 enum shim_path_check { // hostPath types, pkg/volume/hostpath/host_path.go
     SHIM_PATH_ANY,
     SHIM_PATH_DIRECTORY_OR_CREATE, // mkdir -p 0755
@@ -109,8 +115,10 @@ struct shim_spec {
     int64_t log_max_bytes;  // rotate at this size (containerLogMaxSize); 0: never
     int64_t log_max_files;  // containerLogMaxFiles, the current one included
     char *journal_socket;   // NULL: do not write to the journal
-    char *termination_path; // in the container ("/dev/termination-log"), NULL for none
-    char *termination_file; // on the host, bound to it
+    char *termination_path; // in the container, NULL for none
+    // On the host, bound to it; made, or emptied, by the shim. NULL: it is a file directly in the
+    // container's own /dev, and what it says in the end comes with the exit.
+    char *termination_file;
 
     bool stdin_open, tty;
     int64_t exec_output_max; // bytes of output that an exec for a probe or hook may return

@@ -32,6 +32,7 @@ static const struct {
     {"log_lines", STATE_UINT64, offsetof(struct shim_state, log_lines)},
     {"log_bytes", STATE_UINT64, offsetof(struct shim_state, log_bytes)},
     {"journal_dropped", STATE_UINT64, offsetof(struct shim_state, journal_dropped)},
+    {"termination", STATE_STRING, offsetof(struct shim_state, termination)},
 };
 
 static const char *const phase_names[] = {
@@ -46,6 +47,7 @@ void shim_state_clear(struct shim_state *state)
     free(state->error_reason);
     free(state->message);
     free(state->command);
+    free(state->termination);
     *state = (struct shim_state){0};
 }
 

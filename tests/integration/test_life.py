@@ -578,9 +578,10 @@ class Messages(LifeTest):
         self.message("echo x > /dev/termination-log")
         self.agent_.remove("m.yaml")
         self.agent_.wait_gone("m")
-        left = [f for _, _, files in os.walk(self.agent_.path("root", "termination")) for f in files
-                if not f.startswith(".spare.")]
-        self.assertEqual(left, [])
+        self.message("echo x > /run/why", terminationMessagePath="/run/why")
+        self.agent_.remove("m.yaml")
+        self.agent_.wait_gone("m")
+        self.assertEqual(os.listdir(self.agent_.path("root", "termination")), [])
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ static inline void on_over(void *userdata, struct shim_link *link, const struct 
         seen->exit.error_reason = xstrdup_or_null(state->error_reason);
         seen->exit.message = xstrdup_or_null(state->message);
         seen->exit.command = xstrdup_or_null(state->command);
+        seen->exit.termination = xstrdup_or_null(state->termination);
     }
 }
 

@@ -319,19 +319,19 @@ static void what_is_built_runs(void **state)
                   "  - {name: info, downwardAPI: {items: [{path: name, fieldRef: {fieldPath: "
                   "metadata.name}}]}}\n",
                   host);
-    assert_int_equal(
-        build(f,
-              "      image: a:1\n      command: [sh, -c]\n"
-              "      args: ['echo one > /scratch/x; cat /scratch/x /info/name; echo; "
-              "echo $IP; echo because > /dev/termination-log; touch /data/y; exit 4']\n"
-              "      env: [{name: IP, valueFrom: {fieldRef: {fieldPath: "
-              "status.podIP}}}]\n"
-              "      volumeMounts:\n"
-              "      - {name: scratch, mountPath: /scratch}\n"
-              "      - {name: data, mountPath: /data}\n"
-              "      - {name: info, mountPath: /info}\n",
-              spec, 0),
-        0);
+    assert_int_equal(build(f,
+                           "      image: a:1\n      command: [sh, -c]\n"
+                           "      args: ['echo one > /scratch/x; cat /scratch/x /info/name; echo; "
+                           "echo $IP; echo because > /run/why; touch /data/y; exit 4']\n"
+                           "      terminationMessagePath: /run/why\n"
+                           "      env: [{name: IP, valueFrom: {fieldRef: {fieldPath: "
+                           "status.podIP}}}]\n"
+                           "      volumeMounts:\n"
+                           "      - {name: scratch, mountPath: /scratch}\n"
+                           "      - {name: data, mountPath: /data}\n"
+                           "      - {name: info, mountPath: /info}\n",
+                           spec, 0),
+                     0);
     assert_int_equal(run(f, &output), 4);
     assert_string_equal(buffer_str(&output), "one\np-node\n192.0.2.1\n");
     _cleanup_free_ char *written = path_join(host, "y");
@@ -343,19 +343,27 @@ static void what_is_built_runs(void **state)
     assert_int_equal(access(f->spec.termination_file, F_OK), -1);
 }
 
-static void a_disk_without_room_costs_the_message_only(void **state)
+static const char *message_file(struct fixture *f, const char *more)
+{
+    _cleanup_free_ char *container =
+        xasprintf("      image: a:1\n      command: [\"true\"]\n%s", more);
+    static const char volume[] =
+        "  hostNetwork: true\n  volumes: [{name: dev, hostPath: {path: /dev}}]\n";
+    assert_int_equal(build(f, container, volume, 0), 0);
+    return f->spec.termination_file;
+}
+
+// Only what may grow, or is not in a file system of the container's own, takes a file on the disk.
+static void the_usual_termination_message_needs_no_disk(void **state)
 {
     struct fixture *f = *state;
-    _cleanup_free_ char *messages = path_join(f->dir, "termination");
-    assert_int_equal(fs_write_atomic(AT_FDCWD, messages, "", 0, 0600, 0), 0); // in its way
-    assert_int_equal(
-        build(f, "      image: a:1\n      command: [\"true\"]\n", "  hostNetwork: true\n", 0), 0);
-    assert_null(f->spec.termination_file);
-    bool told = false;
-    LIST_EACH (note, &f->notes)
-        told |= strstr(*note, "terminationMessagePath") != NULL;
-    assert_true(told);
-    assert_int_equal(unlink(messages), 0);
+    assert_null(message_file(f, ""));
+    assert_string_equal(f->spec.termination_path, "/dev/termination-log");
+    assert_null(message_file(f, "      volumeMounts: [{name: dev, mountPath: /dev/host}]\n"));
+    assert_non_null(message_file(f, "      terminationMessagePath: /var/log/x\n"));
+    assert_non_null(message_file(f, "      terminationMessagePath: /dev/x\n"));
+    assert_non_null(message_file(f, "      volumeMounts: [{name: dev, mountPath: /dev}]\n"));
+    assert_non_null(message_file(f, "      securityContext: {privileged: true}\n"));
 }
 
 static int remove_cgroups(struct fixture *f)
@@ -407,8 +415,8 @@ int main(void)
         TEST(security_contexts_become_credentials),
         TEST(users_come_from_the_roots_own_files),
         TEST(logs_have_the_paths_that_shippers_expect),
+        TEST(the_usual_termination_message_needs_no_disk),
         TEST(what_is_built_runs),
-        TEST(a_disk_without_room_costs_the_message_only),
         TEST(containers_start_in_their_cgroups),
     };
     return cmocka_run_group_tests_name("container-spec", tests, NULL, NULL);

@@ -367,7 +367,7 @@ static int look(const char *target, enum world world, struct shim_spec *spec)
 {
     struct buffer warnings = BUFFER_EMPTY;
     struct error err = ERROR_NONE;
-    struct mount_plan plan = {.spec = spec, .warnings = &warnings, .root = -1};
+    struct mount_plan plan = {.spec = spec, .warnings = &warnings, .root = -1, .termination = -1};
     char *below = path_join(target, "below"), *point = path_join(target, "point");
     if (unshare(CLONE_NEWNS) < 0 || (world != NEWEST && !forget_calls(world == CLASSIC)))
         return BROKEN;
@@ -492,7 +492,7 @@ static int mount_in_chroot(const char *dir)
                                 .destination = (char *)"/etc/missing/target",
                                 .volume = (char *)"v"};
     struct shim_spec spec = {.run_as_user = -1, .privileged = true, .mounts = {&volume, 1}};
-    struct mount_plan plan = {.spec = &spec, .warnings = &warnings, .root = -1};
+    struct mount_plan plan = {.spec = &spec, .warnings = &warnings, .root = -1, .termination = -1};
     if (chroot(dir) < 0 || chdir("/") < 0 || unshare(CLONE_NEWNS) < 0)
         return BROKEN;
     if (mounts_make_root(&plan, &err) < 0) {

@@ -26,6 +26,7 @@ struct fixture {
     char dir[64];
     struct shim_spec spec;
     struct buffer warnings;
+    int termination; // of the last one that ran
     struct buffer output;
     char *command;
     const char *reason;
@@ -38,6 +39,7 @@ static int set_up(void **state)
     strcpy(f->dir, "/tmp/test-shim-container-XXXXXX");
     if (!mkdtemp(f->dir) || chmod(f->dir, 0755) < 0)
         return -1;
+    f->termination = -1;
     f->spec.root_kind = SHIM_ROOT_HOST;
     f->spec.run_as_user = f->spec.run_as_group = -1;
     f->spec.oom_score_adj = INT64_MIN;
@@ -57,6 +59,7 @@ static int tear_down(void **state)
     int code = fs_remove_tree(AT_FDCWD, f->dir);
     shim_spec_free(&f->spec);
     buffer_free(&f->warnings);
+    cleanup_close(&f->termination);
     buffer_free(&f->output);
     free(f->command);
     error_clear(&f->err);
@@ -121,6 +124,8 @@ static int run(struct fixture *f)
         read_all(out[0], &f->output);
         assert_int_equal(waitpid(child.pid, &code, 0), child.pid);
         close(child.pidfd);
+        cleanup_close(&f->termination);
+        f->termination = child.termination;
     }
     close(out[0]);
     if (code < 0)
@@ -298,17 +303,84 @@ static void processes_and_devices_of_the_host_are_hidden(void **state)
         "core,fd,full,mqueue,null,ptmx,pts,random,shm,stderr,stdin,stdout,tty,urandom,zero,");
 }
 
+static void set_termination_file(struct fixture *f, const char *file)
+{
+    f->spec.termination_path = xstrdup("/dev/termination-log");
+    f->spec.termination_file = in_dir(f, file);
+}
+
+static void assert_message(const struct fixture *f, const char *expected)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    assert_int_equal(fs_read_file(AT_FDCWD, f->spec.termination_file, 100, &text), 0);
+    assert_string_equal(buffer_str(&text), expected);
+}
+
+// Whoever it runs as writes it, and nobody else on the node does.
 static void termination_messages_reach_the_host(void **state)
 {
     struct fixture *f = *state;
-    write_text(f, "message", "");
-    f->spec.termination_path = xstrdup("/dev/termination-log");
-    f->spec.termination_file = in_dir(f, "message");
+    struct stat st;
+    _cleanup_free_ char *messages = in_dir(f, "messages");
+    set_termination_file(f, "messages/one");
+    mode_t before = umask(077);
     assert_says(f, "echo it was me > /dev/termination-log", "");
-    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
-    fs_read_file(AT_FDCWD, f->spec.termination_file, 100, &text);
-    assert_string_equal(buffer_str(&text), "it was me\n");
+    umask(before);
+    assert_message(f, "it was me\n");
     assert_int_equal(access("/dev/termination-log", F_OK), -1);
+    assert_int_equal(stat(f->spec.termination_file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0666);
+    assert_int_equal(stat(messages, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    assert_says(f, "cat /dev/termination-log", ""); // an earlier one's is not there
+    assert_message(f, "");
+}
+
+// In the container's own /dev it is a file like any other, but for its name.
+static void termination_messages_of_their_own_dev_can_be_read(void **state)
+{
+    struct fixture *f = *state;
+    char text[100] = "";
+    f->spec.termination_path = xstrdup(SHIM_TERMINATION_DEFAULT);
+    assert_says(
+        f,
+        "cd /dev; ln -sfn /etc/passwd termination-log 2>/dev/null || echo kept; "
+        "rm -f termination-log 2>/dev/null || echo kept; ls -l termination-log | cut -c1-10; "
+        "echo it was me > termination-log",
+        "kept\nkept\n-rw-rw-rw-\n");
+    assert_true(f->termination >= 0);
+    assert_int_equal(pread(f->termination, text, sizeof(text), 0), 10);
+    assert_string_equal(text, "it was me\n");
+    assert_int_equal(access(SHIM_TERMINATION_DEFAULT, F_OK), -1);
+    // All that it can hold, and more than that does not fill the machine's memory.
+    assert_says(f,
+                "head -c 1G /dev/zero > /dev/termination-log 2>/dev/null || echo full; "
+                "test $(stat -c %s /dev/termination-log) -le 67108864 && echo held",
+                "full\nheld\n");
+}
+
+static void a_volume_over_their_directory_hides_no_termination_message(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *source = in_dir(f, "source"), *over = in_dir(f, "messages"),
+                        *wrong = in_dir(f, "source/one");
+    assert_int_equal(mkdir(source, 0755), 0);
+    assert_int_equal(mkdir(over, 0700), 0);
+    add_mount(f, "source", over);
+    set_termination_file(f, "messages/one");
+    assert_says(f, "echo it was me > /dev/termination-log", "");
+    assert_message(f, "it was me\n");
+    assert_int_equal(access(wrong, F_OK), -1);
+}
+
+static void a_disk_without_room_costs_the_message_only(void **state)
+{
+    struct fixture *f = *state;
+    write_text(f, "messages", ""); // what cannot be made, whatever the reason
+    set_termination_file(f, "messages/one");
+    assert_says(f, "echo runs", "runs\n");
+    assert_non_null(strstr(buffer_str(&f->warnings),
+                           "it runs without its terminationMessagePath: cannot make"));
 }
 
 static void credentials_are_taken_on(void **state)
@@ -519,7 +591,7 @@ static void mounts_propagate_where_asked(void **state)
 static int mount_classically(struct fixture *f)
 {
     struct mount_plan plan = {
-        .spec = &f->spec, .warnings = &f->warnings, .root = -1, .classic = true};
+        .spec = &f->spec, .warnings = &f->warnings, .root = -1, .termination = -1, .classic = true};
     if (unshare(CLONE_NEWNS) < 0)
         return -errno;
     int code = mounts_make_root(&plan, &f->err);
@@ -746,6 +818,9 @@ int main(void)
         TEST(sub_paths_stay_inside),
         TEST(processes_and_devices_of_the_host_are_hidden),
         TEST(termination_messages_reach_the_host),
+        TEST(termination_messages_of_their_own_dev_can_be_read),
+        TEST(a_volume_over_their_directory_hides_no_termination_message),
+        TEST(a_disk_without_room_costs_the_message_only),
         TEST(credentials_are_taken_on),
         TEST(privileged_containers_keep_everything),
         TEST(read_only_roots_spare_volumes),

@@ -25,6 +25,23 @@ static void exit_code_and_output_arrive(void **state)
     forget(f, link);
 }
 
+static void termination_messages_come_with_the_exit(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_seen_ struct seen seen = {0};
+    struct shim_spec spec =
+        shell_spec(f, "head -c 100000 /dev/zero | tr '\\0' x > /dev/termination-log; "
+                      "printf 'a\\000b\\\\\\n' >> /dev/termination-log");
+    spec.termination_path = xstrdup(SHIM_TERMINATION_DEFAULT);
+    struct shim_link *link = start(f, &spec, &seen);
+    shim_spec_free(&spec);
+    await(f, &seen.over);
+    assert_non_null(seen.exit.termination);
+    assert_int_equal(strlen(seen.exit.termination), SHIM_TERMINATION_BYTES - 1); // but the NUL
+    assert_true(str_ends_with(seen.exit.termination, "xab\\\n"));
+    forget(f, link);
+}
+
 static void a_missing_command_is_a_failed_start(void **state)
 {
     struct fixture *f = *state;
@@ -257,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         shim_test(exit_code_and_output_arrive),
+        shim_test(termination_messages_come_with_the_exit),
         shim_test(a_missing_command_is_a_failed_start),
         shim_test(a_signal_reaches_the_first_process),
         shim_test(kill_takes_the_whole_tree),

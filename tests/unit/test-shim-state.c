@@ -34,6 +34,7 @@ static void a_state_round_trips(void **state)
         .log_lines = 1,
         .log_bytes = 2,
         .journal_dropped = 3,
+        .termination = (char *)"because\n\\ of\xff\r\n",
     };
     struct shim_state out;
     _cleanup_buffer_ struct buffer text = BUFFER_EMPTY, again = BUFFER_EMPTY;
@@ -41,6 +42,7 @@ static void a_state_round_trips(void **state)
     assert_int_equal(shim_state_parse(text.data, &out, NULL), 0);
     assert_string_equal(out.message, in.message);
     assert_string_equal(out.command, "");
+    assert_string_equal(out.termination, in.termination);
     assert_true(out.signaled && out.oom_killed);
     shim_state_format(&out, &again);
     assert_string_equal(text.data, again.data);

@@ -201,7 +201,9 @@ static void a_pods_containers_share_twelve_kilobytes(void **state)
 static char *make_file(const char *uid, const char *container)
 {
     char *path = termination_file_path(dir, uid, container, 3);
-    assert_int_equal(termination_file_make(NULL, path, NULL), 0);
+    int fd = fs_open_empty(path, 0600, 0700);
+    assert_true(fd >= 0);
+    close(fd);
     return path;
 }
 
@@ -222,19 +224,6 @@ static void the_files_of_a_pod_are_found_by_their_names(void **state)
     assert_int_equal(termination_files_remove(dir, "a", NULL), 0); // nothing is no error
 }
 
-static void a_file_is_empty_and_open_to_all(void **state)
-{
-    struct stat st;
-    mode_t before = umask(077);
-    _cleanup_free_ char *path = make_file("a", "one");
-    umask(before);
-    assert_int_equal(truncate(path, 5), 0);
-    assert_int_equal(termination_file_make(NULL, path, NULL), 0);
-    assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_size, 0);
-    assert_int_equal(st.st_mode & 0777, 0666);
-}
-
 static void only_a_large_file_is_left_to_the_helper(void **state)
 {
     _cleanup_free_ char *small = make_file("a", "small"), *large = make_file("a", "large"),
@@ -249,41 +238,6 @@ static void only_a_large_file_is_left_to_the_helper(void **state)
     assert_int_equal(access(large, F_OK), -1);
     assert_int_equal(access(aside, F_OK), 0);
     assert_int_equal(termination_file_remove(dir, NULL, NULL), 0);
-}
-
-// The loop, until so many spare files are there.
-static void run_until_spares(sd_event *event, int n)
-{
-    _cleanup_free_ char *last = xasprintf("%s/termination/.spare.%d", dir, n - 1);
-    while (access(last, F_OK) < 0)
-        assert_true(sd_event_run(event, UINT64_MAX) >= 0);
-}
-
-static void a_spare_file_takes_the_name(void **state)
-{
-    sd_event *event;
-    _cleanup_string_list_ struct string_list uids = {0};
-    struct stat spare, made;
-    assert_true(sd_event_new(&event) >= 0);
-    struct termination_spares *spares = termination_spares_new(event, dir);
-    _cleanup_free_ char *path = termination_file_path(dir, "a", "one", 0),
-                        *other = termination_file_path(dir, "a", "two", 0),
-                        *top = path_join(dir, "termination/.spare.1"),
-                        *below = path_join(dir, "termination/.spare.0");
-    run_until_spares(event, 2);
-    assert_int_equal(stat(top, &spare), 0);
-    assert_int_equal(termination_file_make(spares, path, NULL), 0);
-    assert_int_equal(stat(path, &made), 0);
-    assert_int_equal(made.st_ino, spare.st_ino);
-    assert_int_equal(made.st_mode & 0777, 0666);
-    assert_int_equal(unlink(below), 0); // somebody tidies up: one is made instead
-    assert_int_equal(termination_file_make(spares, other, NULL), 0);
-    assert_int_equal(access(other, F_OK), 0);
-    assert_int_equal(termination_files_list(dir, &uids, NULL), 0);
-    assert_int_equal(uids.n, 1); // the spare ones are nobody's
-    run_until_spares(event, 2);
-    termination_spares_free(spares);
-    sd_event_unref(event);
 }
 
 int main(void)
@@ -301,8 +255,6 @@ int main(void)
         cmocka_unit_test(a_pods_containers_share_twelve_kilobytes),
         cmocka_unit_test_setup_teardown(the_files_of_a_pod_are_found_by_their_names, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_spare_file_takes_the_name, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_file_is_empty_and_open_to_all, setup, teardown),
         cmocka_unit_test_setup_teardown(only_a_large_file_is_left_to_the_helper, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
