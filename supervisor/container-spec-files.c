@@ -166,7 +166,6 @@ int container_spec_make_files(const struct container_spec_options *options, cons
                               const struct container *container, uint64_t restart_count,
                               struct shim_spec *spec, struct error *err)
 {
-    int code = 0;
     spec->log_path = container_spec_log_path(options, pod, container->name, restart_count);
     if (!str_empty(container->terminationMessagePath)) {
         spec->termination_path = xstrdup(container->terminationMessagePath);
@@ -174,12 +173,11 @@ int container_spec_make_files(const struct container_spec_options *options, cons
             spec->termination_file = termination_file_path(options->root_dir, pod->metadata.uid,
                                                            container->name, restart_count);
     }
-    if (code == 0 && spec->root_kind == SHIM_ROOT_OVERLAY) {
-        _cleanup_free_ char *instance =
-            container_spec_instance_dir(options, pod, container->name, restart_count);
-        code = make_layers(options, instance, spec, err);
-    }
-    return code;
+    if (spec->root_kind != SHIM_ROOT_OVERLAY)
+        return 0;
+    _cleanup_free_ char *instance =
+        container_spec_instance_dir(options, pod, container->name, restart_count);
+    return make_layers(options, instance, spec, err);
 }
 
 int container_spec_remove_instance(const struct container_spec_options *options,

@@ -617,14 +617,16 @@ static void mount_alone_is_enough(void **state)
     write_text(f, "source/file", "content\n");
     add_mount(f, "source", target)->read_only = true;
     add_mount(f, "source", missing);
+    f->spec.termination_path = xstrdup(SHIM_TERMINATION_DEFAULT);
     f->spec.new_pid_namespace = false;
     pid_t pid = fork();
     if (pid == 0) {
         if (mount_classically(f) < 0)
             _exit(1);
         bool refused = open(first, O_WRONLY) < 0 && errno == EROFS;
-        bool allowed = open(second, O_WRONLY) >= 0;
-        _exit(refused && allowed ? 0 : 2);
+        bool allowed = open(second, O_WRONLY) >= 0 && open(SHIM_TERMINATION_DEFAULT, O_WRONLY) >= 0;
+        bool kept = unlink(SHIM_TERMINATION_DEFAULT) < 0 && errno == EBUSY;
+        _exit(refused && allowed && kept ? 0 : 2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(WEXITSTATUS(status), 0);
