@@ -22,9 +22,9 @@ static const struct option balancer_option_rows[] = {
                .help = "Which of its nodes this is (default: this host's name)"),
     OPT_STRING(balancer_options, root, .name = "root", .argument = "DIR",
                .help = "Everything below this directory instead of /"),
-    OPT_BOOL(balancer_options, offline, .name = "offline",
+    OPT_BOOL(balancer_options, offline, .name = "offline", .only = "render",
              .help = "render: the nodes of the cluster's file; etcd is not asked"),
-    OPT_BOOL(balancer_options, write, .name = "write",
+    OPT_BOOL(balancer_options, write, .name = "write", .only = "render",
              .help = "render: put the files where they belong, where they are others than there"),
     OPT_STRING(balancer_options, etcd.endpoints, .name = "endpoints", .argument = "URL,...",
                .help = "etcd's members (default: what this node's manifests name)"),
@@ -76,6 +76,7 @@ const struct command command_balancer = {
     .n_options = ARRAY_SIZE(balancer_option_rows),
     .argument = ARGUMENT_WORDS,
     .words = balancer_words,
+    .verbs = balancer_words,
     .run = cmd_balancer,
 };
 
@@ -267,11 +268,13 @@ static int run(const struct balancer_options *options, const struct options_rest
 {
     _cleanup_error_ struct error err = ERROR_NONE;
     const char *word = rest->n > 0 ? rest->arguments[0] : NULL;
-    if (str_equal(word, "follow") && rest->n == 1 && !options->write && !options->offline)
+    int status = command_check_flags(&command_balancer, rest);
+    if (status != 0)
+        return status;
+    if (str_equal(word, "follow") && rest->n == 1)
         return balancer_follow(options);
     if (!str_equal(word, "render") || rest->n > 2)
-        return command_usage_error(&command_balancer,
-                                   "say render [FILE], or follow (without --write or --offline)");
+        return command_usage_error(&command_balancer, "say render [FILE], or follow");
     if (render(options, rest->n > 1 ? rest->arguments[1] : NULL, &err) < 0) {
         fprintf(stderr, "error: %s\n", error_message(&err));
         return CLI_NO;

@@ -32,9 +32,9 @@ class Verbs(unittest.TestCase):
         found = re.findall(r"^ +(?:-\w, )?(--[a-z-]+)(=\S+)?", text, re.MULTILINE)
         return {name: bool(value) for name, value in found}
 
-    def check(self, command, verbs):
+    def check(self, command, verbs, at_least=20):
         flags = self.flags(command)
-        self.assertGreater(len(flags), 20)
+        self.assertGreater(len(flags), at_least)
         taken = set()
         for verb in verbs:
             own = offered(command, *verb.split(), "--")
@@ -57,6 +57,9 @@ class Verbs(unittest.TestCase):
 
     def test_pki(self):
         self.check("pki", PKI)
+
+    def test_balancer(self):
+        self.check("balancer", ["render", "follow"], at_least=10)
 
     def test_what_is_refused_has_done_nothing(self):
         with tempfile.TemporaryDirectory() as root:
