@@ -129,7 +129,8 @@ static int start_child(const struct shim_spec *spec, const struct shim_stdio *st
         reap(pid, pidfd);
         return code;
     }
-    *ret = (struct shim_child){.pid = pid, .pidfd = pidfd, .termination = TAKE_FD(report->file)};
+    *ret = (struct shim_child){.pid = pid, .pidfd = pidfd, .termination = report->file};
+    report->file = -1;
     *ret_in_group = context.in_v2_group;
     return 0;
 }
