@@ -118,6 +118,47 @@ static bool is_there(const struct made_item *item)
                : faccessat(AT_FDCWD, item->path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+// "20261122-031415", or one more of the same second: "20261122-031415.1" (pki/replace.h).
+static bool is_date(const char *text)
+{
+    static const char form[] = "dddddddd-dddddd";
+    size_t i = 0;
+    for (; form[i]; i++)
+        if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+            return false;
+    return !text[i] || (text[i] == '.' && text[i + 1] &&
+                        strspn(text + i + 1, "0123456789") == strlen(text + i + 1));
+}
+
+// What `mainstay pki` leaves beside a file that was made: an earlier one by its date, and what a
+// rotation of a CA needs from one step to the next.
+static bool goes_with(const char *name, const char *made)
+{
+    static const char *const of_ca[] = {".led", "-signer.crt"};
+    size_t len = strlen(made), stem = len - strlen(".crt");
+    if (strncmp(name, made, len) == 0 && name[len] == '.' &&
+        (strcmp(name + len + 1, "next") == 0 || is_date(name + len + 1)))
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(of_ca) && str_ends_with(made, ".crt"); i++)
+        if (strncmp(name, made, stem) == 0 && strcmp(name + stem, of_ca[i]) == 0)
+            return true;
+    return false;
+}
+
+static void add_what_goes_with(const struct made_item *item, struct made_list *ret)
+{
+    const char *base = path_base(item->path);
+    _cleanup_free_ char *path = xstrndup(item->path, (size_t)(base - item->path));
+    DIR *dir = opendir(path);
+    for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+        _cleanup_free_ char *found = path_join(path, entry->d_name);
+        if (goes_with(entry->d_name, base) && !contains(ret, found))
+            add(ret, item->kind, TAKE_PTR(found));
+    }
+    if (dir)
+        closedir(dir);
+}
+
 // ---- the file ----
 
 static void read_line(const char *line, struct made_list *ret)
@@ -182,9 +223,12 @@ int made_load(const struct node_places *places, struct made_list *ret, struct ma
     list_candidates(places, &candidates);
     const struct made_list *made = noted.listed ? &noted : &candidates;
     ret->listed = noted.listed;
-    LIST_EACH (item, &made->items)
+    LIST_EACH (item, &made->items) {
         if (is_there(item))
             add(ret, item->kind, xstrdup(item->path));
+        if (item->kind == MADE_PKI || item->kind == MADE_KUBECONFIG)
+            add_what_goes_with(item, ret);
+    }
     LIST_EACH (item, &candidates.items)
         if (is_there(item) && !contains(made, item->path))
             add(ret_kept, item->kind, xstrdup(item->path));

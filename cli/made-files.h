@@ -44,7 +44,8 @@ struct node_places {
 // Adds to what the list says; synced. 0, or a negative errno.
 int made_note(const struct node_places *places, struct error *err);
 
-// What is there and was made: by the list, or without one what lies at the usual places. `ret_kept`
-// gets what lies at the usual places and was there before.
+// What is there and was made: by the list, or without one what lies at the usual places; with what
+// `mainstay pki` has left beside it (earlier certificates, a rotation's keys). `ret_kept` gets what
+// lies at the usual places and was there before.
 int made_load(const struct node_places *places, struct made_list *ret, struct made_list *ret_kept,
               struct error *err);

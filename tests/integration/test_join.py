@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import random
+import re
 import select
 import shutil
 import signal
@@ -524,6 +525,23 @@ class Reset(ClusterTest):
         # What was kept was made, too: it is known still.
         m1.reset("--yes")
         self.assertEqual(m1.files(), [])
+
+    def test_what_a_rotation_left(self):
+        m1 = self.first()
+        pki = m1.path("etc/kubernetes/pki")
+        m1.mainstay("pki", "rotate-ca", "front-proxy-ca", "--force", "--dir", pki, "--manifests", m1.agent.manifests)
+        left = set(os.listdir(pki))
+        self.assertIn("front-proxy-ca.key.next", left)
+        self.assertTrue([f for f in left if re.fullmatch(r"front-proxy-ca\.crt\.\d{8}-\d{6}", f)], left)
+        own = {"front-proxy-ca.crt.mine", "ca.key.next.bak", "ca.crt.20260101", "sa.pub.20260101-000000x"}
+        also = {"etcd/ca.led", "ca-signer.crt", "sa.key.20260101-000000.12"}
+        for name in own | also:
+            with open(os.path.join(pki, name), "w") as f:
+                f.write("x")
+        m1.reset("--yes", "--keep-pki")
+        self.assertEqual(set(os.listdir(pki)), left | own | {name for name in also if "/" not in name})
+        m1.reset("--yes")
+        self.assertEqual({os.path.relpath(f, pki) for f in m1.files()}, own)
 
     def test_it_needs_the_agent_for_what_runs(self):
         m1 = self.first()
