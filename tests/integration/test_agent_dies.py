@@ -120,12 +120,14 @@ class AgentDies(harness.AgentTest):
         agent.drop("e.yaml", pod_yaml("e", [COMPONENT]))
         pid = pid_of(agent.wait_ready_pod("e"))
         agent.kill()
+        with open(f"/proc/{pid}/root/dev/termination-log", "w") as f:
+            f.write("because\n")
         os.kill(pid, signal.SIGKILL)
         harness.wait_process_gone(pid)
         agent.start()
         pod = agent.wait_ready_pod("e", restarts=1)
         last = harness.status_of(pod)["lastState"]["terminated"]
-        self.assertEqual(last["exitCode"], 137)
+        self.assertEqual((last["exitCode"], last["message"]), (137, "because\n"))
         self.assertTrue(agent.events("Exited", "e"))
 
     def test_a_manifest_removed_while_no_agent_is_there(self):
