@@ -10,7 +10,7 @@ import time
 
 import harness
 from balancer_world import CLONE_NEWNET, NODES, PORT, VIRTUAL_IP, BalancerTest, cluster_yaml, enter_own_network
-from harness import MAINSTAY, WAIT_SECONDS, container, pid_of
+from harness import MAINSTAY, WAIT_SECONDS, container, is_ready, pid_of
 
 
 def setUpModule():
@@ -146,7 +146,8 @@ class VirtualAddress(TwoMachines):
         self.await_address("m1")
         # It comes again after a crash, though its process id is the same and its files are there.
         os.kill(pid, signal.SIGKILL)
-        agent.wait(lambda pods: any(container(p, "keepalived")["restartCount"] == 1 for p in pods.values()), "restart")
+        agent.wait(lambda pods: any(container(p, "keepalived")["restartCount"] == 1 and is_ready(p)
+                                    for p in pods.values()), "restart")
         logs = self.process(MAINSTAY, "logs", "keepalived", "-f", "--socket", agent.socket)
         logs.await_line("Entering MASTER STATE")
         self.await_address("m1")
