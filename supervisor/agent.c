@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/rest.h"
 #include "supervisor/api.h"
 #include "supervisor/device-filter.h"
 #include "supervisor/inherited.h"
@@ -21,7 +22,11 @@
 #include "supervisor/renewals.h"
 #include "supervisor/shutdown.h"
 
-enum { SETTLE_USEC = 100000, MAP_SIZE_MAX = 4096 };
+enum {
+    SETTLE_USEC = 100000,
+    MAP_SIZE_MAX = 4096,
+    REST_USEC = 1000 * 1000, // after its start
+};
 
 // It need not be there, nor stay: a shim finds it when it comes.
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
@@ -421,6 +426,13 @@ static void make_events(struct agent *agent)
                   *note);
 }
 
+// Half of what is mapped, the libraries' above all, is needed for the start only.
+static int on_rest(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    process_rest(true);
+    return 0;
+}
+
 static int agent_make(struct agent *agent, struct error *err)
 {
     int r = agent_make_loop(agent, err);
@@ -452,6 +464,8 @@ static int agent_make(struct agent *agent, struct error *err)
         make_pressure(agent);
         make_renewals(agent);
         make_shutdown(agent);
+        (void)sd_event_add_time_relative(agent->loop, NULL, CLOCK_MONOTONIC, REST_USEC,
+                                         REST_USEC / 4, on_rest, agent);
     }
     return r;
 }

@@ -3,12 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -16,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/process.h"
+#include "base/rest.h"
 
 enum {
     REST_MSEC = 1000, // of silence until the memory of the start, or of a burst, goes back
@@ -298,26 +297,12 @@ static void look_after_log(struct shim *shim)
     }
 }
 
-static int unmap_constants(struct dl_phdr_info *program, size_t size, void *userdata)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    for (size_t i = 0; i < program->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &program->dlpi_phdr[i];
-        uintptr_t begin = program->dlpi_addr + segment->p_vaddr, end = begin + segment->p_memsz;
-        begin &= ~(page - 1);
-        if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
-            madvise((void *)begin, end - begin, MADV_DONTNEED);
-    }
-    return 1; // the program itself comes first; it is all there is
-}
-
-// What only the start, or a burst, needed is not to stay mapped: the kernel maps the few pages of
-// code and constants that the loop needs again.
+// What only the start, or a burst, needed is not to stay mapped.
 static void rest(struct shim *shim)
 {
     if (shim_log_wants_rest(shim->log))
         shim_log_rest(shim->log);
-    dl_iterate_phdr(unmap_constants, NULL);
+    process_rest(false);
     shim->has_rested = true;
 }
 

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/process.h"
+#include "base/rest.h"
 #include "base/string-list.h"
 #include "base/time-format.h"
 
@@ -254,6 +255,25 @@ static void digests_are_sha256(void **state)
                         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+// In kilobytes: what is mapped of files.
+static long mapped(void)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_EMPTY;
+    assert_int_equal(fs_read_file(AT_FDCWD, "/proc/self/status", 65536, &text), 0);
+    const char *line = strstr(buffer_str(&text), "RssFile:");
+    assert_non_null(line);
+    return strtol(line + strlen("RssFile:"), NULL, 10);
+}
+
+static void what_a_process_needs_no_more_is_unmapped(void **state)
+{
+    long before = mapped();
+    process_rest(true);
+    assert_true(mapped() < before);
+    assert_string_equal(signal_name(SIGTERM, (char[16]){0}),
+                        "SIGTERM"); // what is needed comes again
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +297,7 @@ int main(void)
         cmocka_unit_test(processes_are_known_by_start_time),
         cmocka_unit_test(signals_have_names),
         cmocka_unit_test(digests_are_sha256),
+        cmocka_unit_test(what_a_process_needs_no_more_is_unmapped),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
