@@ -11,10 +11,11 @@
 enum {
     // After the last note, but no later than that after the first: what befalls a pod in its first
     // moments, and a thousand pods that start at once, is one writing for each. Until then a later
-    // agent would find out by itself; but for a removal.
+    // agent would find out by itself; but for what has no trace elsewhere: a removal, and the
+    // revision before another.
     FLUSH_USEC = 250 * 1000,
     FLUSH_MOST_USEC = 5 * 1000 * 1000,
-    FLUSH_REMOVED_USEC = 20 * 1000,
+    FLUSH_URGENT_USEC = 20 * 1000,
     FLUSH_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 60,
     NOTES_A_TURN = 16, // of the loop: a thousand pods at once do not hold it up
 };
@@ -54,14 +55,13 @@ int revisions_keep_init(struct revisions *r)
     return code < 0 ? code : sd_event_source_set_enabled(r->flush, SD_EVENT_OFF);
 }
 
-static void flush_later(struct revisions *r, enum note_kind kind)
+static void flush_later(struct revisions *r, bool urgent)
 {
     monotime now = monotime_now();
     if (r->notes.n == 0)
         r->flush_by = monotime_add_usec(now, FLUSH_MOST_USEC);
-    monotime wanted =
-        monotime_add_usec(now, kind == NOTE_REMOVED ? FLUSH_REMOVED_USEC : FLUSH_USEC);
-    r->flush_by = kind == NOTE_REMOVED ? monotime_min(r->flush_by, wanted) : r->flush_by;
+    monotime wanted = monotime_add_usec(now, urgent ? FLUSH_URGENT_USEC : FLUSH_USEC);
+    r->flush_by = urgent ? monotime_min(r->flush_by, wanted) : r->flush_by;
     int64_t usec = monotime_since(monotime_min(wanted, r->flush_by), now);
     flush_in(r, (uint64_t)MAX(usec, (int64_t)0));
 }
@@ -69,11 +69,11 @@ static void flush_later(struct revisions *r, enum note_kind kind)
 // Behind the last one of the same pod, so that they stand side by side.
 void revisions_note(struct revisions *r, const struct note *note)
 {
-    flush_later(r, note->kind);
     size_t at = r->notes.n;
     while (at > 0 && (strcmp(r->notes.items[at - 1].name, note->name) != 0 ||
                       strcmp(r->notes.items[at - 1].namespace_, note->namespace_) != 0))
         at--;
+    flush_later(r, note->kind == NOTE_REMOVED || (note->kind == NOTE_ACCEPTED && at > 0));
     at = at > 0 ? at : r->notes.n;
     (void)LIST_APPEND(&r->notes);
     struct note *place = &r->notes.items[at];
